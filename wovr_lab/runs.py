@@ -1,0 +1,151 @@
+"""Files that survive a kill: atomic writes, safetensors checkpoints, a metrics log that forgets nothing and repeats nothing.
+
+In: tensors, dictionaries, a folder. Out: files that are either the old or the new version, never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from wovr_lab.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path (file or folder) beside `path` that replaces it when the block ends without an error.
+
+    Raises UserError if the disk is full or not writable; what was at `path` is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        if partial.is_dir() and path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write {path}: {error}; free some space or choose another folder") from error
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes strict JSON atomically; raises ValueError on NaN or infinity."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON. Raises UserError if the file is missing or broken."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; run the stage that writes it first") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); delete it to have it made anew") from error
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Writes a safetensors file atomically."""
+    with replacing(path) as partial:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file. Raises UserError if it is missing, truncated or of another format."""
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; train it first or give another checkpoint") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}); restore or retrain it") from error
+
+
+def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
+    """Loads a state dictionary strictly. Raises UserError naming the first differences if it is of another architecture."""
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if own != theirs:
+        differing = sorted(name for name in own.keys() | theirs.keys() if own.get(name) != theirs.get(name))
+        example = f"{differing[0]}: here {own.get(differing[0])}, there {theirs.get(differing[0])}"
+        raise UserError(
+            f"{source} holds another architecture than {type(module).__name__} "
+            f"({len(differing)} tensors differ, e.g. {example}); load it with the configuration it was saved with"
+        )
+    module.load_state_dict(tensors)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat named tensors, so that no pickle is needed: `INDEX.NAME`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": torch.as_tensor(value) for index, entry in state.items() for name, value in entry.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of `optimizer_tensors`, for an optimizer over the same parameters in the same order."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class Metrics:
+    """`metrics.jsonl` plus TensorBoard. A resumed run repeats steps it had already logged: those lines are written once."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "metrics.jsonl"
+        self.seen = {(row["phase"], row["step"]) for row in self.rows()}
+        self.board = SummaryWriter(str(folder / "tensorboard"))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every whole line; a last line cut by a kill is dropped."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text().splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            write_text(self.path, "".join(lines[:-1]))
+            lines.pop()
+        return [json.loads(line) for line in lines]
+
+    def log(self, phase: str, step: int, values: dict[str, float]) -> None:
+        """Appends one row. Raises UserError on a value that is not finite, which means that the training has diverged."""
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
+        if (phase, step) in self.seen:
+            return
+        self.seen.add((phase, step))
+        with self.path.open("a") as file:
+            file.write(json.dumps({"phase": phase, "step": step, **values}) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(f"{phase}/{name}", value, step)
+
+
+def checkpointed(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors at `path`, made and saved first if they are not there."""
+    if not path.exists():
+        save_tensors(path, make())
+    return load_tensors(path)

@@ -1,0 +1,146 @@
+"""The one training loop: anything whose `forward(batch) -> (loss, metrics)` learns through `fit`.
+
+Batches are a function of the step alone, so a run that was killed goes on from its last checkpoint with the same numbers
+as one that was not. Accelerate moves the learner, splits the work over processes and averages gradients; each process
+takes its share of the same global batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import tqdm
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from wovr_lab.errors import UserError
+from wovr_lab.runs import Metrics, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+
+Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the batch first: what the learner takes
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """AdamW with linear warm-up, cosine decay and an optional moving average of the weights."""
+
+    steps: int
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    final_fraction: float = 0.05  # of the learning rate, at the last step
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_gradient_norm: float = 1.0
+    ema_decay: float | None = None
+    checkpoint_every: int = 200
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.learning_rate <= 0 or self.checkpoint_every < 1 or self.log_every < 1:
+            raise UserError(f"{self} cannot train: steps, learning rate and intervals must be positive")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up times cosine decay."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1.0)))
+        decay = self.final_fraction + (1 - self.final_fraction) * cosine
+        return self.learning_rate * min(1.0, (step + 1) / max(self.warmup_steps, 1)) * decay
+
+
+def fit(
+    learner: nn.Module,
+    batch_at: Callable[[int], Batch],
+    config: FitConfig,
+    name: str,
+    folder: Path | None = None,
+    metrics: Metrics | None = None,
+) -> nn.Module:
+    """Trains `learner` in place and returns it in eval mode, holding the averaged weights if `config` asks for them.
+
+    `batch_at(step)` gives the global batch of a step. With a folder, training saves `NAME.training.safetensors` there
+    from time to time and goes on from it if it exists; the caller deletes it when the result is safe.
+    """
+    accelerator = Accelerator()
+    optimizer = torch.optim.AdamW(
+        [p for p in learner.parameters() if p.requires_grad],
+        config.learning_rate, betas=config.betas, weight_decay=config.weight_decay,
+    )  # fmt: skip
+    average = None
+    if config.ema_decay is not None:
+        # a short horizon at first, so that the average forgets the initial weights
+        average = AveragedModel(learner.to(accelerator.device), multi_avg_fn=_warming_ema(config.ema_decay))
+    path = folder / f"{name}.training.safetensors" if folder else None
+    begin = _restore(path, learner, optimizer, average) if path and path.exists() else 0
+    model, optimizer = accelerator.prepare(learner, optimizer)
+    model.train()
+    progress = tqdm(total=config.steps, initial=begin, desc=name, mininterval=1.0, dynamic_ncols=True)
+    for step in range(begin, config.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate(step)
+        loss, values = model(_share(batch_at(step), accelerator))
+        optimizer.zero_grad()
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(model.parameters(), config.max_gradient_norm)
+        optimizer.step()
+        if average is not None:
+            average.update_parameters(learner)
+        progress.update()
+        if metrics and (step % config.log_every == 0 or step + 1 == config.steps) and accelerator.is_main_process:
+            row = {"loss": loss, "gradient_norm": norm, "learning_rate": config.rate(step), **values}
+            metrics.log(name, step, {key: float(value) for key, value in row.items()})
+        if path and (step + 1) % config.checkpoint_every == 0 and accelerator.is_main_process:
+            _save(path, learner, optimizer, average, step + 1)
+    progress.close()
+    if average is not None:
+        learner.load_state_dict(average.module.state_dict())
+    return learner.eval()
+
+
+def _warming_ema(decay: float) -> Callable:
+    final = get_ema_multi_avg_fn(decay)
+
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        warm = min(decay, (1 + int(count)) / (10 + int(count)))
+        (final if warm == decay else get_ema_multi_avg_fn(warm))(averaged, current, count)
+
+    return update
+
+
+def _share(batch: Batch, accelerator: Accelerator) -> Batch:
+    """This process's part of a global batch, on its device."""
+    with accelerator.split_between_processes(batch) as part:
+        return _to(part, accelerator.device)
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {key: _to(value, device) for key, value in batch.items()}
+    return batch
+
+
+def _save(path: Path, learner: nn.Module, optimizer: Any, average: AveragedModel | None, step: int) -> None:
+    tensors = {f"learner/{key}": value for key, value in learner.state_dict().items()}
+    tensors |= {f"optimizer/{key}": value for key, value in optimizer_tensors(optimizer).items()}
+    if average is not None:
+        tensors |= {f"average/{key}": value.clone() for key, value in average.state_dict().items()}
+    save_tensors(path, tensors | {"step": torch.tensor(step)})
+
+
+def _restore(path: Path, learner: nn.Module, optimizer: Any, average: AveragedModel | None) -> int:
+    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "optimizer": {}, "average": {}}
+    tensors = load_tensors(path)
+    step = int(tensors.pop("step"))
+    for key, value in tensors.items():
+        group, rest = key.split("/", 1)
+        groups[group][rest] = value
+    learner.load_state_dict(groups["learner"])
+    restore_optimizer(optimizer, groups["optimizer"])
+    if average is not None:
+        average.load_state_dict(groups["average"])
+    return step
