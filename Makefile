@@ -1,0 +1,63 @@
+# One command for each thing people do here; `make` alone lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+SYSTEM_PACKAGES := chromium libegl1 libgl1 libosmesa6
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# glibc gives big tensors back to the system at each training step, which costs half of the time unless told not to.
+export MALLOC_MMAP_MAX_ := 0
+export MALLOC_TRIM_THRESHOLD_ := 20000000000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lab inspect notebooks bench libero system-deps
+
+help:  ## list these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed  ## create .venv and install everything, once
+
+$(BIN)/python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	python3 -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## run the whole method on the tabletop, or go on where it stopped, and say where the report is
+	$(BIN)/wovr-lab run --scale demo --run runs/demo
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## check style with ruff
+	$(BIN)/ruff check .
+
+lab: setup  ## open JupyterLab on the notebooks
+	$(BIN)/jupytext --update --to ipynb notebooks/*.py
+	$(BIN)/jupyter lab notebooks
+
+inspect: setup  ## open the inspector: the real and the imagined world side by side
+	$(BIN)/wovr-lab inspect
+
+notebooks: setup  ## execute every notebook into build/notebooks
+	mkdir -p build/notebooks
+	set -e; for source in notebooks/*.py; do \
+	    name=build/notebooks/$$(basename $$source .py); \
+	    $(BIN)/jupytext --quiet --to ipynb --output $$name.source.ipynb $$source; \
+	    $(BIN)/papermill --kernel python3 $$name.source.ipynb $$name.ipynb; \
+	done
+
+bench: setup  ## measure speed on this machine
+	$(BIN)/wovr-lab bench
+
+libero: $(VENV)/.installed-libero  ## install the LIBERO extra and check that it renders
+	$(BIN)/wovr-lab doctor
+
+$(VENV)/.installed-libero: $(VENV)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,libero]'
+	@touch $@
+
+system-deps:  ## install what needs root: Chromium for the browser tests, GL libraries for LIBERO (Debian, Ubuntu)
+	@dpkg -s $(SYSTEM_PACKAGES) > /dev/null 2>&1 || { $(SUDO) apt-get update && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SYSTEM_PACKAGES); }
