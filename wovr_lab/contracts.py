@@ -65,10 +65,14 @@ class ChunkEnv(VectorEnv):
         return actions
 
     @abstractmethod
-    def reset(self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None): ...
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]: ...
 
     @abstractmethod
-    def step(self, actions: np.ndarray): ...
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]: ...
 
 
 class Actor(Protocol):
