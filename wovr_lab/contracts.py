@@ -15,6 +15,8 @@ A `ChunkEnv` is a gymnasium VectorEnv whose one action is a chunk of K actions a
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -25,22 +27,39 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from wovr_lab.errors import UserError
-from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
+from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk, Start
 
 Observation = dict[str, np.ndarray]
 
 
-class ChunkEnv(VectorEnv):
-    """Base of every vectorised environment here; subclasses implement `reset` and `step` as the module says."""
+@dataclass(frozen=True)
+class ChunkFrames:
+    """What one chunk led to in the rows that were still alive, n of them."""
 
-    def __init__(self, num_envs: int, resolution: int, max_steps: int, chunk: int = CHUNK, hold_after_success: int = 0):
-        if num_envs < 1 or max_steps < 1 or max_steps % chunk or hold_after_success < 0:
+    frames: np.ndarray  # uint8 [n, K, H, W, 3]; [n, 1, H, W, 3] where only the last frame of a chunk is rendered
+    success: np.ndarray  # bool [n, K], after each action; need not be latched
+    extra: dict[str, np.ndarray] = field(default_factory=dict)  # [n, K, ...], goes to info under its name
+
+
+class ChunkEnv(VectorEnv):
+    """Base of every vectorised environment here. It keeps the books (who is alive, latching, rewards, limits);
+    a world implements `draw_starts`, `begin` and `advance`.
+
+    `hold_after_success` frames delay termination; `keyframe_steps` limits rollouts that start at a keyframe.
+    """
+
+    def __init__(
+        self, num_envs: int, resolution: int, max_steps: int, chunk: int = CHUNK,
+        hold_after_success: int = 0, keyframe_steps: int | None = None,
+    ):  # fmt: skip
+        limits = (max_steps, keyframe_steps or chunk)
+        if num_envs < 1 or hold_after_success < 0 or any(limit < 1 or limit % chunk for limit in limits):
             raise UserError(
-                f"cannot build {num_envs} environments of {max_steps} steps in chunks of {chunk} holding "
-                f"{hold_after_success} frames: counts must be positive and max_steps a multiple of the chunk"
+                f"cannot build {num_envs} environments of {max_steps} steps ({keyframe_steps} from keyframes) in chunks of "
+                f"{chunk} holding {hold_after_success} frames: limits must be positive multiples of the chunk"
             )
         self.num_envs, self.max_steps, self.chunk = num_envs, max_steps, chunk
-        self.hold_after_success = hold_after_success
+        self.hold_after_success, self.keyframe_steps = hold_after_success, keyframe_steps
         frame = gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)
         self.single_observation_space = gym.spaces.Dict({"frame": frame})
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (chunk, ACTION_DIM), np.float32)
@@ -48,10 +67,89 @@ class ChunkEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.instructions: tuple[str, ...] = ("",) * num_envs
         self.metadata = {"autoreset_mode": gym.vector.AutoresetMode.DISABLED}
+        self._frame = np.zeros((num_envs, resolution, resolution, 3), np.uint8)
+        self._succeeded, self._terminated, self._truncated = np.zeros((3, num_envs), bool)
+        self._left, self._held = np.zeros((2, num_envs), np.int64)
 
     @property
     def resolution(self) -> int:
+        """Side of a frame in pixels."""
         return self.single_observation_space["frame"].shape[0]
+
+    @abstractmethod
+    def draw_starts(self, count: int, seed: int) -> list[Start]:
+        """The starts that a reset without starts uses."""
+
+    @abstractmethod
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        """Puts `rows` (indices) at these starts; returns extra reset info [len(rows), ...]."""
+
+    @abstractmethod
+    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        """Executes actions float32 [len(rows), K, 7] in these rows."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """See the module. Raises UserError if the number or the size of the starts does not fit."""
+        options = options or {}
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
+        seed = int(np.random.SeedSequence().entropy % 2**31) if seed is None else int(seed)
+        starts = list(options["starts"]) if "starts" in options else self.draw_starts(self.num_envs, seed)
+        if len(starts) != self.num_envs or mask.shape != (self.num_envs,):
+            raise UserError(f"{len(starts)} starts and a mask of {mask.shape} for {self.num_envs} environments; give one each")
+        for start in starts:
+            if start.anchor.shape != self._frame.shape[1:]:
+                raise UserError(f"a start of {start.anchor.shape} in an environment of {self._frame.shape[1:]} frames")
+        rows = np.flatnonzero(mask)
+        extra = self.begin(rows, [starts[row] for row in rows], seed)
+        for row in rows:
+            self._frame[row] = starts[row].memory[-1]
+            self._left[row] = self._steps_left(starts[row])
+        for flags in (self._succeeded, self._terminated, self._truncated, self._held):
+            flags[rows] = 0
+        self.instructions = tuple(
+            starts[row].instruction if mask[row] else old for row, old in enumerate(self.instructions)
+        )
+        return self._observation(), {name: _spread(value, rows, self.num_envs) for name, value in extra.items()}
+
+    def step(self, actions: np.ndarray):
+        """See the module. Raises UserError on actions that do not fit the action space."""
+        actions = self.check_actions(actions)
+        alive = ~(self._terminated | self._truncated)
+        rows = np.flatnonzero(alive)
+        before = self._succeeded.copy()
+        success = np.repeat(before[:, None], self.chunk, 1)
+        frames = np.repeat(self._frame[:, None], self.chunk, 1)
+        info: dict[str, Any] = {"executed": alive}
+        if len(rows):
+            result = self.advance(rows, actions[rows])
+            success[rows] |= np.logical_or.accumulate(result.success, 1)
+            frames = frames[:, : result.frames.shape[1]]
+            frames[rows] = result.frames
+            info |= {name: _spread(value, rows, self.num_envs) for name, value in result.extra.items()}
+            self._count(rows, success)
+            self._frame[rows] = result.frames[:, -1]
+        self._succeeded = success[:, -1].copy()
+        reward = (self._succeeded & ~before).astype(np.float64)
+        info |= {"success": success}
+        if frames.shape[1] == self.chunk:
+            info["frames"] = frames
+        return self._observation(), reward, self._terminated.copy(), self._truncated.copy(), info
+
+    def _count(self, rows: np.ndarray, success: np.ndarray) -> None:
+        """Books a chunk: frames held since success, steps left, who has ended."""
+        self._held[rows] += success[rows].sum(1)  # the successful frame and those after it
+        self._left[rows] -= self.chunk
+        done = success[rows, -1] & (self._held[rows] > self.hold_after_success)
+        self._terminated[rows] = done
+        self._truncated[rows] = ~done & (self._left[rows] <= 0)
+
+    def _steps_left(self, start: Start) -> int:
+        left = self.max_steps - start.step
+        left += -left % self.chunk  # whole chunks
+        return min(left, self.keyframe_steps) if self.keyframe_steps and start.step else left
+
+    def _observation(self) -> Observation:
+        return {"frame": self._frame.copy()}
 
     def check_actions(self, actions: np.ndarray) -> np.ndarray:
         """`actions` as float32 [N, K, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
@@ -64,15 +162,12 @@ class ChunkEnv(VectorEnv):
             raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
         return actions
 
-    @abstractmethod
-    def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]: ...
 
-    @abstractmethod
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]: ...
+def _spread(value: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """`value` [len(rows), ...] as [count, ...] with zeros in the other rows."""
+    full = np.zeros((count, *value.shape[1:]), value.dtype)
+    full[rows] = value
+    return full
 
 
 class Actor(Protocol):
