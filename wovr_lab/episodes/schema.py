@@ -1,0 +1,90 @@
+"""What a demonstration file holds and how its arrays line up with an `Episode` (paper section 6).
+
+LIBERO's files keep, for each action i, the state *before* it and the picture *after* it:
+
+    time        0   .   1   .   2   ...  T-1   .   T        f: frame, s: state, a: action
+    f and s    f0      f1      f2       fT-1      fT
+    a              a0      a1      ...       aT-1
+    on disk: actions[i] = a_i, states[i] = s_i, obs[i] = f_{i+1}; f0 and s_T are missing
+
+Official files have no more (and leave out the first five actions of what was recorded), so an episode read from one
+begins at f1: it has the T - 1 actions a1.. and its last state, which nobody stored, is NaN. Ours keep f0 and s_T in a
+group `wovr/` that other readers ignore, so nothing is lost. Pictures are turned by 180 degrees on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from wovr_lab.types import ACTION_DIM
+
+OURS = "wovr"
+FRAMES = "obs/agentview_rgb"
+INITIAL_FRAME, FINAL_STATE, SUCCESS = f"{OURS}/initial_frame", f"{OURS}/final_state", f"{OURS}/success"
+LARGEST_DATASET = 2**30  # bytes unpacked; ten times the longest LIBERO episode at 256 x 256
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of a demonstration; `shape` says "T" for one entry an action and "*" for any size."""
+
+    name: str
+    kinds: str  # NumPy kinds: f float, u unsigned, i integer, b truth value
+    shape: tuple[int | str, ...]
+    required: bool = True
+
+
+OFFICIAL_FIELDS = (
+    Field("actions", "f", ("T", ACTION_DIM)),
+    Field(FRAMES, "u", ("T", "*", "*", 3)),
+    Field("states", "f", ("T", "*"), required=False),
+    Field("rewards", "fiub", ("T",)),
+    Field("dones", "fiub", ("T",)),
+)
+OUR_FIELDS = (
+    *OFFICIAL_FIELDS,
+    Field("expert_actions", "f", ("T", ACTION_DIM), required=False),
+    Field(INITIAL_FRAME, "u", ("*", "*", 3)),
+    Field(FINAL_STATE, "f", ("*",), required=False),
+    Field(SUCCESS, "b", ("T",)),
+)
+OUR_ATTRIBUTES = ("task", "instruction", "seed")
+
+
+def is_ours(demonstration: h5py.Group) -> bool:
+    """Whether it carries the first frame and the other things that LIBERO's files lack."""
+    return OURS in demonstration
+
+
+def fields_of(demonstration: h5py.Group) -> tuple[Field, ...]:
+    """The datasets that this kind of demonstration may or must have."""
+    return OUR_FIELDS if is_ours(demonstration) else OFFICIAL_FIELDS
+
+
+def first_action(demonstration: h5py.Group) -> int:
+    """Where the episode's first action stands on disk: 0, or 1 where the frame before action 0 was not stored."""
+    return 0 if is_ours(demonstration) else 1
+
+
+def turned(frames: np.ndarray) -> np.ndarray:
+    """Pictures [..., H, W, 3] between upright (memory) and upside down (disk): half a turn, its own inverse."""
+    return frames[..., ::-1, ::-1, :]
+
+
+def action_defects(name: str, actions: np.ndarray) -> list[str]:
+    """What is wrong with the values of actions [T, 7], one message a defect."""
+    finite = np.isfinite(actions).all(axis=1)
+    if not finite.all():
+        return [f"{name} hold NaN or infinity, first at step {finite.argmin()}"]
+    if np.abs(actions).max(initial=0) > 1 + 1e-6:
+        step = np.abs(actions).max(axis=1).argmax()
+        return [f"{name} reach {np.abs(actions[step]).max():.3g} at step {step}, outside [-1, 1]"]
+    return []
+
+
+def latched(success: np.ndarray) -> np.ndarray:
+    """bool [T]: once true, true to the end."""
+    return np.maximum.accumulate(success.astype(bool))
