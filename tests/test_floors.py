@@ -1,0 +1,150 @@
+"""The shape of the code: who may import whom, how long files and functions may be, what is never used."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "wovr_lab"
+
+# A module imports only from lower floors, from its own folder, or from names before it on its own floor.
+FLOORS = (
+    ("errors", "types", "seeding", "pixels"),
+    ("contracts", "checks", "runs", "training"),
+    ("episodes", "real", "starts", "rollout"),
+    ("policy", "world", "reward"),
+    ("imagined",),
+    ("measure", "grpo"),
+    ("pace",),
+    ("show", "inspector", "cli"),
+)
+ORDER = [name for floor in FLOORS for name in floor]
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 60
+NEVER_USED = {
+    "hasattr": "state what a class has in its type",
+    "torch.load": "it unpickles: use wovr_lab.runs.load_tensors",
+    "pickle": "it runs code: use safetensors, JSON or HDF5",
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def top_name(path: Path) -> str:
+    """The folder or file right below the package that `path` belongs to; "" for the package's own __init__."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def own_imports(tree: ast.Module) -> set[str]:
+    """Top-level names of this package that a module imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(tree):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: relative import; write out wovr_lab"
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {module.split(".")[1] for module in modules if module.startswith("wovr_lab.")}
+    return found
+
+
+def wrong_imports(name: str, imports: set[str]) -> list[str]:
+    """One message for each import that breaks the order."""
+    allowed = {*ORDER[: ORDER.index(name)], name} if name else set()
+    return [
+        f"{name or 'wovr_lab/__init__'} imports {other}, which is "
+        + ("not in the table of floors" if other not in ORDER else "not below it")
+        for other in sorted(imports - allowed)
+    ]
+
+
+def functions(tree: ast.Module) -> list[Function]:
+    return [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+
+def public_functions(tree: ast.AST) -> list[Function]:
+    """Functions and methods that others may call: at module level or in a public class; __init__ counts as one."""
+    found: list[Function] = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found += public_functions(node)
+        elif isinstance(node, Function) and (node.name == "__init__" or not node.name.startswith("_")):
+            found.append(node)
+    return found
+
+
+def unannotated(function: Function) -> list[str]:
+    """Names of the parameters without a type, and "return" if the result has none."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    missing = [each.arg for each in every if each and each.annotation is None and each.arg not in ("self", "cls")]
+    return missing + (["return"] if function.returns is None and function.name != "__init__" else [])
+
+
+def test_the_package_was_found():
+    assert len(FILES) > 5
+
+
+def test_every_module_has_its_place_in_the_table_of_floors():
+    unknown = sorted({top_name(path) for path in FILES} - {"", *ORDER})
+    assert not unknown, f"give {unknown} a floor in FLOORS, in this test"
+
+
+@every_file
+def test_a_module_imports_only_from_below(path: Path):
+    name = top_name(path)
+    if name in ("", *ORDER):  # the test above has said so otherwise
+        assert not wrong_imports(name, own_imports(parse(path)))
+
+
+def test_an_import_from_above_an_unknown_one_and_one_hidden_in_a_function_are_caught():
+    source = "import wovr_lab.types\ndef f():\n    from wovr_lab import cli\n    from wovr_lab.elsewhere.x import y\n"
+    assert own_imports(ast.parse(source)) == {"types", "cli", "elsewhere"}
+    assert wrong_imports("pace", {"types", "cli", "elsewhere", "pace"}) == [
+        "pace imports cli, which is not below it",
+        "pace imports elsewhere, which is not in the table of floors",
+    ]
+
+
+@every_file
+def test_files_and_functions_stay_short(path: Path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= MOST_LINES_OF_A_FILE, f"{path.name} has {lines} lines: split it"
+    long = {each.name: each.end_lineno - each.lineno + 1 for each in functions(parse(path))}
+    long = {name: length for name, length in long.items() if length > MOST_LINES_OF_A_FUNCTION}
+    assert not long, f"split these functions (lines): {long}"
+
+
+@every_file
+def test_every_public_function_says_its_types(path: Path):
+    missing = {each.name: unannotated(each) for each in public_functions(parse(path)) if unannotated(each)}
+    assert not missing, f"annotate {missing}"
+
+
+def test_a_missing_type_is_caught():
+    tree = ast.parse("class A:\n    def f(self, a, *, b: int): ...\n    def _g(self, x): ...\ndef h() -> int: ...")
+    assert {each.name: unannotated(each) for each in public_functions(tree)} == {"f": ["a", "return"], "h": []}
+
+
+@every_file
+def test_what_is_never_used_is_not_used(path: Path):
+    names = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Name | ast.Attribute):
+            names.add(ast.unparse(node))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
+        elif isinstance(node, ast.keyword):
+            assert node.arg != "allow_pickle", "allow_pickle runs code from files: read arrays without it"
+    found = {name: reason for name, reason in NEVER_USED.items() if name in names}
+    assert not found, f"{path.name}: {found}"

@@ -1,0 +1,42 @@
+"""The README's tree and commands are true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def tree_paths(text: str) -> list[str]:
+    """Paths named in the README's tree: the first word of each line, below the folder that it is indented under."""
+    block = re.search(r"## Where things are.*?```\n(.*?)```", text, re.DOTALL)
+    assert block, "the README has no tree under 'Where things are'"
+    folders: list[str] = []
+    paths = []
+    for line in block.group(1).splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.split()[0]
+        folders[depth:] = [name]
+        paths.append("".join(folders[: depth + 1]))
+    return paths
+
+
+def test_every_path_in_the_readmes_tree_exists():
+    paths = tree_paths(README)
+    assert len(paths) > 5
+    missing = [path for path in paths if not (ROOT / path).exists() or path.endswith("/") != (ROOT / path).is_dir()]
+    assert not missing, f"the README's tree names what is not there: {missing}"
+
+
+def test_every_make_command_in_the_readme_is_a_target():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", README, re.MULTILINE))
+    assert {"demo", "test", "setup", "system-deps"} <= commands
+    assert commands <= targets, f"the README names commands that the Makefile has not: {commands - targets}"
+
+
+def test_the_continuous_check_runs_what_the_readme_says():
+    commands = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("make ")]
+    assert commands == ["make system-deps", "make test"]
