@@ -88,7 +88,9 @@ class ChunkEnv(VectorEnv):
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Executes actions float32 [len(rows), K, 7] in these rows."""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """See the module. Raises UserError if the number or the size of the starts does not fit."""
         options = options or {}
         mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
@@ -111,7 +113,7 @@ class ChunkEnv(VectorEnv):
         )
         return self._observation(), {name: _spread(value, rows, self.num_envs) for name, value in extra.items()}
 
-    def step(self, actions: np.ndarray):
+    def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """See the module. Raises UserError on actions that do not fit the action space."""
         actions = self.check_actions(actions)
         alive = ~(self._terminated | self._truncated)
