@@ -1,0 +1,189 @@
+"""GRPO on a toy world, through the same contracts as on the tabletop and in imagination."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from wovr_lab.contracts import ChunkEnv
+from wovr_lab.errors import UserError
+from wovr_lab.grpo.formulas import NoMask
+from wovr_lab.grpo.objective import ReferenceAnchor
+from wovr_lab.grpo.trainer import GRPOConfig, GRPOTrainer
+from wovr_lab.policy.language import build_tokenizer
+from wovr_lab.policy.vla import VLAConfig, VLAPolicy
+from wovr_lab.runs import Metrics
+from wovr_lab.types import HOLD, Start
+
+CONFIG = GRPOConfig(groups=8, group_size=8, temperature=1.0, learning_rate=2e-3, minibatch=32)
+
+
+class RightOf(ChunkEnv):
+    """Success at the third action of a chunk whose first action goes to the right of `threshold`; two chunks."""
+
+    def __init__(self, num_envs: int, threshold: float):
+        super().__init__(num_envs, resolution=16, max_steps=16)
+        self.threshold = threshold
+
+    def reset(self, *, seed=None, options=None):
+        starts = options["starts"]
+        self.instructions = tuple(start.instruction for start in starts)
+        self.frames = np.stack([start.memory[-1] for start in starts])
+        self.steps, self.succeeded = 0, np.zeros(self.num_envs, bool)
+        return {"frame": self.frames}, {}
+
+    def step(self, actions):
+        actions = self.check_actions(actions)
+        alive = ~self.succeeded & (self.steps < self.max_steps)
+        reached = alive & (actions[:, 0, 0] > self.threshold)
+        success = self.succeeded[:, None] | (reached[:, None] & (np.arange(self.chunk) >= 2))
+        self.succeeded, self.steps = success[:, -1], self.steps + self.chunk
+        truncated = ~self.succeeded & (self.steps >= self.max_steps)
+        info = {"success": success, "executed": alive}
+        return {"frame": self.frames}, reached.astype(float), self.succeeded, truncated, info
+
+
+class RandomPictures:
+    """Starts that differ in their picture."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Start]:
+        frames = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+        return [Start("toy", "go right", frame, np.stack([frame] * 4), np.stack([HOLD] * 4)) for frame in frames]
+
+
+def small_policy() -> VLAPolicy:
+    config = VLAConfig(resolution=16, stem_width=8, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    return VLAPolicy.create(config, build_tokenizer(["go right"]), run_seed=0)
+
+
+def weights(policy: VLAPolicy) -> torch.Tensor:
+    return torch.cat([value.detach().flatten() for value in policy.parameters()])
+
+
+def trainer(policy: VLAPolicy, config: GRPOConfig = CONFIG, threshold: float = 0.5, run_seed: int = 0, **choices):
+    return GRPOTrainer(policy, RightOf(64, threshold), RandomPictures(), config, run_seed, **choices)
+
+
+def test_grpo_lifts_the_success_rate_of_a_toy_world_from_a_half_to_nine_tenths():
+    rewards = []
+    trainer(small_policy()).train(15, lambda _, values: rewards.append(values["reward"]))
+    assert 0.3 < rewards[0] < 0.6
+    assert np.mean(rewards[-3:]) > 0.9
+
+
+def test_an_iteration_reports_what_it_did():
+    values = trainer(small_policy()).iterate()
+    assert values["trajectories"] == 64
+    assert 64 * 8 < values["frames"] < 64 * 16  # some ended at their first chunk
+    assert 0 < values["mixed_groups"] <= 1
+    assert 2.5 < values["entropy"] < np.log(21) + 0.1  # an untrained policy is nearly uniform over 21 bins
+    assert values["kl"] > 0 and values["gradient_norm"] > 0 and 0 <= values["clip_ratio"] < 0.5
+    assert values["learning_rate"] == pytest.approx(CONFIG.learning_rate / CONFIG.warmup_iterations)
+
+
+def test_groups_with_one_outcome_teach_nothing():
+    for threshold in (-1.5, 1.5):  # always, never
+        policy = small_policy()
+        before = weights(policy)
+        values = trainer(policy, threshold=threshold).iterate()
+        assert values["mixed_groups"] == 0 and values["gradient_norm"] == 0
+        assert torch.equal(weights(policy), before)
+
+
+def test_judged_decisions_are_those_of_mixed_groups_up_to_the_first_success():
+    one = trainer(small_policy())
+    rollouts = one.collect(np.random.default_rng(0))
+    decisions, mixed = one.judge(rollouts)
+    kept = mixed.repeat_interleave(8).numpy()
+    assert 0 < kept.sum() < 64 or mixed.all()
+    assert len(decisions) == rollouts.executed[kept].sum()
+    assert decisions.weights.sum().item() == pytest.approx(1.0)
+    first = torch.from_numpy(rollouts.first_success)[kept]
+    in_first_chunk = (first == 2).nonzero()[0].item()
+    expected = torch.tensor([1 / 3] * 3 + [0.0] * 5) / kept.sum()
+    row = int(rollouts.executed[kept][:in_first_chunk].sum())
+    assert torch.allclose(decisions.weights[row], expected.float())
+
+
+def test_without_the_mask_actions_after_the_success_are_judged_too():
+    judged = [trainer(small_policy(), **choice) for choice in ({}, {"mask": NoMask()})]
+    masked, unmasked = (one.judge(one.collect(np.random.default_rng(0)))[0] for one in judged)
+    assert torch.equal(masked.tokens, unmasked.tokens)
+    assert (unmasked.weights > 0).all() and not (masked.weights > 0).all()
+
+
+def test_every_start_is_tried_by_a_whole_group():
+    rollouts = trainer(small_policy()).collect(np.random.default_rng(0))
+    pictures = rollouts.frames[:, 0].reshape(8, 8, -1)
+    assert (pictures == pictures[:, :1]).all()
+    assert len({picture.tobytes() for picture in pictures[:, 0]}) == 8
+    assert len({tokens.numpy().tobytes() for tokens in rollouts.tokens}) == 64
+
+
+def test_the_old_log_probabilities_are_those_of_the_policy_that_sampled():
+    one = trainer(small_policy())
+    decisions, _ = one.judge(one.collect(np.random.default_rng(0)))
+    _, metrics = one.learner(decisions)
+    assert metrics["kl"].abs() < 1e-6 and metrics["clip_ratio"] == 0
+
+
+def test_an_anchor_keeps_the_policy_nearer_to_its_reference():
+    def distance(**choices) -> float:
+        policy, reference = small_policy(), small_policy()
+        if choices:
+            choices = {"anchor": ReferenceAnchor(reference, **choices)}
+        trainer(policy, **choices).train(5)
+        frames = RandomPictures().draw(8, np.random.default_rng(5))
+        observation = {"frame": np.stack([start.anchor for start in frames])}
+        logits, expected = (one.logits(observation, ("go right",) * 8) for one in (policy, reference))
+        return torch.nn.functional.kl_div(logits.log_softmax(-1), expected.softmax(-1), reduction="sum").item()
+
+    assert distance(coefficient=3.0) < 0.5 * distance()
+
+
+def test_training_that_was_killed_goes_on_bit_for_bit_and_logs_each_iteration_once(tmp_path):
+    whole = small_policy()
+    expected = []
+    trainer(whole, run_seed=3).train(4, lambda _, values: expected.append(values))
+
+    class Killed(Exception):
+        pass
+
+    def kill(iteration: int, _: dict) -> bool:
+        if iteration == 2:
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        trainer(small_policy(), run_seed=3, folder=tmp_path, metrics=Metrics(tmp_path)).train(4, kill)
+    resumed = small_policy()
+    again = trainer(resumed, run_seed=3, folder=tmp_path, metrics=Metrics(tmp_path))
+    assert again.iteration == 2
+    again.train(4)
+    assert torch.equal(weights(resumed), weights(whole))
+    rows = [{key: row[key] for key in expected[0]} for row in Metrics(tmp_path).rows()]
+    assert rows == expected
+
+
+def test_the_callback_can_stop_training():
+    one = trainer(small_policy())
+    one.train(10, lambda iteration, _: iteration == 1)
+    assert one.iteration == 2
+
+
+def test_another_phase_or_run_draws_other_starts_and_samples():
+    def first(**choices) -> bytes:
+        policy = small_policy()
+        trainer(policy, **choices).iterate()
+        return weights(policy).numpy().tobytes()
+
+    assert first() == first()
+    assert len({first(), first(run_seed=1), first(name="improve_2")}) == 3
+
+
+def test_a_configuration_that_cannot_train_is_refused():
+    wrong = ({"group_size": 1}, {"temperature": 0.0}, {"clip_low": 1.0}, {"gamma": 1.5}, {"minibatch": 0})
+    for change in wrong:
+        with pytest.raises(UserError, match="cannot train"):
+            replace(CONFIG, **change)

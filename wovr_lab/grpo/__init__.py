@@ -1,0 +1,1 @@
+"""Masked group-relative policy optimisation (paper section 3)."""

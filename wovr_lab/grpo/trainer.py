@@ -1,0 +1,201 @@
+"""Masked GRPO, strung together: draw starts, roll out groups, judge, update (paper section 3).
+
+In: a policy, any chunk environment, a source of starts. Out: the same policy, better at that environment. Nothing here
+knows whether the environment is real (the online-GRPO baseline) or imagined (WoVR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from wovr_lab.contracts import ChunkEnv
+from wovr_lab.errors import UserError
+from wovr_lab.grpo.formulas import (
+    DualClip,
+    Mask,
+    MeanBaseline,
+    NoDualClip,
+    Normaliser,
+    SuccessMask,
+    group_advantages,
+    latched_returns,
+    mixed_groups,
+    trajectory_weights,
+)
+from wovr_lab.grpo.objective import Anchor, Decisions, MaskedGRPO, NoAnchor, judged_decisions
+from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.rollout import roll_out
+from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from wovr_lab.seeding import stream
+from wovr_lab.types import Rollouts, Start
+
+
+class StartSource(Protocol):
+    """Where rollouts begin: initial states, keyframes, or both."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Start]:
+        """`count` starts, decided by `rng` alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """Counts and rates measured at our scale; the paper's are G = 8, temperature 1.6, learning rate 2e-5 for 7B."""
+
+    groups: int = 24
+    group_size: int = 8
+    temperature: float = 1.2
+    learning_rate: float = 2e-4
+    warmup_iterations: int = 5
+    epochs: int = 2
+    minibatch: int = 128  # decisions (chunks)
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    max_gradient_norm: float = 1.0
+    reward_coefficient: float = 1.0
+    gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.groups, self.epochs, self.minibatch) < 1 or self.group_size < 2:
+            raise UserError(f"{self} cannot train: counts must be positive and a group needs at least two trajectories")
+        if min(self.temperature, self.learning_rate, self.max_gradient_norm, self.reward_coefficient) <= 0:
+            raise UserError(f"{self} cannot train: temperature, rates, norm and coefficient must be positive")
+        if not (0 < self.clip_low < 1 and self.clip_high > 0 and 0 < self.gamma <= 1):
+            raise UserError(f"{self} cannot train: clip_low and gamma lie between 0 and 1, clip_high above 0")
+
+    def rate(self, iteration: int) -> float:
+        """Learning rate of an iteration: linear warm-up (the first Adam steps are the largest), then constant."""
+        return self.learning_rate * min(1.0, (iteration + 1) / max(self.warmup_iterations, 1))
+
+
+class GRPOTrainer:
+    """Improves `policy` in place. With a folder it saves itself after each iteration and goes on from what it finds.
+
+    `name` labels metrics and random streams, so that a second phase of a run draws other starts than the first.
+    """
+
+    def __init__(
+        self,
+        policy: VLAPolicy,
+        env: ChunkEnv,
+        starts: StartSource,
+        config: GRPOConfig,
+        run_seed: int,
+        name: str = "grpo",
+        folder: Path | None = None,
+        metrics: Metrics | None = None,
+        normaliser: Normaliser = MeanBaseline(),  # noqa: B008 (frozen)
+        mask: Mask = SuccessMask(),  # noqa: B008
+        dual_clip: DualClip | NoDualClip = DualClip(),  # noqa: B008
+        anchor: Anchor = NoAnchor(),  # noqa: B008
+    ):
+        self.policy, self.env, self.starts, self.config = policy, env, starts, config
+        self.run_seed, self.name, self.metrics = run_seed, name, metrics
+        self.normaliser, self.mask = normaliser, mask
+        self.learner = MaskedGRPO(policy, config.temperature, config.clip_low, config.clip_high, dual_clip, anchor)
+        self.optimizer = torch.optim.AdamW(policy.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0)
+        self.iteration = 0
+        self.path = folder / f"{name}.training.safetensors" if folder else None
+        if self.path and self.path.exists():
+            self._restore(self.path)
+
+    def train(self, iterations: int, on_iteration: Callable[[int, dict[str, float]], bool | None] | None = None) -> None:
+        """Goes on until `iterations` have been done in all, or until `on_iteration(iteration, metrics)` returns True.
+
+        The callback runs before the iteration is saved: after a kill it may see one iteration twice, never none.
+        """
+        progress = tqdm(total=iterations, initial=self.iteration, desc=self.name, mininterval=1.0, dynamic_ncols=True)
+        while self.iteration < iterations:
+            values = self.iterate()
+            progress.update()
+            progress.set_postfix(reward=f"{values['reward']:.2f}", refresh=False)
+            if on_iteration is not None and on_iteration(self.iteration - 1, values):
+                break
+            if self.path:
+                self._save(self.path)
+        progress.close()
+
+    def iterate(self) -> dict[str, float]:
+        """One iteration: roll out, judge, update. Returns what it logged; `reward` is the success rate."""
+        rng = stream(self.run_seed, self.name, self.iteration)
+        rollouts = self.collect(rng)
+        decisions, mixed = self.judge(rollouts)
+        values = {
+            "reward": float(rollouts.succeeded.mean()),
+            "mixed_groups": float(mixed.float().mean()),
+            "trajectories": float(len(rollouts)),
+            "frames": float(rollouts.steps.sum()),
+            "learning_rate": self.config.rate(self.iteration),
+            **self.update(decisions, rng),
+        }
+        if self.metrics:
+            self.metrics.log(self.name, self.iteration, values)
+        self.iteration += 1
+        return values
+
+    def collect(self, rng: np.random.Generator) -> Rollouts:
+        """`group_size` trajectories from each of `groups` starts, one group after another."""
+        drawn = self.starts.draw(self.config.groups, rng)
+        repeated = [start for start in drawn for _ in range(self.config.group_size)]
+        stream_name = f"{self.name}/{self.iteration}"
+        return roll_out(self.env, self.policy, repeated, self.run_seed, stream_name, self.config.temperature)
+
+    def judge(self, rollouts: Rollouts) -> tuple[Decisions, Tensor]:
+        """The decisions of groups with both outcomes, with advantages and weights; bool [groups], which those are."""
+        first_success = torch.from_numpy(rollouts.first_success)
+        returns = latched_returns(first_success, self.config.reward_coefficient, self.config.gamma)
+        advantages = group_advantages(returns.unflatten(0, (-1, self.config.group_size)), self.normaliser).flatten()
+        mixed = mixed_groups((first_success >= 0).unflatten(0, (-1, self.config.group_size)))
+        kept = mixed.repeat_interleave(self.config.group_size)
+        mask = self.mask(first_success, torch.from_numpy(rollouts.executed), rollouts.actions.shape[2])
+        weights = torch.zeros(mask.shape)
+        weights[kept] = trajectory_weights(mask[kept])
+        return judged_decisions(rollouts, advantages, weights), mixed
+
+    def update(self, decisions: Decisions, rng: np.random.Generator) -> dict[str, float]:
+        """Epochs of minibatches over the decisions; the means of what learner and optimizer report."""
+        reported: list[dict[str, Tensor]] = []
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate(self.iteration)
+        count = max(1, round(len(decisions) / self.config.minibatch))
+        for _ in range(self.config.epochs if len(decisions) else 0):
+            for rows in np.array_split(rng.permutation(len(decisions)), count):
+                loss, values = self.learner(decisions.select(rows, scale=count))
+                self.optimizer.zero_grad()
+                loss.backward()
+                norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_gradient_norm)
+                self.optimizer.step()
+                reported.append({"loss": loss.detach(), "gradient_norm": norm, **values})
+        names = ("loss", "clip_ratio", "kl", "anchor", "gradient_norm")
+        means = {name: float(sum(float(row[name]) for row in reported) / max(len(reported), 1)) for name in names}
+        return means | {"entropy": _entropy(decisions)}
+
+    def _save(self, path: Path) -> None:
+        tensors = {f"policy/{key}": value for key, value in self.policy.state_dict().items()}
+        tensors |= {f"optimizer/{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
+        save_tensors(path, tensors | {"iteration": torch.tensor(self.iteration)})
+
+    def _restore(self, path: Path) -> None:
+        tensors = load_tensors(path)
+        self.iteration = int(tensors.pop("iteration"))
+        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "optimizer": {}}
+        for key, value in tensors.items():
+            part, rest = key.split("/", 1)
+            parts[part][rest] = value
+        load_into(self.policy, parts["policy"], path)
+        restore_optimizer(self.optimizer, parts["optimizer"])
+
+
+def _entropy(decisions: Decisions) -> float:
+    """Entropy a token in nats of the policy that sampled, estimated by its tokens' surprise."""
+    if not len(decisions):
+        return 0.0
+    return float(-(decisions.old_log_probs.mean(-1) * decisions.weights).sum() / decisions.weights.sum())
