@@ -1,0 +1,75 @@
+"""Imagination as a chunk environment (paper sections 1 and 2): frames from the world model, success from the reward.
+
+In: starts with real context frames, action chunks. Out: what the real environment gives, and the success probability of
+every frame. Nothing but its name tells it from the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from wovr_lab.contracts import ChunkEnv, ChunkFrames
+from wovr_lab.errors import UserError
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.seeding import stream, torch_stream
+from wovr_lab.starts import Starts
+from wovr_lab.types import Start
+from wovr_lab.world.context import Context
+from wovr_lab.world.model import WorldModel
+
+
+class ImaginedEnv(ChunkEnv):
+    """`num_envs` imagined rollouts; every row has its own noise stream, drawn from the seed of the reset."""
+
+    def __init__(
+        self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
+        hold_after_success: int = 0, keyframe_steps: int | None = None, starts: Starts | None = None,
+    ):  # fmt: skip
+        resolution = world.codec.config.resolution
+        if reward.config.resolution != resolution:
+            raise UserError(f"the reward sees {reward.config.resolution} pixels, the world model makes {resolution}")
+        super().__init__(
+            num_envs, resolution, max_steps,
+            hold_after_success=hold_after_success, keyframe_steps=keyframe_steps,
+        )  # fmt: skip
+        self.world, self.reward, self.starts = world, reward, starts
+        self.context: Context | None = None
+        self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
+        # the probabilities of the frames before this chunk, for the rule of consecutive frames
+        self._recent = np.zeros((num_envs, reward.config.consecutive - 1), np.float32)
+
+    def draw_starts(self, count: int, seed: int) -> list[Start]:
+        """Raises UserError if the environment was built without a source of starts."""
+        if self.starts is None:
+            raise UserError("an imagined environment needs real frames to begin from: pass starts to reset or to it")
+        return self.starts.draw(count, stream(seed, "starts"))
+
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        """Encodes the real context frames of these starts."""
+        begun = self.world.begin(starts)
+        index = torch.as_tensor(rows)
+        if self.context is None:
+            if len(rows) != self.num_envs:
+                raise UserError("the first reset of an imagined environment must begin every row")
+            self.context = begun
+        else:
+            self.context = self.context.put(index, begun)
+        for row in rows:
+            self._generators[row] = torch_stream(seed, "imagine", int(row))
+        self._recent[rows] = 0
+        return {}
+
+    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        """Imagines a chunk in these rows and judges every frame of it."""
+        index = torch.as_tensor(rows)
+        generators = [self._generators[row] for row in rows]
+        frames, following = self.world.imagine(self.context.select(index), actions, generators)
+        self.context = self.context.put(index, following)
+        probability = self.reward.probability(frames, [self.instructions[row] for row in rows])
+        joined = np.concatenate([self._recent[rows], probability], 1)
+        hits = self.reward.hits(joined)[:, self._recent.shape[1] :]
+        self._recent[rows] = joined[:, joined.shape[1] - self._recent.shape[1] :]
+        return ChunkFrames(frames, hits, {"success_probability": probability})

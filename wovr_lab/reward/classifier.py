@@ -1,0 +1,95 @@
+"""Success classifier R_psi: is the instructed task done in this frame? (paper section 2, "Reward")
+
+In: uint8 frames and instructions. Out: probabilities. One small convolutional network, one logit an instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from wovr_lab.errors import UserError
+from wovr_lab.pixels import to_float
+from wovr_lab.runs import replacing
+
+
+class SuccessClassifier(ModelMixin, ConfigMixin):
+    """`threshold` is the calibrated probability of success; `consecutive` frames above it in a row count as success."""
+
+    @register_to_config
+    def __init__(self, instructions: Sequence[str], resolution: int = 32, width: int = 24, consecutive: int = 2):
+        super().__init__()
+        if not instructions or resolution % 16 or consecutive < 1:
+            raise UserError(
+                f"a classifier needs instructions, a resolution divisible by 16 and consecutive >= 1, "
+                f"not {instructions}, {resolution}, {consecutive}"
+            )
+
+        def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
+
+        side = resolution // 8
+        self.layers = nn.Sequential(
+            convolution(3, width, 4, 2),
+            convolution(width, 2 * width, 3, 1),
+            convolution(2 * width, 2 * width, 3, 2),
+            convolution(2 * width, 2 * width, 3, 2),
+            nn.Flatten(),
+            nn.Linear(2 * width * side**2, len(instructions)),
+        )
+        self.register_buffer("threshold", torch.tensor(0.5))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """float [B, 3, H, W] in [-1, 1] -> logits [B, instructions]."""
+        return self.layers(pictures)
+
+    def columns(self, instructions: Sequence[str]) -> Tensor:
+        """The logit of each instruction, int64 [N]. Raises UserError for one it was not trained on."""
+        known = list(self.config.instructions)
+        for instruction in instructions:
+            if instruction not in known:
+                raise UserError(f"this reward was trained on {known}, not on {instruction!r}; train one on that task")
+        return torch.tensor([known.index(instruction) for instruction in instructions], device=self.device)
+
+    @torch.no_grad()
+    def probability(self, frames: np.ndarray, instructions: Sequence[str]) -> np.ndarray:
+        """uint8 [N, T, H, W, 3] -> float32 [N, T], how likely the row's instruction is fulfilled in each frame."""
+        size = self.config.resolution
+        if frames.ndim != 5 or frames.shape[2:] != (size, size, 3):
+            raise UserError(f"this reward takes frames [N, T, {size}, {size}, 3], not {frames.shape}")
+        rows, steps = frames.shape[:2]
+        logits = self(to_float(frames, self.device).flatten(0, 1)).view(rows, steps, -1)
+        chosen = logits.take_along_dim(self.columns(instructions)[:, None, None], 2)[..., 0]
+        return chosen.sigmoid().cpu().numpy()
+
+    def hits(self, probabilities: np.ndarray) -> np.ndarray:
+        """bool [N, T]: frames that end a run of `consecutive` probabilities [N, T] above the threshold."""
+        return consecutive_hits(probabilities >= float(self.threshold), self.config.consecutive)
+
+    def save(self, folder: Path) -> None:
+        """A folder with the configuration and safetensors weights; atomic."""
+        with replacing(folder) as partial:
+            self.save_pretrained(partial)
+
+    @classmethod
+    def load(cls, folder: Path) -> SuccessClassifier:
+        """Raises UserError if the folder holds no whole classifier."""
+        try:
+            return cls.from_pretrained(folder, local_files_only=True).eval()
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{folder} holds no usable reward ({error}); train it again or give another") from error
+
+
+def consecutive_hits(above: np.ndarray, consecutive: int) -> np.ndarray:
+    """bool [N, T] -> bool [N, T], True where the last `consecutive` entries up to here are all True."""
+    hits = above.copy()
+    for shift in range(1, consecutive):
+        hits[:, shift:] &= above[:, :-shift]
+        hits[:, :shift] = False
+    return hits

@@ -1,0 +1,86 @@
+"""What the world model is told: the first-frame anchor, always clean, and a short memory (paper section 2).
+
+How a context is built is an object, so that "no reference frame", "memory 1" and "no noisy context" are one constructor
+argument each (paper Table 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wovr_lab.errors import UserError
+from wovr_lab.types import HOLD, MEMORY, Start
+from wovr_lab.world.codec import GROUP, FrameGroupCodec
+
+
+@dataclass(frozen=True)
+class Context:
+    """Latents and actions that a chunk is imagined from."""
+
+    anchor: Tensor  # float32 [B, C, h, w], latent of o_0
+    memory: Tensor  # float32 [B, C, h, w], latent of o_{t-3..t}
+    memory_actions: Tensor  # float32 [B, 4, 7], what produced the memory frames
+
+    def actions(self, chunk: Tensor) -> Tensor:
+        """[B, 5 + K, 7]: the anchor's HOLD, the memory's and the chunk's actions, one a frame."""
+        hold = torch.as_tensor(HOLD, device=chunk.device).expand(len(chunk), 1, -1)
+        return torch.cat([hold, self.memory_actions, chunk], 1)
+
+    def select(self, rows: Tensor) -> Context:
+        """The rows of an index or mask."""
+        return Context(self.anchor[rows], self.memory[rows], self.memory_actions[rows])
+
+    def put(self, rows: Tensor, other: Context) -> Context:
+        """A copy in which `rows` are those of `other`."""
+        merged = {}
+        for name in ("anchor", "memory", "memory_actions"):
+            merged[name] = getattr(self, name).clone()
+            merged[name][rows] = getattr(other, name)
+        return replace(self, **merged)
+
+
+@dataclass(frozen=True)
+class ContextBuilder:
+    """`anchor=False` hides the first frame (the memory stands in), `memory=1` keeps only the latest frame,
+    `noise=0` trains on clean memory."""
+
+    anchor: bool = True
+    memory: int = MEMORY
+    noise: float = 0.21  # largest sigma of the diffusion noise put on memory latents in training
+
+    def __post_init__(self) -> None:
+        if self.memory not in (1, MEMORY) or not 0 <= self.noise < 1:
+            raise UserError(f"{self}: memory must be 1 or {MEMORY} frames and noise in [0, 1)")
+
+    def memory_group(self, frames: np.ndarray) -> np.ndarray:
+        """The latest frames uint8 [..., 4, H, W, 3] as the group that is encoded as memory."""
+        return frames if self.memory == MEMORY else np.repeat(frames[..., -1:, :, :, :], GROUP, axis=-4)
+
+    def begin(self, codec: FrameGroupCodec, starts: tuple[Start, ...] | list[Start]) -> Context:
+        """The context of real frames that a rollout starts from."""
+        anchors = np.stack([np.repeat(start.anchor[None], GROUP, 0) for start in starts])
+        memory = codec.encode(self.memory_group(np.stack([start.memory for start in starts])))
+        actions = torch.as_tensor(np.stack([start.memory_actions for start in starts]), device=memory.device)
+        return Context(codec.encode(anchors), memory, actions)
+
+    def advance(
+        self, codec: FrameGroupCodec, context: Context, future: Tensor, chunk: Tensor, frames: np.ndarray
+    ) -> Context:
+        """The context after a chunk of latents `future` [B, C, 2, h, w] and frames uint8 [B, 8, H, W, 3]."""
+        latest = future[:, :, -1]
+        if self.memory != MEMORY:
+            latest = codec.encode(self.memory_group(frames[:, -MEMORY:]))
+        return Context(context.anchor, latest, chunk[:, -MEMORY:])
+
+    def latents(self, context: Context) -> Tensor:
+        """[B, C, 2, h, w]: what the transformer attends to."""
+        return torch.stack([context.anchor if self.anchor else context.memory, context.memory], 2)
+
+    def disturb(self, context: Context, noise: Tensor, sigma: Tensor) -> Context:
+        """Noisy context: x -> (1 - s) x + s eps on the memory only, s = `noise` * sigma in [0, 1] of each row [B]."""
+        strength = (self.noise * sigma)[:, None, None, None]
+        return replace(context, memory=(1 - strength) * context.memory + strength * noise)

@@ -1,0 +1,110 @@
+"""The world model as one object: codec, transformer, sampler and context, each swappable alone (paper section 2).
+
+In: starts, action chunks, one noise generator a row. Out: imagined frames and the context to go on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wovr_lab.errors import UserError
+from wovr_lab.runs import read_json, replacing, write_json
+from wovr_lab.types import Start
+from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.context import Context, ContextBuilder
+from wovr_lab.world.sampler import FlowSampler, Prediction, ResidualPrediction, VelocityPrediction
+from wovr_lab.world.transformer import ActionWanTransformer
+
+PREDICTIONS: dict[str, type] = {"residual": ResidualPrediction, "velocity": VelocityPrediction}
+FUTURE = 2  # latents in a chunk of 8 frames
+
+
+class WorldModel(nn.Module):
+    """Imagines chunks of 8 frames, autoregressively, in latent space."""
+
+    def __init__(
+        self,
+        codec: FrameGroupCodec,
+        transformer: ActionWanTransformer,
+        context: ContextBuilder | None = None,
+        sampler: FlowSampler | None = None,
+        prediction: Prediction | None = None,
+    ):
+        super().__init__()
+        self.codec, self.transformer = codec, transformer
+        self.context = context or ContextBuilder()
+        self.sampler = sampler or FlowSampler()
+        self.prediction = prediction or ResidualPrediction()
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.device
+
+    def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
+        """The velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; the context is told time 0."""
+        latents = torch.cat([self.context.latents(context), noisy], 2)
+        _, patch, _ = self.transformer.config.patch_size
+        tokens = latents.shape[-1] * latents.shape[-2] // patch**2
+        times = torch.stack([torch.zeros_like(sigma)] * 2 + [sigma] * FUTURE, 1).repeat_interleave(tokens, 1)
+        answer = self.transformer(latents, times * 1000, context.actions(chunk), return_dict=False)[0]
+        return self.prediction.velocity(answer[:, :, -FUTURE:], noisy, context.memory, sigma)
+
+    def begin(self, starts: Sequence[Start]) -> Context:
+        """The context of real frames at these starts."""
+        return self.context.begin(self.codec, list(starts))
+
+    @torch.no_grad()
+    def imagine_latents(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
+        """Future latents [B, C, 2, h, w] of the chunk's actions [B, 8, 7] from noise of that shape."""
+        return self.sampler.sample(lambda noisy, sigma: self.velocity(context, noisy, sigma, chunk), noise)
+
+    @torch.no_grad()
+    def imagine(
+        self, context: Context, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]
+    ) -> tuple[np.ndarray, Context]:
+        """Frames uint8 [B, 8, H, W, 3] that these actions [B, 8, 7] lead to, and the context after them.
+
+        `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
+        """
+        chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
+        shape = (self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:])
+        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
+        future = self.imagine_latents(context, chunk, noise)
+        groups = self.codec.decode(future.transpose(1, 2).flatten(0, 1))
+        frames = groups.reshape(len(chunk), -1, *groups.shape[2:])
+        return frames, self.context.advance(self.codec, context, future, chunk, frames)
+
+    def save(self, folder: Path) -> None:
+        """Codec, transformer and settings as diffusers folders of safetensors; atomic."""
+        names = {kind: name for name, kind in PREDICTIONS.items()}
+        settings = {
+            "context": vars(self.context),
+            "sampler": {"steps": self.sampler.steps, "shift": self.sampler.shift},
+            "prediction": names[type(self.prediction)],
+        }
+        with replacing(folder) as partial:
+            self.codec.save_pretrained(partial / "codec")
+            self.transformer.save_pretrained(partial / "transformer")
+            write_json(partial / "world.json", settings)
+
+    @classmethod
+    def load(cls, folder: Path) -> WorldModel:
+        """Raises UserError if the folder holds no whole world model."""
+        settings = read_json(Path(folder) / "world.json")
+        try:
+            codec = FrameGroupCodec.from_pretrained(folder / "codec", local_files_only=True)
+            transformer = ActionWanTransformer.from_pretrained(folder / "transformer", local_files_only=True)
+            return cls(
+                codec,
+                transformer,
+                ContextBuilder(**settings["context"]),
+                FlowSampler(**settings["sampler"]),
+                PREDICTIONS[settings["prediction"]](),
+            ).eval()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder} holds no usable world model ({error}); train it or give another") from error
