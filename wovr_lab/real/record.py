@@ -1,0 +1,44 @@
+"""Writes down what happens in one real environment, frame by frame, as an `Episode`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wovr_lab.real.single import RealEnv
+from wovr_lab.types import Episode
+
+
+class Recorder:
+    """Resets `env` to the initial state of `seed` and records from there."""
+
+    def __init__(self, env: RealEnv, seed: int):
+        self.env, self.seed = env, seed
+        observation, _ = env.reset(seed=seed)
+        self.frames, self.states = [observation["frame"]], [env.get_state()]
+        self.actions: list[np.ndarray] = []
+        self.labels: list[np.ndarray] = []
+        self.success: list[bool] = []
+
+    def step(self, action: np.ndarray, label: np.ndarray | None = None) -> None:
+        """Executes `action` float32 [7]; `label` is the clean action to learn from instead, where there is one."""
+        observation, *_ = self.env.step(action)
+        self.frames.append(observation["frame"])
+        self.states.append(self.env.get_state())
+        self.actions.append(action)
+        self.success.append(self.env.success)
+        if label is not None:
+            self.labels.append(label)
+
+    def episode(self) -> Episode:
+        """What was recorded; labels only if every action had one."""
+        labelled = len(self.labels) == len(self.actions)
+        return Episode(
+            task=self.env.task,
+            instruction=self.env.instruction,
+            seed=self.seed,
+            frames=np.stack(self.frames),
+            actions=np.stack(self.actions).astype(np.float32),
+            success=np.array(self.success),
+            states=np.stack(self.states),
+            expert_actions=np.stack(self.labels).astype(np.float32) if labelled else None,
+        )

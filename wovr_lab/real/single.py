@@ -1,0 +1,103 @@
+"""One real environment, tabletop or any other: what `RealChunkEnv` needs of it, as a plain gymnasium.Env.
+
+In: one 7-number action a step. Out: {"frame": uint8 [H, W, 3]}, reward 1.0 when success is first reached. Subclasses
+give physics (`advance`), pictures (`look`) and exact states; gymnasium's protocol and input checks stand here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from wovr_lab.errors import UserError
+from wovr_lab.types import ACTION_DIM
+
+PEOPLE_RESOLUTION = 256  # pixels a side of the picture that `render` gives to people
+
+
+class RealEnv(gym.Env, ABC):
+    """Base of single real environments; `task`, `steps` and `success` (latched) describe the running episode."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 12}
+
+    def __init__(self, task: str, resolution: int, max_steps: int, render_mode: str | None = None):
+        if not 8 <= resolution <= 1024 or max_steps < 1:
+            raise UserError(f"cannot run {max_steps} steps at {resolution} pixels: 1 step or more, 8 to 1024 pixels")
+        if render_mode not in (None, "rgb_array"):
+            raise UserError(f"render mode {render_mode!r} does not exist here; use 'rgb_array' or None")
+        self.task, self.resolution, self.max_steps, self.render_mode = task, resolution, max_steps, render_mode
+        self.steps, self.success = 0, False
+        frame = gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)
+        self.observation_space = gym.spaces.Dict({"frame": frame})
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
+
+    @property
+    @abstractmethod
+    def instruction(self) -> str:
+        """The running task in words."""
+
+    @abstractmethod
+    def begin(self, task: str) -> None:
+        """Sets the step-0 state of `task`, drawn from `self.np_random`. Raises UserError if the task is unknown."""
+
+    @abstractmethod
+    def advance(self, action: np.ndarray) -> None:
+        """Physics of one action float [7] in [-1, 1], no picture; counts `steps` and latches `success`."""
+
+    @abstractmethod
+    def look(self, resolution: int | None = None) -> np.ndarray:
+        """The present picture, uint8 [H, W, 3]; at the environment's own resolution unless told."""
+
+    @abstractmethod
+    def get_state(self) -> np.ndarray:
+        """The whole present, float64 [S]: physics, targets, goal, task, steps, success."""
+
+    @abstractmethod
+    def set_state(self, state: np.ndarray) -> None:
+        """Restores `get_state` exactly, from any instance. Raises UserError if it is not such a state."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Begins an episode. Options: "task" (kept otherwise) and "state" (restored instead of drawing an initial one).
+
+        Raises UserError on unknown options or tasks, and on a state that is not of the task asked for.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        unknown = options.keys() - {"task", "state"}
+        if unknown:
+            raise UserError(f"unknown reset options {sorted(unknown)}; this environment knows 'task' and 'state'")
+        if options.get("state") is None:
+            self.begin(options.get("task", self.task))
+        else:
+            self.set_state(options["state"])
+            if options.get("task", self.task) != self.task:
+                raise UserError(f"this state belongs to task {self.task!r}, not to {options['task']!r}")
+        return {"frame": self.look()}, self._info()
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """One action float32 [7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
+        before = self.success
+        self.advance(self._checked(action))
+        reward = float(self.success and not before)
+        truncated = not self.success and self.steps >= self.max_steps
+        return {"frame": self.look()}, reward, self.success, truncated, self._info()
+
+    def render(self) -> np.ndarray | None:
+        """A picture for people, uint8 [256, 256, 3]; None without a render mode."""
+        return None if self.render_mode is None else self.look(PEOPLE_RESOLUTION)
+
+    def _info(self) -> dict[str, Any]:
+        return {"success": self.success, "task": self.task, "instruction": self.instruction, "step": self.steps}
+
+    def _checked(self, action: np.ndarray) -> np.ndarray:
+        action = np.asarray(action, np.float64)
+        if action.shape != (ACTION_DIM,):
+            raise UserError(f"an action has shape {action.shape}, this environment takes ({ACTION_DIM},)")
+        if not np.isfinite(action).all() or np.abs(action).max() > 1.0 + 1e-6:
+            raise UserError(f"action {action} is not finite or outside [-1, 1]; clip or rescale it")
+        return action
