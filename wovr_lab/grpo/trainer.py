@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -35,15 +34,10 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from wovr_lab.seeding import stream
-from wovr_lab.types import Rollouts, Start
+from wovr_lab.starts import Starts
+from wovr_lab.types import Rollouts
 
-
-class StartSource(Protocol):
-    """Where rollouts begin: initial states, keyframes, or both."""
-
-    def draw(self, count: int, rng: np.random.Generator) -> list[Start]:
-        """`count` starts, decided by `rng` alone."""
-        ...
+OnIteration = Callable[[int, dict[str, float]], bool | None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ class GRPOTrainer:
         self,
         policy: VLAPolicy,
         env: ChunkEnv,
-        starts: StartSource,
+        starts: Starts,
         config: GRPOConfig,
         run_seed: int,
         name: str = "grpo",
@@ -107,7 +101,7 @@ class GRPOTrainer:
         if self.path and self.path.exists():
             self._restore(self.path)
 
-    def train(self, iterations: int, on_iteration: Callable[[int, dict[str, float]], bool | None] | None = None) -> None:
+    def train(self, iterations: int, on_iteration: OnIteration | None = None) -> None:
         """Goes on until `iterations` have been done in all, or until `on_iteration(iteration, metrics)` returns True.
 
         The callback runs before the iteration is saved: after a kill it may see one iteration twice, never none.
