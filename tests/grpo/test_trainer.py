@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.contracts import ChunkEnv
+from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.formulas import NoMask
 from wovr_lab.grpo.objective import ReferenceAnchor
@@ -26,22 +26,16 @@ class RightOf(ChunkEnv):
         super().__init__(num_envs, resolution=16, max_steps=16)
         self.threshold = threshold
 
-    def reset(self, *, seed=None, options=None):
-        starts = options["starts"]
-        self.instructions = tuple(start.instruction for start in starts)
-        self.frames = np.stack([start.memory[-1] for start in starts])
-        self.steps, self.succeeded = 0, np.zeros(self.num_envs, bool)
-        return {"frame": self.frames}, {}
+    def draw_starts(self, count, seed):
+        return RandomPictures().draw(count, np.random.default_rng(seed))
 
-    def step(self, actions):
-        actions = self.check_actions(actions)
-        alive = ~self.succeeded & (self.steps < self.max_steps)
-        reached = alive & (actions[:, 0, 0] > self.threshold)
-        success = self.succeeded[:, None] | (reached[:, None] & (np.arange(self.chunk) >= 2))
-        self.succeeded, self.steps = success[:, -1], self.steps + self.chunk
-        truncated = ~self.succeeded & (self.steps >= self.max_steps)
-        info = {"success": success, "executed": alive}
-        return {"frame": self.frames}, reached.astype(float), self.succeeded, truncated, info
+    def begin(self, rows, starts, seed):
+        return {}
+
+    def advance(self, rows, actions):
+        reached = actions[:, 0, 0] > self.threshold
+        success = reached[:, None] & (np.arange(self.chunk) == 2)
+        return ChunkFrames(np.repeat(self._frame[rows][:, None], self.chunk, 1), success)
 
 
 class RandomPictures:
