@@ -58,10 +58,11 @@ class Renderer:
         image = self._table(data, zone)
         hit, geoms, points, normals = self._cast(data)
         image[hit] = self._shaded(data, geoms, points, normals, back_cube)
-        factor = self.oversampling
         image = image.reshape(self.side, self.side, 3)
-        parts = [image[row::factor, column::factor] for row in range(factor) for column in range(factor)]
-        return (sum(parts) * (255 / factor**2) + 0.5).astype(np.uint8)
+        if self.oversampling == 2:
+            image = image[0::2] + image[1::2]
+            image = (image[:, 0::2] + image[:, 1::2]) / 4
+        return (image * 255 + 0.5).astype(np.uint8)
 
     def _cast(self, data: mujoco.MjData) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of the rays that hit a thing before the table: index [n], geom [n], point [n, 3] and normal [n, 3]."""

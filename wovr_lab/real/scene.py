@@ -28,7 +28,7 @@ XML = f"""
 <mujoco model="tabletop">
   <option timestep="0.004" integrator="implicitfast" cone="elliptic" impratio="10"/>
   <default>
-    <geom solref="0.01 1" condim="4"/>
+    <geom solref="0.01 1" condim="4" friction="0.6 0.01 0.001"/>
     <default class="cube">
       <geom type="box" size="{CUBE_HALF} {CUBE_HALF} {CUBE_HALF}" mass="0.05" friction="0.6 0.02 0.001"/>
     </default>
@@ -38,9 +38,9 @@ XML = f"""
     </default>
   </default>
   <worldbody>
-    <geom name="table" type="box" size="{TABLE_HALF} {TABLE_HALF} 0.02" pos="0 0 -0.02" friction="0.6 0.01 0.001" group="1"/>
+    <geom name="table" type="box" size="{TABLE_HALF} {TABLE_HALF} 0.02" pos="0 0 -0.02" group="1"/>
     <body name="plate" mocap="true">
-      <geom name="plate" type="cylinder" size="{PLATE_RADIUS} {PLATE_HALF_HEIGHT}" friction="0.6 0.01 0.001"/>
+      <geom name="plate" type="cylinder" size="{PLATE_RADIUS} {PLATE_HALF_HEIGHT}"/>
     </body>
     <body name="front"><freejoint name="front"/><geom name="front" class="cube"/></body>
     <body name="back"><freejoint name="back"/><geom name="back" class="cube"/></body>

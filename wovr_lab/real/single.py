@@ -36,6 +36,11 @@ class RealEnv(gym.Env, ABC):
 
     @property
     @abstractmethod
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that `reset` can be asked for."""
+
+    @property
+    @abstractmethod
     def instruction(self) -> str:
         """The running task in words."""
 

@@ -74,6 +74,10 @@ class TabletopEnv(RealEnv):
         return TASKS[self.task]
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(TASKS)
+
+    @property
     def instruction(self) -> str:
         return self.definition.instruction
 
