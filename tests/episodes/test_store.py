@@ -20,7 +20,7 @@ def episodes(make_episode):
     return [
         make_episode(0, length=4, task="push_red", success_at=2),
         make_episode(1, length=6, task="push_red"),
-        make_episode(2, length=20, task="push_blue", success_at=19),
+        make_episode(2, length=20, task="push_blue", success_at=15, labels=True),
     ]
 
 
@@ -80,6 +80,7 @@ def test_a_window_is_that_part_of_the_episode(store, episodes, start):
     assert np.array_equal(window.actions, whole.actions[start : start + 8])
     assert np.array_equal(window.states, whole.states[start : start + 9])
     assert np.array_equal(window.success, whole.success[start : start + 8])
+    assert np.array_equal(window.expert_actions, whole.expert_actions[start : start + 8])
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, 4), (0, 0), (13, 8), (0, 21)])
