@@ -13,12 +13,10 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
-from wovr_lab.real.single import RealEnv
+from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
-
-TRAINING_SEEDS = 10_000  # initial states that training may see have seeds below this
 
 
 class RealChunkEnv(ChunkEnv):

@@ -2,8 +2,8 @@
 
 In: counts and seeds. Out: episodes of both scenes without labels: noisy expert attempts with early releases, grasps
 that miss by a little, drops at the plate's edge, pushes of either cube in any direction that stop short of the zone or
-in it, random walks. Failures are what a simulator must know: the paper trains its own on a base policy's rollouts, which
-mostly fail (section 4). Scripts are generators: they look, yield one action, and go on after it has been executed.
+in it, random walks. Failures are what a simulator must know: the paper trains its own on rollouts that mostly fail
+(section 4). Scripts are generators: they look, yield one action, and go on after it has been executed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wovr_lab.errors import UserError
 from wovr_lab.real.expert import CLOSE_GRIPPER, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_action, towards
 from wovr_lab.real.record import Recorder
 from wovr_lab.real.scene import CUBE_HALF, TURN
+from wovr_lab.real.single import TRAINING_SEEDS
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import ACTION_DIM, Episode
 
-TRAINING_SEEDS = 10_000  # initial states of play have seeds below this
 POLICY_GRID = 0.1  # a policy's actions lie on such a grid; most of play does too
 Script = Iterator[np.ndarray]
 

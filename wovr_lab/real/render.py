@@ -127,9 +127,15 @@ class Renderer:
 
 
 def _under(data: mujoco.MjData, body: int, points: np.ndarray, half: tuple[float, float]) -> np.ndarray:
-    """bool [R]: points float32 [2, R] in the body's upright footprint, `half` its sizes along its own x and y."""
-    axes = data.xmat[body].reshape(3, 3)[:2, :2].astype(np.float32)
-    x, y = np.abs(axes.T @ (points - data.xpos[body, :2].astype(np.float32)[:, None]))
+    """bool [R]: points float32 [2, R] in the body's footprint, a rectangle of half sizes `half` turned with the body.
+
+    It turns with the body's flattest axis, so that a cube that has tipped over still casts a square.
+    """
+    matrix = data.xmat[body].reshape(3, 3)
+    flattest = int(np.abs(matrix[2]).round(6).argmin())
+    cosine, sine = matrix[:2, flattest] / np.linalg.norm(matrix[:2, flattest])
+    turn = np.array([[cosine, sine], [-sine, cosine]], np.float32)
+    x, y = np.abs(turn @ (points - data.xpos[body, :2].astype(np.float32)[:, None]))
     return (x < half[0]) & (y < half[1])
 
 

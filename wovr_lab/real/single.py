@@ -15,6 +15,7 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.types import ACTION_DIM
 
+TRAINING_SEEDS = 10_000  # initial states that training, collection and play may see have seeds below this
 PEOPLE_RESOLUTION = 256  # pixels a side of the picture that `render` gives to people
 
 

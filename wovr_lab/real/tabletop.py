@@ -94,7 +94,7 @@ class TabletopEnv(RealEnv):
         mujoco.mj_kinematics(self.model, data)
 
     def advance(self, action: np.ndarray) -> None:
-        control = self.data.ctrl
+        action, control = np.asarray(action, np.float64), self.data.ctrl  # one precision, whoever calls
         control[:3] += action[:3] * MOVE
         control[3] += action[5] * TURN
         np.clip(control[:4], HAND_LOW, HAND_HIGH, out=control[:4])
