@@ -1,12 +1,14 @@
 """Pictures: every resolution shows the same scene, the decisive things are in view, shadows stay under things."""
 
+import mujoco
 import numpy as np
 import pytest
 
-from wovr_lab.real.render import COLOURS, ZONE
+from wovr_lab.real.play import play_episodes
+from wovr_lab.real.render import COLOURS, ZONE, Renderer
 from wovr_lab.real.scene import CUBE_HALF, HAND_LOW
 from wovr_lab.real.tabletop import FRONT, HAND, TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tasks import CUBES, TASKS
 
 
 def nearest_colour(frame: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
@@ -93,3 +95,19 @@ def test_a_lifted_cube_casts_its_shadow_on_the_table_below():
     env.set_state(env.get_state())
     darker = (env.look().astype(int) - with_shadow).min(-1) > 30
     assert 40 < darker.sum() < 250
+
+
+class CastsEveryRay(Renderer):
+    def _near_things(self, data: mujoco.MjData) -> np.ndarray:
+        return np.arange(len(self.rays))
+
+
+def test_casting_only_the_rays_near_things_leaves_nothing_out():
+    env = TabletopEnv("push_red", 64)
+    every_ray = CastsEveryRay(env.model, 64)
+    for episode in play_episodes(4, run_seed=1, first_seed=0, resolution=16):
+        for state in episode.states[::4]:
+            env.set_state(state)
+            scene = env.definition.scene
+            expected = every_ray.draw(env.data, CUBES[scene][1], env.goal if scene == "push" else None)
+            assert (env.look() == expected).all()

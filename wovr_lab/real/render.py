@@ -30,7 +30,7 @@ TABLE, CHECKER, ZONE = (0.72, 0.66, 0.58), 0.035, (0.62, 0.52, 0.80)
 CHECKER_SIDE = 0.05
 BACKGROUND = (0.30, 0.36, 0.42)
 SEEN_GROUPS = np.array([[1], [0], [0], [0], [0], [0]], np.uint8)  # geom groups that rays see: all but the table's
-NEAREST_FARTHEST = np.array([-1.0, 1.0])
+SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
 
 
 class Renderer:
@@ -48,8 +48,8 @@ class Renderer:
         self.bodies = {name: model.body(name).id for name in ("front", "back", "hand")}
         self.geom_names = [model.geom(index).name for index in range(model.ngeom)]
         self.things = np.array([index for index, name in enumerate(self.geom_names) if name != "table"])
-        self.radii = model.geom_rbound[self.things][:, None]
-        self.scale = self.side / 2 / HALF_VIEW  # pixels of a picture at distance 1
+        self.corners = model.geom_aabb[self.things, None, 3:] * SIGNS  # float64 [G, 8, 3], in the things' own axes
+        self.palettes = {name: _palette(self.geom_names, name) for name in COLOURS}
 
         self.of_hand = model.body_rootid[model.geom_bodyid] == self.bodies["hand"]  # a hand casts no shadow on itself
 
@@ -77,15 +77,16 @@ class Renderer:
         return near[hit], geom[hit, 0], CAMERA + rays[hit] * distance[hit], normal.reshape(-1, 3)[hit]
 
     def _near_things(self, data: mujoco.MjData) -> np.ndarray:
-        """Indices of the rays that can hit something: those inside the pictures of the things' bounding boxes."""
-        centre = (data.geom_xpos[self.things] - CAMERA) @ self.axes  # right, down, depth
-        depths = np.maximum(centre[:, 2:] + self.radii * NEAREST_FARTHEST, 1e-3)
-        low = ((centre[:, :2] - self.radii)[..., None] / depths[:, None]).min(2)
-        high = ((centre[:, :2] + self.radii)[..., None] / depths[:, None]).max(2)
-        edges = np.concatenate([np.floor(low * self.scale), np.ceil(high * self.scale)], 1) + self.side / 2
+        """Indices of the rays that can hit something: those inside the rectangles around the things' pictures."""
+        turned = self.corners @ data.geom_xmat[self.things].reshape(-1, 3, 3).transpose(0, 2, 1)
+        right, down, depth = np.moveaxis((data.geom_xpos[self.things][:, None] + turned - CAMERA) @ self.axes, 2, 0)
+        scale = self.side / 2 / HALF_VIEW / np.maximum(depth, 1e-3)  # pixels a metre
+        columns, rows = right * scale + self.side / 2, down * scale + self.side / 2
+        low, high = np.stack([columns, rows], 1).min(2), np.stack([columns, rows], 1).max(2)
+        edges = np.concatenate([np.floor(low), np.ceil(high)], 1)[depth.min(1) > 0]  # what is behind is out of sight
         near = np.zeros((self.side, self.side), bool)
-        for left, top, right, bottom in np.clip(edges, 0, self.side).astype(int).tolist():
-            near[top:bottom, left:right] = True
+        for left, top, right_end, bottom in np.clip(edges, 0, self.side).astype(int).tolist():
+            near[top:bottom, left:right_end] = True
         return np.flatnonzero(near)
 
     def _table(self, data: mujoco.MjData, zone: np.ndarray | None) -> np.ndarray:
@@ -112,9 +113,7 @@ class Renderer:
         light = AMBIENT + (1 - AMBIENT) * np.clip(normals @ LIGHT, 0, 1)
         shadow = self._shadowed(data, points[:, :2].T.astype(np.float32), points[:, 2])
         light[shadow & ~self.of_hand[geoms]] *= SHADOW
-        cubes = {"front": "red", "back": back_cube}
-        palette = np.array([COLOURS.get(cubes.get(name, name), TABLE) for name in self.geom_names])
-        return np.clip(palette[geoms] * light[:, None], 0, 1)
+        return np.clip(self.palettes[back_cube][geoms] * light[:, None], 0, 1)
 
     def _shadowed(self, data: mujoco.MjData, points: np.ndarray, height: np.ndarray) -> np.ndarray:
         """bool [R]: points float32 [2, R] at height [R] (or [1]) with the palm or a cube straight above them."""
@@ -124,6 +123,12 @@ class Renderer:
             cube = self.bodies[name]
             shadow |= _under(data, cube, points, (CUBE_HALF + 0.003,) * 2) & (height < data.xpos[cube, 2] - 0.022)
         return shadow
+
+
+def _palette(geom_names: list[str], back_cube: str) -> np.ndarray:
+    """float64 [geoms, 3]: what each geom is painted with."""
+    cubes = {"front": "red", "back": back_cube}
+    return np.array([COLOURS.get(cubes.get(name, name), TABLE) for name in geom_names])
 
 
 def _under(data: mujoco.MjData, body: int, points: np.ndarray, half: tuple[float, float]) -> np.ndarray:
