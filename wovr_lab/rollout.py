@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from wovr_lab.contracts import Actor, ChunkEnv
+from wovr_lab.contracts import Actor, ChunkEnv, Observation
 from wovr_lab.seeding import seed_of, torch_stream
-from wovr_lab.types import Rollouts, Start
+from wovr_lab.types import ActionChunk, Rollouts, Start
 
 
 def roll_out(
@@ -39,6 +39,39 @@ def roll_out(
         names = (name, first)
         part = _roll_out_group(env, actor, filled, (run_seed, *names), temperature, video)
         parts.append(_rows(part, len(group)))
+    return join(parts)
+
+
+class Recorded:
+    """An actor that repeats recorded chunks float32 [N, C, K, 7], then stands still with the gripper as it was."""
+
+    def __init__(self, actions: np.ndarray):
+        still = np.zeros_like(actions[:, -1])
+        still[..., 6] = actions[:, -1, -1:, 6]
+        self.chunks = [*np.moveaxis(actions, 1, 0), still]
+        self.next = 0
+
+    def act(
+        self, observation: Observation, instructions: tuple[str, ...], generator: torch.Generator, temperature: float
+    ) -> ActionChunk:
+        """The next chunk."""
+        chunk = self.chunks[min(self.next, len(self.chunks) - 1)]
+        self.next += 1
+        return ActionChunk(chunk)
+
+
+def replay(
+    env: ChunkEnv, starts: Sequence[Start], actions: np.ndarray, run_seed: int, name: str, video: bool = False
+) -> Rollouts:
+    """Recorded actions float32 [N, C, K, 7] from these starts, in either world. Raises ValueError without starts."""
+    if not starts:
+        raise ValueError("nothing to replay: no starts were given")
+    parts = []
+    for first in range(0, len(starts), env.num_envs):
+        rows = np.arange(first, first + env.num_envs).clip(max=len(starts) - 1)
+        group = [starts[row] for row in rows]
+        part = _roll_out_group(env, Recorded(actions[rows]), group, (run_seed, name, first), 0.0, video)
+        parts.append(_rows(part, min(env.num_envs, len(starts) - first)))
     return join(parts)
 
 

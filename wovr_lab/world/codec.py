@@ -2,8 +2,8 @@
 
 In: uint8 [B, 4, H, W, 3]. Out: normalised latents [B, C, H/s, W/s] and back. A first frame is encoded as four copies,
 so the anchor and the memory have the shape of everything else, and the latent of the last four imagined frames *is* the
-next memory: nothing is decoded and encoded again. Deviation: diffusers' AutoencoderTiny on pixel-unshuffled frame groups
-instead of AutoencoderKLWan, which is 7x too slow on two cores.
+next memory: nothing is decoded and encoded again. Deviation: diffusers' AutoencoderTiny on pixel-unshuffled groups, as
+differences from the background, instead of AutoencoderKLWan, which is several times too slow on two cores.
 """
 
 from __future__ import annotations
@@ -22,28 +22,38 @@ GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
 
 
 class FrameGroupCodec(ModelMixin, ConfigMixin):
-    """Convolutional autoencoder of frame groups; `spatial_stride` pixels a latent cell (4 at 32x32, 8 at 64x64)."""
+    """Convolutional autoencoder of frame groups; `spatial_stride` pixels a latent cell (4 at 32x32, 8 at 64x64).
+
+    All convolutions run at the resolution of the latents; pixels are unshuffled into channels and back.
+    """
 
     @register_to_config
     def __init__(
-        self, resolution: int = 32, spatial_stride: int = 4, latent_channels: int = 16, width: int = 96, blocks: int = 2
+        self,
+        resolution: int = 32,
+        spatial_stride: int = 4,
+        latent_channels: int = 16,
+        width: int = 128,
+        blocks: int = 2,
     ):
         super().__init__()
-        halvings = {2: 0, 4: 1, 8: 2}.get(spatial_stride)
-        if halvings is None or resolution % spatial_stride:
-            raise UserError(f"a spatial stride of {spatial_stride} does not fit {resolution} pixels; use 2, 4 or 8")
-        stages = halvings + 1
+        if spatial_stride < 1 or resolution % spatial_stride:
+            raise UserError(f"a spatial stride of {spatial_stride} does not divide {resolution} pixels")
+        channels = GROUP * 3 * spatial_stride**2
         self.autoencoder = AutoencoderTiny(
-            in_channels=GROUP * 3 * 4,
-            out_channels=GROUP * 3 * 4,
-            encoder_block_out_channels=(width,) * stages,
-            decoder_block_out_channels=(width,) * stages,
-            num_encoder_blocks=(1,) + (blocks,) * halvings,
-            num_decoder_blocks=(blocks,) * halvings + (1,),
+            in_channels=channels,
+            out_channels=channels,
+            encoder_block_out_channels=(width,),
+            decoder_block_out_channels=(width,),
+            num_encoder_blocks=(blocks,),
+            num_decoder_blocks=(blocks,),
             latent_channels=latent_channels,
-            upsampling_scaling_factor=2,
         )
-        # filled by `normalise` once trained; persistent, so that a saved codec is complete
+        # starts by decoding the background: the library maps 0.5 to a change of 0
+        nn.init.zeros_(self.autoencoder.decoder.layers[-1].weight)
+        nn.init.constant_(self.autoencoder.decoder.layers[-1].bias, 0.5)
+        # filled from data; persistent, so that a saved codec is complete
+        self.register_buffer("background", torch.zeros(3, resolution, resolution))
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))
         self.register_buffer("latent_std", torch.ones(latent_channels, 1, 1))
 
@@ -55,11 +65,13 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
         """float [B, 4, 3, H, W] in [-1, 1] -> raw latents [B, C, h, w], differentiable."""
-        return self.autoencoder.encoder(F.pixel_unshuffle(pictures.flatten(1, 2), 2))
+        changes = (pictures - self.background).flatten(1, 2)
+        return self.autoencoder.encoder(F.pixel_unshuffle(changes, self.config.spatial_stride))
 
     def decode_pictures(self, raw: Tensor) -> Tensor:
         """Raw latents -> float [B, 4, 3, H, W], differentiable."""
-        return F.pixel_shuffle(self.autoencoder.decoder(raw), 2).unflatten(1, (GROUP, 3))
+        changes = F.pixel_shuffle(self.autoencoder.decoder(raw), self.config.spatial_stride)
+        return changes.unflatten(1, (GROUP, 3)) + self.background
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray | Tensor) -> Tensor:
@@ -86,21 +98,18 @@ class CodecReconstruction(nn.Module):
     """What the codec learns: L1 reconstruction, heavier where something moves or differs from the background, with a
     little noise on the latents so that the decoder forgives what the transformer gets slightly wrong."""
 
-    def __init__(
-        self, codec: FrameGroupCodec, background: Tensor, detail_weight: float = 4.0, latent_noise: float = 0.05
-    ):
+    def __init__(self, codec: FrameGroupCodec, detail_weight: float = 4.0, latent_noise: float = 0.05):
         super().__init__()
         self.codec, self.detail_weight, self.latent_noise = codec, detail_weight, latent_noise
-        self.register_buffer("background", background)  # float [3, H, W], the median frame
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """`frames` uint8 [B, 4, H, W, 3], `noise` [B, C, h, w]."""
-        pictures = to_float(batch["frames"], self.background.device)
+        pictures = to_float(batch["frames"], self.codec.device)
         raw = self.codec.encode_pictures(pictures)
         spread = raw.detach().std((0, 2, 3), keepdim=True)
         decoded = self.codec.decode_pictures(raw + self.latent_noise * spread * batch["noise"])
         error = (decoded - pictures).abs()
-        detail = (pictures - self.background).abs().amax(2, keepdim=True) > 0.15
+        detail = (pictures - self.codec.background).abs().amax(2, keepdim=True) > 0.15
         loss = (error * (1 + self.detail_weight * detail)).mean()
         # keeps latents near unit scale without a KL term
         scale = (raw.std((0, 2, 3)).log() ** 2).mean() + (raw.mean((0, 2, 3)) ** 2).mean()

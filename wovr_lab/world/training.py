@@ -39,8 +39,8 @@ def train_codec(
     folder: Path | None = None, metrics: Metrics | None = None,
 ) -> FrameGroupCodec:  # fmt: skip
     """Trains the codec in place on groups of the table's frames and sets its latent statistics."""
-    background = table.background(stream(run_seed, "codec", "background"))
-    learner = CodecReconstruction(codec, background, latent_noise=config.latent_noise)
+    codec.background.copy_(table.background(stream(run_seed, "codec", "background")))
+    learner = CodecReconstruction(codec, latent_noise=config.latent_noise)
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(run_seed, "codec", step)

@@ -1,0 +1,88 @@
+"""The pretrained backbone: codec and transformer on task-agnostic play; the paper starts from Wan2.2, not from noise.
+
+In: nothing but the tabletop and a seed. Out: a world model folder with its provenance (`backbone.json`). A second
+call on the same folder goes on from the weights that are there.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.real.play import play_episodes
+from wovr_lab.runs import Metrics, write_json
+from wovr_lab.training import FitConfig
+from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.model import WorldModel
+from wovr_lab.world.training import CodecTraining, WorldTraining, train_codec, train_world
+from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.windows import FrameTable, LatentTable
+
+BATCH = 250  # episodes a file
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How much play, and how long the codec and the transformer learn from it."""
+
+    episodes: int = 3000
+    resolution: int = 32
+    codec: CodecTraining = field(
+        default_factory=lambda: CodecTraining(FitConfig(3000, 2e-3, ema_decay=0.995), batch=32)
+    )
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(8000, 1e-3, 200, ema_decay=0.998)))
+
+
+def collect_play(folder: Path, episodes: int, resolution: int, run_seed: int, processes: int = 2) -> EpisodeStore:
+    """Play in files of 250 episodes, made by two processes; files that are there already are kept."""
+    jobs = [
+        (folder / f"play-{first:05d}.hdf5", first, min(BATCH, episodes - first), resolution, run_seed)
+        for first in range(0, episodes, BATCH)
+    ]
+    with get_context("spawn").Pool(processes) as pool:
+        pool.starmap(_collect_file, jobs, chunksize=1)
+    return EpisodeStore([job[0] for job in jobs])
+
+
+def _collect_file(path: Path, first: int, count: int, resolution: int, run_seed: int) -> None:
+    if not path.exists():
+        write_episodes(path, play_episodes(count, run_seed, first, resolution))
+
+
+def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scratch: bool = False) -> WorldModel:
+    """Trains (or goes on training) the backbone in `out`; `run` keeps the play, the metrics and what a resume needs."""
+    begin = time.monotonic()
+    store = collect_play(run / "play", config.episodes, config.resolution, run_seed)
+    table, metrics = FrameTable.of(store), Metrics(run)
+    codec_folder = run / "codec"
+    if out.exists() and not from_scratch:
+        world = WorldModel.load(out)
+    else:
+        if not codec_folder.exists():
+            torch.manual_seed(run_seed)  # initial weights
+            codec = FrameGroupCodec(resolution=config.resolution)
+            train_codec(codec, table, config.codec, run_seed, run, metrics).save_pretrained(codec_folder)
+        torch.manual_seed(run_seed)
+        world = WorldModel(FrameGroupCodec.from_pretrained(codec_folder), ActionWanTransformer())
+    latents = LatentTable.of(table, world.codec, world.context)
+    train_world(world, latents, config.world, run_seed, run, metrics)
+    world.save(out)
+    provenance = {
+        "command": f"wovr-lab pretrain --out {out} --seed {run_seed}",
+        "config": asdict(config),
+        "play_episodes": len(store),
+        "play_frames": len(table.frames),
+        "seconds": round(time.monotonic() - begin, 1),
+        "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(),
+        "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
+    }
+    write_json(out / "backbone.json", provenance)
+    (run / "world.training.safetensors").unlink(missing_ok=True)
+    return world
