@@ -88,7 +88,7 @@ class SuccessLearning(nn.Module):
 
 def train_reward(
     classifier: SuccessClassifier, data: LabelledFrames, config: RewardTraining, run_seed: int,
-    folder: Path | None = None, metrics: Metrics | None = None,
+    folder: Path | None = None, metrics: Metrics | None = None, name: str = "reward",
 ) -> SuccessClassifier:  # fmt: skip
     """Trains the classifier in place."""
     pools = data.pools()
@@ -102,7 +102,7 @@ def train_reward(
         labels = torch.as_tensor(data.labels[index]).float()
         return {"pictures": pictures, "columns": torch.as_tensor(data.columns[index]), "labels": labels}
 
-    fit(SuccessLearning(classifier), batch_at, config.fit, "reward", folder, metrics)
+    fit(SuccessLearning(classifier), batch_at, config.fit, name, folder, metrics)
     return classifier.eval()
 
 

@@ -8,6 +8,8 @@ differences from the background, instead of AutoencoderKLWan, which is several t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float, to_uint8
+from wovr_lab.runs import replacing
 
 GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
 
@@ -85,6 +88,19 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
     def decode(self, latents: Tensor) -> np.ndarray:
         """Latents [B, C, h, w] -> uint8 [B, 4, H, W, 3]."""
         return to_uint8(self.decode_pictures(latents * self.latent_std + self.latent_mean))
+
+    def save(self, folder: Path) -> None:
+        """A folder with the configuration and safetensors weights; atomic."""
+        with replacing(folder) as partial:
+            self.save_pretrained(partial)
+
+    @classmethod
+    def load(cls, folder: Path) -> FrameGroupCodec:
+        """Raises UserError if the folder holds no whole codec."""
+        try:
+            return cls.from_pretrained(folder, local_files_only=True).eval()
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{folder} holds no usable codec ({error}); train it again or give another") from error
 
     @torch.no_grad()
     def normalise(self, frames: np.ndarray) -> None:

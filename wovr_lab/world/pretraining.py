@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.errors import UserError
 from wovr_lab.real.play import play_episodes
 from wovr_lab.runs import Metrics, write_json
 from wovr_lab.training import FitConfig
@@ -67,9 +68,9 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
         if not codec_folder.exists():
             torch.manual_seed(run_seed)  # initial weights
             codec = FrameGroupCodec(resolution=config.resolution)
-            train_codec(codec, table, config.codec, run_seed, run, metrics).save_pretrained(codec_folder)
+            train_codec(codec, table, config.codec, run_seed, run, metrics).save(codec_folder)
         torch.manual_seed(run_seed)
-        world = WorldModel(FrameGroupCodec.from_pretrained(codec_folder), ActionWanTransformer())
+        world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer())
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, config.world, run_seed, run, metrics)
     world.save(out)
@@ -86,3 +87,14 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
     write_json(out / "backbone.json", provenance)
     (run / "world.training.safetensors").unlink(missing_ok=True)
     return world
+
+
+def load_backbone(name: str) -> WorldModel:
+    """The backbone shipped as `data/NAME`, or in a folder of that path. Raises UserError if there is none."""
+    shipped = Path(__file__).parents[2] / "data" / name
+    folder = shipped if shipped.exists() else Path(name)
+    if not folder.exists():
+        raise UserError(
+            f"there is no backbone {name!r} in data/ and no folder of that name; run wovr-lab pretrain first"
+        )
+    return WorldModel.load(folder)

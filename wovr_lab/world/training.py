@@ -120,7 +120,7 @@ def motion(future: Tensor, memory: Tensor) -> Tensor:
 
 def train_world(
     world: WorldModel, table: LatentTable, config: WorldTraining, run_seed: int,
-    folder: Path | None = None, metrics: Metrics | None = None,
+    folder: Path | None = None, metrics: Metrics | None = None, name: str = "world",
 ) -> WorldModel:  # fmt: skip
     """Trains the transformer in place on windows of the table; the codec stays as it is."""
     world.codec.requires_grad_(False)
@@ -134,7 +134,7 @@ def train_world(
         return batch | flow_noise(batch, torch_stream(run_seed, "world", step))
 
     learner = FlowMatching(world, config.motion_weight, config.self_forcing_steps)
-    fit(learner, batch_at, config.fit, "world", folder, metrics)
+    fit(learner, batch_at, config.fit, name, folder, metrics)
     return world.eval()
 
 

@@ -73,7 +73,9 @@ class ActionWanTransformer(WanTransformer3DModel):
         rope_max_seq_len: int = 64,
         action_channels: str = "both",
     ):
-        super().__init__(
+        # unwrapped, since the parent's decorator would register its other arguments as ours
+        WanTransformer3DModel.__init__.__wrapped__(
+            self,
             patch_size=patch_size,
             num_attention_heads=num_attention_heads,
             attention_head_dim=attention_head_dim,

@@ -1,0 +1,195 @@
+"""What a run is: every count, schedule and mechanism of the loop in one frozen object, at four scales.
+
+Mechanisms are objects (context, mask, normaliser, starts by their share), so that an ablation is one argument:
+`scale_config("demo", seed=0, keyframe_share=0.0)` is "without KIR".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from wovr_lab.errors import UserError
+from wovr_lab.grpo.formulas import DualClip, Mask, MeanAndStd, NoDualClip, Normaliser, SuccessMask
+from wovr_lab.grpo.trainer import GRPOConfig
+from wovr_lab.measure.gate import GateBounds
+from wovr_lab.policy.imitation import ImitationConfig
+from wovr_lab.real.tasks import TASKS, get_task
+from wovr_lab.reward.training import RewardTraining
+from wovr_lab.training import FitConfig
+from wovr_lab.types import CHUNK
+from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.training import CodecTraining, WorldTraining
+
+SCALES = ("smoke", "demo", "full", "gpu")
+
+
+@dataclass(frozen=True)
+class PolicySize:
+    """Width and depth of the VLA."""
+
+    hidden_size: int = 128
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 4
+
+
+@dataclass(frozen=True)
+class WorldSize:
+    """Width and depth of a world model trained from scratch; a backbone brings its own."""
+
+    num_attention_heads: int = 6
+    attention_head_dim: int = 32
+    ffn_dim: int = 768
+    num_layers: int = 6
+    codec_width: int = 128
+    latent_channels: int = 16
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The whole loop. Counts are per task unless they say otherwise; the defaults are the demo scale."""
+
+    scale: str = "demo"
+    seed: int = 0
+    tasks: tuple[str, ...] = tuple(TASKS)
+    resolution: int = 32
+    max_steps: int = 48
+    backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
+    # real data
+    demonstrations: int = 10
+    demonstration_noise: float = 0.15
+    rollouts: int = 60
+    rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
+    gate_episodes: int = 10  # of each of the gate's six policies
+    gate_noises: tuple[float, ...] = (0.0, 0.4, 0.8)  # of the expert
+    fresh: int = 30
+    play: int = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
+    rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
+    fresh_weight: float = 5.0  # of a fresh rollout
+    hold: int = 4
+    budget: int = 600  # real episodes, demonstrations aside
+    # learning
+    policy: PolicySize = field(default_factory=PolicySize)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(500, 2e-3)))
+    world_size: WorldSize = field(default_factory=WorldSize)
+    codec: CodecTraining = field(
+        default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
+    )
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(600, 3e-4, ema_decay=0.99)))
+    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(300, 2e-4, ema_decay=0.98)))
+    context: ContextBuilder = field(default_factory=ContextBuilder)
+    sampler_steps: int = 5
+    # interaction
+    grpo: GRPOConfig = field(default_factory=GRPOConfig)
+    mask: Mask = field(default_factory=SuccessMask)
+    normaliser: Normaliser = field(default_factory=MeanAndStd)
+    dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
+    iterations: tuple[int, int] = (16, 10)  # before and after PACE
+    keyframe_share: float = 0.5
+    keyframe_steps: int = 24  # actions imagined from a keyframe, at most
+    # judging
+    gate: GateBounds = field(default_factory=GateBounds)
+    evaluation_starts: int = 200
+    evaluation_first_seed: int = 10_000
+    check_every: int = 8  # iterations between looks at real success, for the report only
+    check_starts: int = 25
+    confusion_rollouts: int = 50
+    imagined_rows: int = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
+        for task in self.tasks:
+            get_task(task)
+        counts = (self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts)
+        if not self.tasks or min(counts) < 1:
+            raise UserError(f"a run needs tasks and positive counts, not {self.tasks} and {counts}")
+        if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
+            raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
+        if not 0 <= self.keyframe_share <= 1:
+            raise UserError(f"keyframe_share {self.keyframe_share} must be between 0 and 1")
+        if self.real_episodes > self.budget * len(self.tasks):
+            raise UserError(
+                f"this run would use {self.real_episodes} real episodes, its budget is {self.budget} a task; "
+                "collect fewer or raise the budget"
+            )
+
+    @property
+    def gate_policies(self) -> int:
+        """The base at its temperatures, the half-trained base, the expert at its noises."""
+        return len(self.rollout_temperatures) + 1 + len(self.gate_noises)
+
+    @property
+    def real_episodes(self) -> int:
+        """Real episodes that the whole run will use beside the demonstrations."""
+        return len(self.tasks) * (self.rollouts + self.fresh + self.gate_policies * self.gate_episodes)
+
+
+def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
+    """The configuration of a scale, with changes by field name. Raises UserError on an unknown scale or field."""
+    names = {entry.name for entry in fields(LoopConfig)}
+    unknown = sorted(set(changes) - names)
+    if unknown:
+        raise UserError(f"unknown setting {unknown[0]!r}; settings: {', '.join(sorted(names))}")
+    if scale == "smoke":
+        base = _smoke()
+    elif scale == "full":
+        base = _full()
+    else:
+        base = LoopConfig(scale=scale)
+    return replace(base, seed=seed, **changes)
+
+
+def _smoke() -> LoopConfig:
+    """Every stage in seconds: for tests. Nothing is learnt at this scale."""
+    fast = FitConfig(6, 1e-3, 2, ema_decay=0.9, checkpoint_every=2, log_every=2)
+    return LoopConfig(
+        scale="smoke",
+        tasks=("push_red", "red_on_plate"),
+        backbone=None,
+        demonstrations=2,
+        rollouts=3,
+        gate_episodes=1,
+        fresh=2,
+        play=2,
+        policy=PolicySize(32, 1, 2),
+        imitation=ImitationConfig(FitConfig(20, 1e-3, 4, checkpoint_every=6, log_every=5), batch=16),
+        reward=RewardTraining(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30),
+        world_size=WorldSize(2, 16, 64, 1, 32, 8),
+        codec=CodecTraining(fast, batch=8),
+        world=WorldTraining(fast, batch=8),
+        refine=WorldTraining(fast, batch=8),
+        sampler_steps=1,
+        grpo=GRPOConfig(groups=2, group_size=2, minibatch=8),
+        iterations=(2, 2),
+        evaluation_starts=4,
+        check_every=2,
+        check_starts=2,
+        confusion_rollouts=2,
+        imagined_rows=4,
+    )
+
+
+def _full() -> LoopConfig:
+    """Hours on two cores: the headline numbers."""
+    return LoopConfig(
+        scale="full",
+        rollouts=200,
+        gate_episodes=25,
+        fresh=100,
+        world=WorldTraining(FitConfig(5000, 5e-4, ema_decay=0.998)),
+        refine=WorldTraining(FitConfig(2000, 3e-4, ema_decay=0.998)),
+        reward=RewardTraining(FitConfig(1500, 2e-3)),
+        iterations=(40, 40),
+    )
+
+
+def described(value: Any) -> Any:
+    """A configuration as JSON, mechanisms by their class names."""
+    if is_dataclass(value) and not isinstance(value, type):
+        entries = {entry.name: described(getattr(value, entry.name)) for entry in fields(value)}
+        return {"kind": type(value).__name__} | entries
+    if isinstance(value, list | tuple):
+        return [described(entry) for entry in value]
+    return value

@@ -1,0 +1,136 @@
+"""The loop's real data: demonstrations, base rollouts, held-out gate rollouts, fresh rollouts of the improved policy.
+
+Training seeds only (results.md), below 10,000; each purpose has its own range, so that what is held out was never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from wovr_lab.contracts import Actor
+from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.stages import Run
+from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
+from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.rollout import roll_out
+from wovr_lab.seeding import stream
+from wovr_lab.types import Episode, Start
+
+SEEDS = {  # first training seed and size of the range that a purpose draws from
+    "demonstrations": (0, 1000),
+    "rollouts": (1000, 2000),
+    "gate": (3000, 1000),
+    "fresh": (4000, 2000),
+    "check": (8000, 1000),
+    "confusion": (9000, 1000),
+}
+ENVIRONMENTS = 32  # rows in a real environment
+
+
+def seeds(config: LoopConfig, purpose: str, count: int) -> list[int]:
+    """`count` seeds of a purpose; which ones depends on the run's seed, so that training seeds differ in data too."""
+    first, size = SEEDS[purpose]
+    return sorted((first + stream(config.seed, "seeds", purpose).permutation(size)[:count]).tolist())
+
+
+def starts(config: LoopConfig, task_seeds: Iterable[int]) -> list[Start]:
+    """The initial states of these seeds, for every task."""
+    env = TabletopEnv(resolution=config.resolution, max_steps=config.max_steps)
+    return [start_of_seed(env, task, int(seed)) for task in config.tasks for seed in task_seeds]
+
+
+def evaluation_starts(config: LoopConfig) -> list[Start]:
+    """The held-out initial states of results.md, for every task."""
+    first = config.evaluation_first_seed
+    return starts(config, range(first, first + config.evaluation_starts))
+
+
+def real_env(config: LoopConfig, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
+    """The tabletop at the run's resolution and limit."""
+    return tabletop_chunks(min(rows, ENVIRONMENTS), config.resolution, config.max_steps, hold, every_frame)
+
+
+def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float, name: str) -> list[Episode]:
+    """Real episodes with every frame and state, held after success; booked before they are made."""
+    run.ledger.reserve(run.stage, len(first))
+    env = real_env(run.config, len(first), run.config.hold, every_frame=True)
+    rollouts = roll_out(env, actor, first, run.config.seed, name, temperature, video=True, progress=True)
+    episodes = rollouts.episodes()
+    run.debit("real", episodes)
+    return episodes
+
+
+def demonstrate(run: Run) -> None:
+    """A few demonstrations a task: noise in what is executed, clean actions as labels."""
+    config = run.config
+    chosen = seeds(config, "demonstrations", config.demonstrations)
+    episodes = [
+        episode
+        for task in config.tasks
+        for episode in expert_episodes(
+            task, chosen, config.demonstration_noise, config.hold, config.resolution, config.seed, config.max_steps
+        )
+    ]
+    run.debit("demonstrations", episodes)
+    write_episodes(run.path("episodes/demonstrations.hdf5"), episodes)
+
+
+def collect(run: Run) -> None:
+    """Rollouts of the base policy to learn reward and world model from, and the gate's held-out rollouts."""
+    config, base = run.config, load_policy(run.path("checkpoints/base"))
+    temperatures = config.rollout_temperatures
+    chosen = np.array_split(seeds(config, "rollouts", config.rollouts), len(temperatures))
+    episodes = [
+        episode
+        for temperature, part in zip(temperatures, chosen, strict=True)
+        if len(part)
+        for episode in real_rollouts(run, base, starts(config, part), temperature, f"collect/{temperature}")
+    ]
+    write_episodes(run.path("episodes/base.hdf5"), episodes)
+    gate_starts = starts(config, seeds(config, "gate", config.gate_episodes))
+    for temperature in temperatures:
+        policy_episodes = real_rollouts(run, base, gate_starts, temperature, f"gate/{temperature}")
+        write_episodes(run.path(f"episodes/gate/base at T={temperature}.hdf5"), policy_episodes)
+    half = load_policy(run.path("checkpoints/half"))
+    policy_episodes = real_rollouts(run, half, gate_starts, temperatures[0], "gate/half")
+    write_episodes(run.path("episodes/gate/half-trained base.hdf5"), policy_episodes)
+    for noise in config.gate_noises:
+        _gate_expert(run, noise)
+
+
+def _gate_expert(run: Run, noise: float) -> None:
+    config = run.config
+    run.ledger.reserve(run.stage, config.gate_episodes * len(config.tasks))
+    chosen = seeds(config, "gate", config.gate_episodes)
+    episodes = [
+        episode
+        for task in config.tasks
+        for episode in expert_episodes(
+            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps
+        )
+    ]
+    run.debit("real", episodes)
+    write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), episodes)
+
+
+def collect_again(run: Run) -> None:
+    """PACE: a limited set of fresh rollouts of the improved policy (paper section 4)."""
+    config, improved = run.config, load_policy(run.path("checkpoints/improved_1"))
+    first = starts(config, seeds(config, "fresh", config.fresh))
+    episodes = real_rollouts(run, improved, first, config.grpo.temperature, "fresh")
+    write_episodes(run.path("episodes/fresh.hdf5"), episodes)
+
+
+def gate_stores(run: Run) -> dict[str, EpisodeStore]:
+    """The gate's episodes by policy."""
+    return {path.stem: EpisodeStore([path]) for path in sorted(run.path("episodes/gate").glob("*.hdf5"))}
+
+
+def store(run: Run, *names: str) -> EpisodeStore:
+    """The episodes of `episodes/NAME.hdf5`."""
+    return EpisodeStore([run.path(f"episodes/{name}.hdf5") for name in names])

@@ -1,0 +1,101 @@
+"""The loop's stages inside imagination: the gate, and masked GRPO from keyframes and initial states (section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wovr_lab.grpo.trainer import GRPOTrainer
+from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.measure.evaluation import evaluate
+from wovr_lab.measure.gate import judge_gate
+from wovr_lab.measure.hallucination import imagine_again
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
+from wovr_lab.pace.stages import Run
+from wovr_lab.policy.checkpoints import load_policy, save_policy
+from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.runs import read_json, write_json
+from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
+from wovr_lab.world.model import WorldModel
+
+def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
+    """The world model and reward of these checkpoints as an environment."""
+    config = run.config
+    return ImaginedEnv(
+        WorldModel.load(run.path(f"checkpoints/{world}")),
+        SuccessClassifier.load(run.path(f"checkpoints/{reward}")),
+        rows,
+        config.max_steps,
+        keyframe_steps=config.keyframe_steps,
+    )
+
+
+def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
+    """The stage `gate_N`: may this world model be trained in?"""
+
+    def work(run: Run) -> None:
+        env = imagined_env(run, world, reward, run.config.imagined_rows)
+        env.hold_after_success = run.config.hold
+        outcomes = {
+            name: imagine_again(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
+            for name, episodes in gate_stores(run).items()
+        }
+        write_json(run.path(f"gate_{number}.json"), judge_gate(outcomes, run.config.gate).as_json())
+
+    return work
+
+
+def may_improve(run: Run, number: int) -> bool:
+    """Whether RL may start in imagination: the gate passed, or it only reports (smoke scale, or forced)."""
+    return run.force or run.config.scale == "smoke" or read_json(run.path(f"gate_{number}.json"))["passed"]
+
+
+def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
+    """Where imagination begins: initial states and keyframes of episodes that the ledger has paid for."""
+    config, episodes = run.config, store(run, *sources)
+    initial = InitialStarts(tuple(start_at(episode, 0) for episode in episodes))
+    if config.keyframe_share == 0:
+        return initial
+    found = keyframes(episodes)
+    export_keyframes(run.path(f"keyframes-{run.stage}.json"), found)
+    return MixedStarts(initial, KeyframeStarts(tuple(found)), config.keyframe_share)
+
+
+def improve(
+    number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str
+) -> Callable[[Run], None]:
+    """The stage `improve_N`: masked GRPO in imagination, from one policy checkpoint to the next."""
+
+    def work(run: Run) -> None:
+        config, name = run.config, f"improve_{number}"
+        improving = load_policy(run.path(f"checkpoints/{policy}"))
+        env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
+        trainer = GRPOTrainer(
+            improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
+            config.normaliser, config.mask, config.dual_clip,
+        )  # fmt: skip
+        iterations = config.iterations[number - 1]
+        trainer.train(iterations, _real_check(run, name, improving, iterations))
+        rows = [row for row in run.metrics.rows() if row["phase"] == name]
+        episodes, frames = (int(sum(row[key] for row in rows)) for key in ("trajectories", "frames"))
+        run.ledger.debit(run.stage, "imagined", episodes, frames)
+        save_policy(improving, run.path(f"checkpoints/{out}"))
+
+    return work
+
+
+def _real_check(run: Run, name: str, policy: VLAPolicy, iterations: int) -> Callable[[int, dict], None]:
+    """Logs real success now and then, for the report's learning curve only: nothing is chosen by it."""
+    config: LoopConfig = run.config
+    first = starts(config, seeds(config, "check", config.check_starts))
+    env = real_env(config, len(first))
+
+    def check(iteration: int, values: dict[str, float]) -> None:
+        if iteration % config.check_every and iteration + 1 != iterations:
+            return
+        result = evaluate(env, policy, first, config.seed, config.grpo.temperature, "check").overall
+        row = {"success": result.rate, "n": result.n, "low": result.low, "high": result.high}
+        run.metrics.log(f"{name}/real", iteration, row)
+
+    return check

@@ -1,0 +1,133 @@
+"""The loop's learning stages: base policy, reward, world model, and the PACE refinement of both (paper section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from wovr_lab.episodes import EpisodeStore
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.data import gate_stores, store
+from wovr_lab.pace.stages import Run
+from wovr_lab.policy.checkpoints import save_policy
+from wovr_lab.policy.imitation import imitate
+from wovr_lab.policy.language import build_tokenizer
+from wovr_lab.policy.vla import VLAConfig, VLAPolicy
+from wovr_lab.real.play import play_episodes
+from wovr_lab.real.tasks import get_task
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.training import LabelledFrames, RewardTraining, calibrate, judge, train_reward
+from wovr_lab.runs import write_json
+from wovr_lab.seeding import seed_of
+from wovr_lab.types import Episode
+from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.model import WorldModel
+from wovr_lab.world.pretraining import load_backbone
+from wovr_lab.world.sampler import FlowSampler
+from wovr_lab.world.training import WorldTraining, train_codec, train_world
+from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.windows import FrameTable, LatentTable
+
+CALIBRATION = 5  # every fifth episode chooses the reward's threshold instead of training it
+
+
+def sft(run: Run) -> None:
+    """The base policy, and one trained half as long for the gate."""
+    config = run.config
+    episodes = list(store(run, "demonstrations"))
+    tokenizer = build_tokenizer([get_task(task).instruction for task in config.tasks])
+    size = VLAConfig(resolution=config.resolution, vocab_size=len(tokenizer), **vars(config.policy))
+    for name, share in (("half", 0.5), ("base", 1.0)):
+        if run.path(f"checkpoints/{name}").exists():
+            continue
+        fit = config.imitation.fit
+        schedule = replace(config.imitation, fit=replace(fit, steps=max(1, round(fit.steps * share))))
+        policy = VLAPolicy.create(size, tokenizer, config.seed)
+        imitate(policy, episodes, schedule, config.seed, run.scratch, run.metrics, f"sft/{name}")
+        save_policy(policy, run.path(f"checkpoints/{name}"))
+
+
+def train_reward_stage(run: Run) -> None:
+    """The success classifier, from demonstrations and base rollouts; judged on the gate's held-out episodes."""
+    data = store(run, "demonstrations", "base")
+    classifier = _new(lambda: SuccessClassifier([get_task(task).instruction for task in run.config.tasks],
+                                                run.config.resolution), run.config, "reward")  # fmt: skip
+    _learn_reward(run, classifier, data, run.config.reward, "reward")
+
+
+def train_world_stage(run: Run) -> None:
+    """The world model, from the backbone (or from noise), on play and base rollouts."""
+    config = run.config
+    play = list(play_episodes(config.play, config.seed, 0, config.resolution))
+    run.debit("pretraining", play)
+    rollouts = list(store(run, "demonstrations", "base"))
+    table = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
+    if config.backbone is None:
+        world = _world_from_noise(run, table)
+    else:
+        world = load_backbone(config.backbone)
+        world.context = config.context
+    _learn_world(run, world, table, config.world, "world")
+
+
+def refine(run: Run) -> None:
+    """PACE: world model and reward learn from the improved policy's fresh rollouts, once."""
+    config = run.config
+    fresh, old = store(run, "fresh"), store(run, "demonstrations", "base")
+    play = list(play_episodes(config.play, config.seed, 0, config.resolution))
+    weights = [1.0] * len(play) + [config.rollout_weight] * len(old) + [config.fresh_weight] * len(fresh)
+    table = FrameTable.of([*play, *old, *fresh], weights)
+    _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")
+    data = store(run, "demonstrations", "base", "fresh")
+    classifier = SuccessClassifier.load(run.path("checkpoints/reward"))
+    _learn_reward(run, classifier, data, config.reward, "reward_evolved")
+
+
+def _learn_reward(
+    run: Run, classifier: SuccessClassifier, data: EpisodeStore, training: RewardTraining, name: str
+) -> None:
+    episodes = list(data)
+    learning = [episode for row, episode in enumerate(episodes) if row % CALIBRATION]
+    instructions = list(classifier.config.instructions)
+    frames = LabelledFrames.of(learning, instructions)
+    train_reward(classifier, frames, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
+    calibrate(classifier, episodes[::CALIBRATION])
+    held_out = [episode for episodes in gate_stores(run).values() for episode in episodes]
+    quality = {task: _quality(classifier, [e for e in held_out if e.task == task]) for task in run.config.tasks}
+    write_json(run.path(f"{name}.json"), {"threshold": float(classifier.threshold), "held_out": quality})
+    classifier.save(run.path(f"checkpoints/{name}"))
+
+
+def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str, float]:
+    found = judge(classifier, episodes)
+    return {"episodes": len(episodes), "precision": found.precision, "recall": found.recall}
+
+
+def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: WorldTraining, name: str) -> None:
+    world.sampler = FlowSampler(run.config.sampler_steps)
+    latents = LatentTable.of(table, world.codec, world.context)
+    train_world(world, latents, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
+    world.save(run.path(f"checkpoints/{name}"))
+
+
+def _world_from_noise(run: Run, table: FrameTable) -> WorldModel:
+    config, size = run.config, run.config.world_size
+    folder = run.scratch / "codec"
+    if not folder.exists():
+        codec = _new(lambda: FrameGroupCodec(config.resolution, latent_channels=size.latent_channels,
+                                             width=size.codec_width), config, "codec")  # fmt: skip
+        train_codec(codec, table, config.codec, config.seed, run.scratch, run.metrics).save(folder)
+    transformer = _new(lambda: ActionWanTransformer(
+        num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
+        in_channels=size.latent_channels, out_channels=size.latent_channels,
+        ffn_dim=size.ffn_dim, num_layers=size.num_layers,
+    ), config, "transformer")  # fmt: skip
+    return WorldModel(FrameGroupCodec.load(folder), transformer, config.context)
+
+
+def _new(make, config: LoopConfig, name: str):
+    """A module whose initial weights depend on the run's seed and its name alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config.seed, name))
+        return make()

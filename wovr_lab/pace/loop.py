@@ -1,0 +1,78 @@
+"""The whole loop, as an explicit list of stages (paper section 4), and the report's numbers at its end.
+
+demonstrate -> sft -> collect -> train_reward -> train_world -> gate_1 -> improve_1 -> collect_again -> refine ->
+gate_2 -> improve_2 -> evaluate -> report. Where a gate does not pass, what needs RL in imagination is left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.data import collect, collect_again, demonstrate
+from wovr_lab.pace.improving import gate, improve, may_improve
+from wovr_lab.pace.judging import Improved, evaluate_stage
+from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
+from wovr_lab.pace.reporting import write_report_json
+from wovr_lab.pace.stages import Stage, open_run, run_stages
+from wovr_lab.runs import read_json
+
+BASE, WORLD, REWARD = "checkpoints/base", "checkpoints/world", "checkpoints/reward"
+DEMONSTRATIONS, ROLLOUTS, FRESH = "episodes/demonstrations.hdf5", "episodes/base.hdf5", "episodes/fresh.hdf5"
+
+PREPARE = (
+    Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
+    Stage("sft", sft, (DEMONSTRATIONS,), (BASE, "checkpoints/half")),
+    Stage("collect", collect, (BASE, "checkpoints/half"), (ROLLOUTS, "episodes/gate")),
+    Stage("train_reward", train_reward_stage, (DEMONSTRATIONS, ROLLOUTS), (REWARD, "reward.json")),
+    Stage("train_world", train_world_stage, (DEMONSTRATIONS, ROLLOUTS), (WORLD,)),
+    Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, "episodes/gate"), ("gate_1.json",)),
+)
+FIRST = (
+    Stage(
+        "improve_1",
+        improve(1, "base", "world", "reward", ("demonstrations", "base"), "improved_1"),
+        (BASE, WORLD, REWARD, ROLLOUTS),
+        ("checkpoints/improved_1",),
+    ),
+    Stage("collect_again", collect_again, ("checkpoints/improved_1",), (FRESH,)),
+    Stage(
+        "refine",
+        refine,
+        (WORLD, REWARD, ROLLOUTS, FRESH),
+        ("checkpoints/world_evolved", "checkpoints/reward_evolved", "reward_evolved.json"),
+    ),
+    Stage(
+        "gate_2",
+        gate(2, "world_evolved", "reward_evolved"),
+        ("checkpoints/world_evolved", "checkpoints/reward_evolved", "episodes/gate"),
+        ("gate_2.json",),
+    ),
+)
+SECOND = (
+    Stage(
+        "improve_2",
+        improve(2, "improved_1", "world_evolved", "reward_evolved", ("demonstrations", "base", "fresh"), "improved_2"),
+        ("checkpoints/improved_1", "checkpoints/world_evolved", "checkpoints/reward_evolved", FRESH),
+        ("checkpoints/improved_2",),
+    ),
+)
+
+
+def run_loop(config: LoopConfig, folder: Path, force: bool = False) -> dict[str, Any]:
+    """Runs or resumes the whole loop in `folder` and returns report.json (schema 1).
+
+    `force` lets RL start although a gate did not pass. Raises UserError if the folder belongs to another configuration.
+    """
+    run, improved = open_run(folder, config, force), None
+    run_stages(run, PREPARE)
+    if may_improve(run, 1):
+        run_stages(run, FIRST)
+        improved = Improved("improved_1", "world_evolved", "reward_evolved")
+        if may_improve(run, 2):
+            run_stages(run, SECOND)
+            improved = Improved("improved_2", "world_evolved", "reward_evolved")
+    run_stages(run, [evaluate_stage(improved)])
+    write_report_json(run)
+    return read_json(run.path("report.json"))

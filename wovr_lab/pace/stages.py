@@ -1,0 +1,144 @@
+"""Stages: each reads and writes named artefacts of a run folder, is skipped when its output is there and its inputs are
+unchanged, and books the real episodes it used.
+
+A stage's record (`stages/NAME.json`) is written last, in one piece: a run that was killed redoes the stage it was in,
+and nothing is booked twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from wovr_lab.errors import UserError
+from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.runs import Metrics, read_json, write_json
+from wovr_lab.types import Episode
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger."""
+
+    stage: str
+    kind: str  # demonstrations, real, pretraining, imagined, measurement
+    episodes: int
+    frames: int
+
+
+class Ledger:
+    """Who used how many episodes. Only `real` ones count against the budget; it refuses to overspend them."""
+
+    def __init__(self, budget: int, entries: Sequence[Entry] = ()):
+        self.budget, self.entries = budget, list(entries)
+
+    def used(self, kind: str) -> tuple[int, int]:
+        """(episodes, frames) of a kind."""
+        chosen = [entry for entry in self.entries if entry.kind == kind]
+        return sum(entry.episodes for entry in chosen), sum(entry.frames for entry in chosen)
+
+    def reserve(self, stage: str, episodes: int) -> None:
+        """Raises UserError if so many more real episodes would overspend the budget; call it before collecting."""
+        spent = self.used("real")[0]
+        if spent + episodes > self.budget:
+            raise UserError(
+                f"{stage} wants {episodes} real episodes, {spent} of {self.budget} are spent; "
+                "collect fewer or give the run a larger budget"
+            )
+
+    def debit(self, stage: str, kind: str, episodes: int, frames: int) -> None:
+        """Books episodes; real ones are checked against the budget."""
+        if kind == "real":
+            self.reserve(stage, episodes)
+        self.entries.append(Entry(stage, kind, episodes, frames))
+
+
+@dataclass
+class Run:
+    """A run folder in use: configuration, ledger, metrics."""
+
+    folder: Path
+    config: LoopConfig
+    force: bool
+    ledger: Ledger
+    metrics: Metrics
+    stage: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage, in the order they ran
+
+    @property
+    def scratch(self) -> Path:
+        """Where a stage keeps what it needs to go on after a kill; emptied when the stage is done."""
+        path = self.folder / "resume" / self.stage
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def path(self, name: str) -> Path:
+        """An artefact by its name relative to the run folder."""
+        return self.folder / name
+
+    def debit(self, kind: str, episodes: Sequence[Episode]) -> None:
+        """Books episodes to the present stage."""
+        self.ledger.debit(self.stage, kind, len(episodes), sum(len(episode) for episode in episodes))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`work(run)` turns the artefacts `reads` into the artefacts `writes`."""
+
+    name: str
+    work: Callable[[Run], None]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = field(default=())
+
+
+def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
+    """Makes or reopens a run folder. Raises UserError if it was made by another configuration."""
+    path, wanted = folder / "config.json", described(config)
+    if path.exists():
+        found = read_json(path)
+        if found != wanted:
+            keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+            raise UserError(
+                f"{folder} was made with other settings ({', '.join(keys)}); choose another folder, or delete this one"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty and is not a run; choose another folder")
+    else:
+        write_json(path, wanted)
+    return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder))
+
+
+def run_stages(run: Run, stages: Sequence[Stage], report: Callable[[str], None] = print) -> None:
+    """Runs what is not done yet, in order."""
+    for stage in stages:
+        record_path = run.folder / "stages" / f"{stage.name}.json"
+        inputs = {name: digest(run.path(name)) for name in stage.reads}
+        record = read_json(record_path) if record_path.exists() else None
+        if record and record["inputs"] == inputs and all(run.path(name).exists() for name in stage.writes):
+            run.ledger.entries += [Entry(**entry) for entry in record["ledger"]]
+            run.seconds[stage.name] = record["seconds"]
+            report(f"{stage.name}: done before, {record['seconds']:.0f} s")
+            continue
+        report(f"{stage.name} ...")
+        run.stage, booked, begin = stage.name, len(run.ledger.entries), time.monotonic()
+        stage.work(run)
+        entries = [asdict(entry) for entry in run.ledger.entries[booked:]]
+        seconds = run.seconds[stage.name] = time.monotonic() - begin
+        write_json(record_path, {"stage": stage.name, "inputs": inputs, "seconds": seconds, "ledger": entries})
+        shutil.rmtree(run.scratch)
+        report(f"{stage.name}: {seconds:.0f} s")
+
+
+def digest(path: Path) -> str:
+    """A hash of a file, or of all files in a folder with their names. Raises UserError if there is neither."""
+    if not path.exists():
+        raise UserError(f"{path} is missing; delete the run folder's stages/ record of the stage that makes it")
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    total = hashlib.blake2b(digest_size=16)
+    for file in files:
+        total.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
