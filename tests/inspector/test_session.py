@@ -150,5 +150,10 @@ def test_two_sessions_do_not_disturb_each_other(run_folder: Path, session: Sessi
 
 
 def test_a_folder_without_a_world_model_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="no world and no reward"):
+    with pytest.raises(UserError, match=r"checkpoints/world does not exist; finish a run"):
         load_session(tmp_path)
+
+
+def test_evolved_models_are_not_replaced_by_the_first_ones_in_silence(run_folder: Path):
+    with pytest.raises(UserError, match="world_evolved does not exist"):
+        load_session(run_folder, evolved=True)

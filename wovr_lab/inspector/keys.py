@@ -19,8 +19,8 @@ DIRECTIONS: dict[str, tuple[str, tuple[int, int]]] = {  # key -> what it does, (
     "d": ("right", (1, 1)),
     "r": ("up", (2, 1)),
     "f": ("down", (2, -1)),
-    "q": ("turn left", (5, 1)),
-    "e": ("turn right", (5, -1)),
+    "q": ("turn ↺", (5, 1)),
+    "e": ("turn ↻", (5, -1)),
 }
 GRIPPER_KEY = "space"
 ALIASES = {"ArrowUp": "w", "ArrowDown": "s", "ArrowLeft": "a", "ArrowRight": "d", " ": GRIPPER_KEY}  # browser names

@@ -106,6 +106,11 @@ class Session:
             self.steps = (*self.steps, self._execute(step.actions[None]))
 
     @property
+    def instruction(self) -> str:
+        """The running task in words."""
+        return self._begun().instruction
+
+    @property
     def gripper(self) -> float:
         """The last gripper command: -1 open, +1 close."""
         produced = self.steps[-1].actions if self.steps else self._begun().memory_actions
@@ -153,17 +158,16 @@ class Session:
         )
 
 
-def load_models(run: Path) -> tuple[WorldModel, SuccessClassifier]:
-    """World model and reward of a run folder. Raises UserError if it holds none."""
-    checkpoints = run / "checkpoints"
-    missing = [name for name in ("world", "reward") if not (checkpoints / name).is_dir()]
-    if missing:
-        raise UserError(
-            f"{checkpoints} holds no {' and no '.join(missing)}; finish a run first (make demo) or give its folder"
-        )
-    return WorldModel.load(checkpoints / "world"), SuccessClassifier.load(checkpoints / "reward")
+def load_models(run: Path, evolved: bool = False) -> tuple[WorldModel, SuccessClassifier]:
+    """World model and reward of a run, the first or those that PACE refined. Raises UserError if it holds none."""
+    suffix = "_evolved" if evolved else ""
+    folders = [run / "checkpoints" / f"{name}{suffix}" for name in ("world", "reward")]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder} does not exist; finish a run first (make demo) or give another run folder")
+    return WorldModel.load(folders[0]), SuccessClassifier.load(folders[1])
 
 
-def load_session(run: Path) -> Session:
+def load_session(run: Path, evolved: bool = False) -> Session:
     """A session in the world model of a run folder. Raises UserError if it holds none."""
-    return Session(*load_models(run))
+    return Session(*load_models(run, evolved))
