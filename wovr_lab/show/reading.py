@@ -1,0 +1,152 @@
+"""A run folder's results, read and put into words; figures, report and terminal say the same because they say it here.
+
+In: report.json (schema 1) and metrics.jsonl. Out: dictionaries as they are, intervals, sentences.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wovr_lab.errors import UserError
+from wovr_lab.runs import read_json
+from wovr_lab.types import Interval
+
+SCHEMA = 1
+SETTINGS = {
+    "base": "base policy",
+    "wovr": "improved by WoVR",
+    "online_grpo": "online GRPO",
+    "wmpo": "WMPO-like imagination",
+    "without_kir": "without keyframe starts",
+    "without_mask": "without the mask",
+    "without_pace": "without co-evolution",
+}
+SAMPLED = "_sampled"
+
+
+def load_report(run: Path) -> dict[str, Any]:
+    """RUN/report.json. Raises UserError if it is missing, of another schema or without the base policy's success."""
+    path = run / "report.json"
+    if not path.exists():
+        raise UserError(f"{path} does not exist; finish the run first with `wovr-lab resume`")
+    report = read_json(path)
+    schema = report.get("schema") if isinstance(report, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{path} is of schema {schema}, this version shows schema {SCHEMA}; evaluate the run again")
+    if interval(report.get("success", {}).get("base")) is None:
+        raise UserError(f"{path} lacks the base policy's success (success.base); evaluate the run again")
+    return report
+
+
+def load_metrics(run: Path) -> list[dict[str, Any]]:
+    """The whole rows of RUN/metrics.jsonl, none if there is no such file. Raises UserError naming a broken line."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    if lines and not lines[-1].endswith("\n"):  # a kill has cut it
+        lines.pop()
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} has a line that is not JSON ({error}); remove that line") from error
+
+
+def interval(row: dict[str, Any] | None) -> Interval | None:
+    """A rate as report.json holds it; None where it is absent or empty. Raises UserError if a part is missing."""
+    if not row:
+        return None
+    try:
+        return Interval(float(row["rate"]), int(row["n"]), float(row["low"]), float(row["high"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{row} is not a rate with n, low and high; evaluate the run again") from error
+
+
+def setting_name(setting: str) -> str:
+    """A method's name for people, e.g. "base policy"."""
+    return SETTINGS.get(setting, spaced(setting))
+
+
+def spaced(name: str) -> str:
+    """A key for people: `push_red` -> "push red"."""
+    return name.replace("_", " ")
+
+
+def settings(success: dict[str, Any]) -> list[str]:
+    """The methods in a success table, base first, then WoVR, then the others as they come."""
+    names = [name for name in success if not name.endswith(SAMPLED) and interval(success[name])]
+    return sorted(names, key=lambda name: ("base", "wovr").index(name) if name in ("base", "wovr") else 2)
+
+
+def sentence_case(text: str) -> str:
+    """The same with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def percent(rate: Interval | None, digits: int = 1) -> str:
+    """E.g. "41.5 % [34.9, 48.4]", or "not measured"."""
+    if rate is None or rate.n == 0:
+        return "not measured"
+    return f"{100 * rate.rate:.{digits}f} % [{100 * rate.low:.{digits}f}, {100 * rate.high:.{digits}f}]"
+
+
+def points(difference: Interval) -> str:
+    """A difference of rates, e.g. "+24.0 points [17.1, 31.2]"."""
+    return f"{100 * difference.rate:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+
+
+def temperature_name(report: dict[str, Any]) -> str:
+    """What sampled evaluation is called, with its temperature where the report says it."""
+    return f"sampled (T = {report['temperature']:g})" if "temperature" in report else "sampled"
+
+
+def headline(report: dict[str, Any]) -> str:
+    """The one sentence: real success of the base and the improved policy."""
+    base, improved = (interval(report["success"].get(name)) for name in ("base", "wovr"))
+    begin = f"Real success, greedy: base {percent(base)}"
+    starts = f"on n = {base.n} starts that no training has used" if base else ""
+    if improved is None:
+        return f"{begin} {starts}; there is no improved policy."
+    return f"{begin} → improved {percent(improved)} {starts}."
+
+
+def compared(report: dict[str, Any]) -> str:
+    """The paired difference and its p-value, "" if the report has none."""
+    comparison = report.get("comparison") or {}
+    difference = interval(comparison.get("difference"))
+    if difference is None:
+        return ""
+    p_value = comparison["p_value"]
+    chance = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return f"{points(difference)} on the same {difference.n} starts ({chance}, McNemar)"
+
+
+def gates(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The gates that were computed, in order: {"gate_1": {...}}."""
+    return {name: gate for name, gate in sorted(report.get("gate", {}).items()) if gate}
+
+
+def gate_sentence(name: str, gate: dict[str, Any]) -> str:
+    """Whether a gate passed, and why not."""
+    title = sentence_case(spaced(name))
+    precision = interval(gate.get("precision"))
+    real = "its precision was not measured"
+    if precision:
+        real = f"{percent(precision)} of the imagined successes are real (n = {precision.n})"
+    if gate.get("passed"):
+        return f"{title} passed: {real}."
+    reasons = "; ".join(gate.get("reasons", [])) or real
+    return f"{title} did not pass: {reasons}."
+
+
+def refusal(report: dict[str, Any]) -> str:
+    """Why there is no improved policy and what to do about it, "" if there is one."""
+    if interval(report["success"].get("wovr")) is not None:
+        return ""
+    shut = [gate_sentence(name, gate) for name, gate in gates(report).items() if not gate.get("passed")]
+    why = " ".join(shut) or "The run ended before reinforcement learning."
+    return (
+        f"No policy was trained in imagination. {why} A policy trained in a simulator that it cannot trust learns to"
+        " exploit it. Train the world model for longer or on more real episodes (a larger scale, a larger budget) and"
+        " run again; or train all the same with `wovr-lab run --force` and judge by real success alone."
+    )
