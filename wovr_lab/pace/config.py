@@ -1,4 +1,4 @@
-"""What a run is: every count, schedule and mechanism of the loop in one frozen object, at four scales.
+"""What a run is: every count, schedule and mechanism of the loop in one frozen object, at three scales.
 
 Mechanisms are objects (context, mask, normaliser, starts by their share), so that an ablation is one argument:
 `scale_config("demo", seed=0, keyframe_share=0.0)` is "without KIR".
@@ -21,7 +21,7 @@ from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.training import CodecTraining, WorldTraining
 
-SCALES = ("smoke", "demo", "full", "gpu")
+SCALES = ("smoke", "demo", "full")
 
 
 @dataclass(frozen=True)

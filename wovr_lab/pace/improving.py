@@ -19,6 +19,7 @@ from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.world.model import WorldModel
 
+
 def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
     """The world model and reward of these checkpoints as an environment."""
     config = run.config

@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import collect, collect_again, demonstrate
 from wovr_lab.pace.improving import gate, improve, may_improve
 from wovr_lab.pace.judging import Improved, evaluate_stage
 from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
 from wovr_lab.pace.reporting import write_report_json
-from wovr_lab.pace.stages import Stage, open_run, run_stages
+from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.runs import read_json
 
 BASE, WORLD, REWARD = "checkpoints/base", "checkpoints/world", "checkpoints/reward"
@@ -60,19 +61,34 @@ SECOND = (
 )
 
 
-def run_loop(config: LoopConfig, folder: Path, force: bool = False) -> dict[str, Any]:
-    """Runs or resumes the whole loop in `folder` and returns report.json (schema 1).
+STAGE_NAMES = (*(stage.name for stage in (*PREPARE, *FIRST, *SECOND)), "evaluate")
+
+
+def run_loop(config: LoopConfig, folder: Path, force: bool = False, until: str | None = None) -> dict[str, Any] | None:
+    """Runs or resumes the whole loop in `folder` and returns report.json (schema 1); None if it stopped after `until`.
 
     `force` lets RL start although a gate did not pass. Raises UserError if the folder belongs to another configuration.
     """
     run, improved = open_run(folder, config, force), None
-    run_stages(run, PREPARE)
+    if _done(run, PREPARE, until):
+        return None
     if may_improve(run, 1):
-        run_stages(run, FIRST)
+        if _done(run, FIRST, until):
+            return None
         improved = Improved("improved_1", "world_evolved", "reward_evolved")
         if may_improve(run, 2):
-            run_stages(run, SECOND)
+            if _done(run, SECOND, until):
+                return None
             improved = Improved("improved_2", "world_evolved", "reward_evolved")
+    elif until not in (None, "evaluate"):
+        raise UserError(f"{until} needs RL in imagination, which the gate refused (gate_1.json); --force overrules it")
     run_stages(run, [evaluate_stage(improved)])
     write_report_json(run)
     return read_json(run.path("report.json"))
+
+
+def _done(run: Run, stages: tuple[Stage, ...], until: str | None) -> bool:
+    """Runs these stages, up to `until` if it is one of them; True if it was."""
+    names = [stage.name for stage in stages]
+    run_stages(run, stages[: names.index(until) + 1] if until in names else stages)
+    return until in names

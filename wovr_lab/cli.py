@@ -1,0 +1,197 @@
+"""The command line: `wovr-lab run` for the whole loop, one sub-command a stage, and what one needs around it.
+
+Exit codes: 0 done, 2 bad input (one message says what to do), 3 the reliability gate refused RL in imagination.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.app import launch
+from wovr_lab.measure.evaluation import evaluate as evaluate_policy
+from wovr_lab.pace.config import LoopConfig, described, scale_config
+from wovr_lab.pace.data import evaluation_starts, real_env
+from wovr_lab.pace.doctor import findings
+from wovr_lab.pace.estimate import estimate
+from wovr_lab.pace.loop import STAGE_NAMES, run_loop
+from wovr_lab.pace.online import run_online
+from wovr_lab.pace.results import collect_results, render_tables
+from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.runs import read_json, write_json
+from wovr_lab.show.comparisons import draw_comparisons
+from wovr_lab.show.report import write_report
+from wovr_lab.show.terminal import print_report
+from wovr_lab.training import FitConfig
+from wovr_lab.world.pretraining import Pretraining, pretrain
+from wovr_lab.world.training import WorldTraining
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
+console = Console()
+REFUSED = 3
+
+Folder = Annotated[Path, typer.Option("--run", help="run folder")]
+Scale = Annotated[str, typer.Option(help="smoke, demo or full")]
+Seed = Annotated[int, typer.Option(help="every random stream follows from it")]
+Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
+
+
+def main() -> None:
+    """Entry point: turns a UserError into one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(2)
+
+
+def _loop(config: LoopConfig, folder: Path, force: bool, until: str | None = None) -> None:
+    report = run_loop(config, folder, force, until)
+    if report is None:
+        return
+    _show(folder)
+    if "wovr" not in report["success"]:
+        raise typer.Exit(REFUSED)
+
+
+def _show(folder: Path) -> None:
+    draw_comparisons(folder)
+    html = write_report(folder)
+    print_report(read_json(folder / "report.json"), console, html)
+
+
+def _config_of(folder: Path) -> LoopConfig:
+    """The configuration a run was made with. Raises UserError if it was changed from Python."""
+    found = read_json(folder / "config.json")
+    config = scale_config(found["scale"], found["seed"])
+    if described(config) != found:
+        raise UserError(
+            f"{folder} was made from Python with changed settings; resume it there with wovr_lab.pace.run_loop"
+        )
+    return config
+
+
+@app.command()
+def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False) -> None:
+    """Run the whole loop, or go on where it stopped."""
+    config = scale_config(scale, seed)
+    if not (folder / "config.json").exists():
+        seconds, gigabytes = estimate(config)
+        console.print(
+            f"about {sum(seconds.values()) / 60:.0f} minutes and {gigabytes:.1f} GB of memory on this machine"
+        )
+    _loop(config, folder, force)
+
+
+@app.command()
+def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Force = False) -> None:
+    """Go on with a run that was stopped."""
+    _loop(_config_of(folder), folder, force)
+
+
+def _stage_command(name: str) -> Callable[..., None]:
+    def command(
+        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False
+    ) -> None:
+        _loop(scale_config(scale, seed), folder, force, until=None if name == "evaluate" else name)
+
+    command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
+    return command
+
+
+for stage_name in STAGE_NAMES[:-1]:
+    app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo")) -> None:
+    """Draw the report of a finished run again."""
+    _show(folder)
+
+
+@app.command()
+def evaluate(
+    policy: Annotated[Path, typer.Option(help="policy checkpoint folder")],
+    seed: Seed = 0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
+    starts: Annotated[int, typer.Option(min=1, help="initial states a task, from seed 10,000")] = 200,
+    out: Annotated[Path | None, typer.Option(help="write the result here as JSON")] = None,
+) -> None:
+    """Evaluate a policy in the real simulator on the held-out initial states."""
+    actor = load_policy(policy)
+    config = scale_config("demo", seed, evaluation_starts=starts, resolution=actor.config.resolution)
+    first = evaluation_starts(config)
+    result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
+    rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
+    for task, rate in rates.items():
+        console.print(f"{task:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
+    if out:
+        write_json(out, {"policy": str(policy), "temperature": temperature, "seed": seed, "success": rates})
+
+
+@app.command()
+def online(
+    folder: Folder = Path("runs/online"), scale: Scale = "demo", seed: Seed = 0,
+    trajectories: Annotated[int, typer.Option(min=1, help="real trajectories over all tasks")] = 6000,
+) -> None:  # fmt: skip
+    """The online-GRPO baseline: the same policy and objective on the real simulator."""
+    result = run_online(scale_config(scale, seed), folder, trajectories)
+    for name in ("base", "online_grpo"):
+        rate = result[name]["greedy"]
+        console.print(f"{name:12} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
+
+
+@app.command("pretrain")
+def pretrain_command(
+    out: Annotated[Path, typer.Option(help="where the backbone goes, or is and is trained on")] = Path("data/backbone"),
+    folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
+    episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 3000,
+    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 8000,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
+) -> None:  # fmt: skip
+    """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
+    world = WorldTraining(FitConfig(steps, 1e-3, 200, ema_decay=0.998))
+    pretrain(out, folder, Pretraining(episodes=episodes, world=world), seed, from_scratch)
+
+
+@app.command()
+def results(
+    name: Annotated[str, typer.Argument(help="setting, e.g. online_grpo_6000")],
+    folders: Annotated[list[Path], typer.Argument(help="run folders, one a seed")],
+) -> None:
+    """Pool finished runs of several seeds into data/results/tabletop.json."""
+    collect_results(Path("data/results/tabletop.json"), name, folders)
+    tables()
+
+
+@app.command()
+def tables() -> None:
+    """Render the tables of data/results into the README."""
+    render_tables(Path("README.md"), Path("data/results"))
+
+
+@app.command()
+def inspect(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo")) -> None:
+    """Open the hallucination inspector on the models of a run."""
+    launch(folder)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works here, what is missing and how to get it."""
+    broken = False
+    for finding in findings():
+        style = "green" if finding.works else ("red" if finding.needed else "yellow")
+        console.print(
+            f"{'ok' if finding.works else 'missing':8} {finding.name}: {finding.text}", style=style, markup=False
+        )
+        broken |= finding.needed and not finding.works
+    if broken:
+        raise typer.Exit(2)

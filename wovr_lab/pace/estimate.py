@@ -1,0 +1,97 @@
+"""What a run will cost on this machine, said before it starts: a training step, an imagined chunk and real episodes are
+timed and multiplied out. In: a configuration. Out: seconds by stage and the peak of memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.data import real_env, starts
+from wovr_lab.rollout import replay
+from wovr_lab.types import CHUNK, HOLD, MEMORY
+from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.context import Context
+from wovr_lab.world.model import FUTURE, WorldModel
+from wovr_lab.world.pretraining import load_backbone
+from wovr_lab.world.training import FlowMatching, flow_noise
+from wovr_lab.world.transformer import ActionWanTransformer
+
+OVERHEAD = 1.4  # policy, reward, decoding and bookkeeping beside the transformer's share of an imagined chunk
+
+
+def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
+    """(seconds by stage, peak memory in GB). A first guess within a factor of two, not a promise."""
+    world = _world(config)
+    rows = config.world.batch
+    batch = _random_batch(world, rows)
+    learner = FlowMatching(world, config.world.motion_weight, config.world.self_forcing_steps)
+    step = _seconds(lambda: learner(batch)[0].backward())
+    context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
+    evaluations = _seconds(lambda: world.imagine_latents(context, batch["actions"][:, 0], batch["noise"][:, 0]))
+    imagined = OVERHEAD * evaluations * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
+    real = _real_frame(config)
+    length, tasks = config.max_steps, len(config.tasks)
+    gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
+    rollouts = config.grpo.groups * config.grpo.group_size * config.keyframe_steps
+    seconds = {
+        "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
+        "train_world": step * config.world.fit.steps,
+        "gate_1": gate,
+        "improve_1": imagined * config.iterations[0] * rollouts * 1.3,
+        "collect_again": real * length * tasks * config.fresh,
+        "refine": step * config.refine.fit.steps,
+        "gate_2": gate,
+        "improve_2": imagined * config.iterations[1] * rollouts * 1.3,
+        "evaluate": real * length * tasks * config.evaluation_starts * 4,
+    }
+    frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)
+    bytes_a_frame = 3 * config.resolution**2 + 2 * int(np.prod(world.codec.latent_shape))
+    parameters = sum(parameter.numel() for parameter in world.parameters())
+    return seconds, (1.0e9 + 2 * frames * bytes_a_frame + 30 * parameters) / 1e9
+
+
+def _world(config: LoopConfig) -> WorldModel:
+    if config.backbone is not None:
+        return load_backbone(config.backbone)
+    size = config.world_size
+    transformer = ActionWanTransformer(
+        num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
+        in_channels=size.latent_channels, out_channels=size.latent_channels,
+        ffn_dim=size.ffn_dim, num_layers=size.num_layers,
+    )  # fmt: skip
+    codec = FrameGroupCodec(config.resolution, latent_channels=size.latent_channels, width=size.codec_width)
+    return WorldModel(codec, transformer)
+
+
+def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:
+    shape = world.codec.latent_shape
+    actions = torch.as_tensor(HOLD).expand(rows, 1, CHUNK, -1)
+    batch = {
+        "anchor": torch.zeros(rows, *shape),
+        "memory": torch.zeros(rows, *shape),
+        "memory_actions": actions[:, 0, :MEMORY],
+        "future": torch.zeros(rows, 1, shape[0], FUTURE, *shape[1:]),
+        "actions": actions,
+    }
+    return batch | flow_noise(batch, torch.Generator().manual_seed(0))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
+
+
+def _real_frame(config: LoopConfig) -> float:
+    first = starts(config, [0])
+    env = real_env(config, len(first), every_frame=True)
+    actions = np.tile(HOLD, (len(first), 1, CHUNK, 1)).astype(np.float32)
+    begin = time.monotonic()
+    replay(env, first, actions, 0, "estimate")
+    return (time.monotonic() - begin) / (len(first) * config.max_steps)

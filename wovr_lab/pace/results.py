@@ -1,0 +1,114 @@
+"""Published tables (results.md): finished runs of several seeds become rows of data/results/NAME.json, and those rows
+become the README's tables, so that text and numbers cannot part. In: run folders. Out: JSON, Markdown.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wovr_lab.errors import UserError
+from wovr_lab.runs import read_json, write_json, write_text
+from wovr_lab.seeding import stream
+
+BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
+PACKAGES = ("torch", "diffusers", "transformers", "mujoco", "numpy")
+
+
+def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
+    """Adds the rows of `setting` and of its `base`, pooled over these runs, to the table at `path`."""
+    runs = [_outcomes(folder, setting) for folder in folders]
+    table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
+    names = (setting, f"base of {setting}")
+    rows = [row for row in table["rows"] if row["setting"] not in names]
+    for name, key in ((names[1], "base"), (setting, "method")):
+        for task in ("all", *runs[0]["tasks"]):
+            rows.append(_row(name, task, [_of_task(run, key, task) for run in runs], [run["seed"] for run in runs]))
+    table |= {
+        "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
+        "commit": _commit(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "protocol": runs[0]["protocol"],
+        "rows": rows,
+    }
+    write_json(path, table)
+
+
+def pooled_interval(per_seed: list[np.ndarray], resamples: int = 2000) -> tuple[float, float]:
+    """95 % bootstrap over seeds and, within a seed, over starts; outcomes bool [n] of each seed."""
+    rng, means = stream(0, "pooled"), []
+    for _ in range(resamples):
+        chosen = rng.integers(len(per_seed), size=len(per_seed))
+        means.append(np.mean([rng.choice(per_seed[seed], len(per_seed[seed])).mean() for seed in chosen]))
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _row(setting: str, task: str, outcomes: list[np.ndarray], seeds: list[int]) -> dict[str, Any]:
+    low, high = pooled_interval(outcomes)
+    per_seed = [float(found.mean()) for found in outcomes]
+    return {
+        "setting": setting, "metric": "success", "task": task, "depth": None, "value": float(np.mean(per_seed)),
+        "low": low, "high": high, "n": sum(len(found) for found in outcomes), "seeds": seeds, "per_seed": per_seed,
+    }  # fmt: skip
+
+
+def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
+    """Greedy outcomes of base and method, with the task of each, from either kind of run."""
+    config = read_json(folder / "config.json")
+    if (folder / "online.json").exists():
+        found = read_json(folder / "online.json")
+        base, method = found["base"]["outcomes"], found["online_grpo"]["outcomes"]
+    else:
+        found = read_json(folder / "evaluation.json")
+        if "wovr" not in found:
+            raise UserError(f"{folder} has no improved policy: its gate refused RL; it cannot be a row of {setting}")
+        base, method = found["base"]["outcomes"]["greedy"], found["wovr"]["outcomes"]["greedy"]
+    starts = config["evaluation_starts"]
+    protocol = {
+        "environment": "wovr_lab/Tabletop-v0",
+        "initial_states": f"seeds {config['evaluation_first_seed']}-{config['evaluation_first_seed'] + starts - 1}",
+        "max_steps": config["max_steps"],
+        "temperature": 0.0,
+        "scale": config["scale"],
+    }
+    tasks = np.repeat(config["tasks"], starts)
+    return {"base": np.array(base, bool), "method": np.array(method, bool), "task_of": tasks,
+            "tasks": config["tasks"], "seed": config["seed"], "protocol": protocol}  # fmt: skip
+
+
+def _of_task(run: dict[str, Any], key: str, task: str) -> np.ndarray:
+    return run[key] if task == "all" else run[key][run["task_of"] == task]
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def render_tables(readme: Path, results: Path) -> None:
+    """Replaces every table between its two marks in the README by what the results file says."""
+    text = readme.read_text()
+    for path in sorted(results.glob("*.json")):
+        begin = BEGIN.format(name=path.stem)
+        if begin in text:
+            before, rest = text.split(begin, 1)
+            text = before + begin + "\n" + markdown_table(read_json(path)) + END + rest.split(END, 1)[1]
+    write_text(readme, text)
+
+
+def markdown_table(table: dict[str, Any]) -> str:
+    """Settings down, tasks across; percent with its interval, and the seeds' values."""
+    tasks = list(dict.fromkeys(row["task"] for row in table["rows"]))
+    cells = {(row["setting"], row["task"]): row for row in table["rows"]}
+    lines = ["| setting | " + " | ".join(tasks) + " | seeds |", "|---" * (len(tasks) + 2) + "|"]
+    for setting in dict.fromkeys(row["setting"] for row in table["rows"]):
+        found = [cells[setting, task] for task in tasks]
+        texts = [f"{100 * r['value']:.1f} [{100 * r['low']:.1f}, {100 * r['high']:.1f}]" for r in found]
+        seeds = ", ".join(f"{100 * value:.1f}" for value in found[0]["per_seed"])
+        lines.append(f"| {setting} | " + " | ".join(texts) + f" | {seeds} |")
+    return "\n".join(lines) + "\n"
