@@ -55,8 +55,8 @@ def test_the_page_says_the_verdict_and_holds_every_part(run):
 
 
 def test_the_verdict_that_the_run_came_to_comes_before_our_own(run, report):
-    rewrite(run, report | {"verdict": "Imagination paid off."})
-    assert '<p class="verdict">Imagination paid off.</p>' in body(run)
+    rewrite(run, report | {"verdict": "imagination paid off"})
+    assert '<p class="verdict">Imagination paid off</p>' in body(run)
 
 
 def test_plotly_is_inside_once_and_nothing_is_fetched(run):
@@ -183,11 +183,21 @@ def test_tables_put_nothing_measured_into_words(report):
     assert gate_table(report["gate"]["gate_1"]).rows[0][1:] == (
         "base, T = 1.0", "64", "34 % [24, 47]", "47 % [35, 59]", "+12",
     )  # fmt: skip
-    assert facts_table({"tasks": ["push_red", "b"], "real_frames": 15012, "temperature": 0.0}).rows == (
+    assert facts_table(
+        {"tasks": ["push_red", "b"], "real_frames": 15012, "temperature": 0.0, "training_seeds": {"sft": "0-9"}}
+    ).rows == (
         ("Tasks", "push_red, b"),
         ("Real frames", "15,012"),
         ("Temperature", "0"),
+        ("Training seeds", "sft 0-9"),
     )
+
+
+def test_the_temperature_of_sampling_is_named_wherever_the_report_has_it(report):
+    del report["temperature"]
+    assert success_table(report).rows[1][0] == "sampled, all tasks"
+    report["protocol"]["sampled_temperature"] = 1.3
+    assert success_table(report).rows[1][0] == "sampled (T = 1.3), all tasks"
 
 
 def test_the_headline_of_a_report_without_an_improved_policy_promises_none(refused_report):

@@ -90,7 +90,7 @@ def _errors(rates: Sequence[Interval], colour: str = "#1F2933") -> dict[str, Any
 def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
 
-    Both are of the policy after so many updates. Real success was measured for the report only: nothing chose by it.
+    Both stand at the iteration that logged them. Real success was measured for the report only: nothing chose by it.
     """
     figure = go.Figure()
     begin = 0

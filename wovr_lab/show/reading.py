@@ -97,11 +97,14 @@ def points(difference: Interval) -> str:
 
 def temperature_name(report: dict[str, Any]) -> str:
     """What sampled evaluation is called, with its temperature where the report says it."""
-    return f"sampled (T = {report['temperature']:g})" if "temperature" in report else "sampled"
+    temperature = report.get("temperature", report.get("protocol", {}).get("sampled_temperature"))
+    return "sampled" if temperature is None else f"sampled (T = {temperature:g})"
 
 
 def headline(report: dict[str, Any]) -> str:
-    """The one sentence: real success of the base and the improved policy."""
+    """The one sentence: the report's verdict, or real success of the base and the improved policy."""
+    if report.get("verdict"):
+        return sentence_case(str(report["verdict"]))
     base, improved = (interval(report["success"].get(name)) for name in ("base", "wovr"))
     begin = f"Real success, greedy: base {percent(base)}"
     starts = f"on n = {base.n} starts that no training has used" if base else ""

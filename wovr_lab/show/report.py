@@ -82,9 +82,8 @@ def _header(report: dict[str, Any]) -> str:
         tiles.append(tile(sentence_case(spaced(name)), "passed" if gate.get("passed") else "not passed", note))
     shut = [gate_sentence(name, gate) for name, gate in gates(report).items() if not gate.get("passed")]
     advice = refusal(report) or " ".join(shut)
-    verdict = report.get("verdict") or headline(report)
     return (
-        f'<header>\n<h1>{plain(_title(report))}</h1>\n<p class="verdict">{plain(verdict)}</p>\n'
+        f'<header>\n<h1>{plain(_title(report))}</h1>\n<p class="verdict">{plain(headline(report))}</p>\n'
         f'<div class="tiles">{"".join(tiles)}</div>\n{warning(advice)}\n</header>'
     )
 
@@ -119,7 +118,9 @@ def _sentence(text: str) -> str:
 def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     title = "Learning in imagination"
     if not any(row["phase"].split("/")[0] in figures.PHASES for row in rows):
-        return section(title, "There was none.", warning(refusal(report)))
+        return section(
+            title, "No iteration was logged." + (" The top of this page says why." if refusal(report) else "")
+        )
     return section(
         title,
         f"Success of the policy by GRPO iteration: {IMAGINED} in the rollouts that it is trained on (sampled, a share "
@@ -234,7 +235,11 @@ def _cost(report: dict[str, Any]) -> str:
     shown = [beside(parts)] if parts else []
     if report.get("stages"):
         shown += ["<h3>Time by stage</h3>", plot(figures.stage_times(report["stages"]), "stages")]
-    return section("What it cost", "Every real episode is charged; methods are compared at equal charge.", *shown)
+    return section(
+        "What it cost",
+        "Every real episode that is learnt from or chosen by is charged; methods are compared at equal charge.",
+        *shown,
+    )
 
 
 def _setting(report: dict[str, Any]) -> str:

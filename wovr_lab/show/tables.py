@@ -66,7 +66,7 @@ def success_table(report: dict[str, Any]) -> Table:
 def gate_table(gate: dict[str, Any]) -> Table:
     """The policies of a gate, numbered as in `gate_figure`: real and imagined success with the same actions."""
     rows = []
-    for number, policy in enumerate(gate["policies"], 1):
+    for number, policy in enumerate(gate.get("policies", ()), 1):
         real, imagined = interval(policy["real"]), interval(policy["imagined"])
         gap = f"{100 * (imagined.rate - real.rate):+.0f}" if real and imagined else "not measured"
         rates = percent(real, 0), percent(imagined, 0)
@@ -88,6 +88,8 @@ def facts_table(facts: dict[str, Any]) -> Table:
 
 
 def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{spaced(str(name))} {_fact(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_fact, value))
     if isinstance(value, int) and not isinstance(value, bool):

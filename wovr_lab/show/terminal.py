@@ -16,7 +16,7 @@ from wovr_lab.show.tables import Table, ledger_table, success_table
 
 def print_report(report: dict[str, Any], console: Console, html: Path | None = None) -> None:
     """Prints success, gates, hallucination and ledger, and where the HTML report is if `html` says so."""
-    _say(console, str(report.get("verdict") or headline(report)), "bold")
+    _say(console, headline(report), "bold")
     console.print(_rich(success_table(report)))
     if compared(report):
         _say(console, f"Improved against base: {compared(report)}.")

@@ -28,7 +28,9 @@ def gate_figure(name: str, gate: dict[str, Any]) -> go.Figure:
 
     Points below the diagonal succeed more often in imagination than in truth.
     """
-    rows = [(policy["name"], interval(policy["real"]), interval(policy["imagined"])) for policy in gate["policies"]]
+    rows = [
+        (policy["name"], interval(policy["real"]), interval(policy["imagined"])) for policy in gate.get("policies", ())
+    ]
     known = [(number, *row) for number, row in enumerate(rows, 1) if row[1] and row[2]]
     figure = go.Figure()
     figure.add_scatter(
