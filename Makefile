@@ -49,7 +49,8 @@ notebooks: setup  ## execute every notebook into build/notebooks
 	done
 
 bench: setup  ## measure speed on this machine
-	$(BIN)/wovr-lab bench
+	$(BIN)/python benchmarks/tabletop_speed.py
+	$(BIN)/python benchmarks/imagination_speed.py
 
 libero: $(VENV)/.installed-libero  ## install the LIBERO extra and check that it renders
 	$(BIN)/wovr-lab doctor
