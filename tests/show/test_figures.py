@@ -132,6 +132,9 @@ def test_the_confusion_sentence_counts_precision_and_recall(report):
     assert sentence.startswith("Improved by WoVR: 77.3 % [")  # 75 of 97
     assert "of 97 imagined successes are real; 96.2 % [" in sentence  # 75 of 78
 
+    nothing = {"imagined_and_real": 0, "imagined_only": 0, "real_only": 0, "neither": 8}
+    assert trust.confusion_sentence("base", nothing) == "Base policy: no success was imagined; none was real"
+
 
 def test_error_by_depth_compares_with_the_copied_frame_where_it_was_measured(report):
     world = report["world"]

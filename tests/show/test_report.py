@@ -10,7 +10,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.show import load_metrics, load_report, print_report, write_report
 from wovr_lab.show.markup import LARGEST_FILM
 from wovr_lab.show.reading import headline, refusal
-from wovr_lab.show.tables import facts_table, gate_table, success_table
+from wovr_lab.show.tables import facts_table, gate_table, ledger_table, success_table
 
 CHROMIUM = shutil.which("chromium")
 
@@ -191,6 +191,12 @@ def test_tables_put_nothing_measured_into_words(report):
         ("Temperature", "0"),
         ("Training seeds", "sft 0-9"),
     )
+
+
+def test_the_ledger_adds_up_what_a_stage_spent_of_one_kind():
+    entries = [("collect", "real", 4, 192), ("collect", "real", 2, 54), ("evaluate", "measurement", 16, 0)]
+    ledger = [dict(zip(("stage", "kind", "episodes", "frames"), entry, strict=True)) for entry in entries]
+    assert ledger_table(ledger).rows == (("collect", "real", "6", "246"), ("evaluate", "measurement", "16", "0"))
 
 
 def test_the_temperature_of_sampling_is_named_wherever_the_report_has_it(report):

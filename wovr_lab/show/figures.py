@@ -163,7 +163,7 @@ def _panels(curves: dict[str, Curve], x_title: str, colour: str, logarithmic: bo
             row=row, col=column,
         )  # fmt: skip
         figure.update_xaxes(title_text=x_title if index + 2 >= len(curves) else "", row=row, col=column)
-        scale = {"type": "log", "title_text": "loss", "dtick": "D2"} if logarithmic else {"rangemode": "tozero"}
+        scale = {"type": "log", "title_text": "loss", "nticks": 6} if logarithmic else {"rangemode": "tozero"}
         figure.update_yaxes(row=row, col=column, **scale)
     return styled(figure, 230 * lines + 60)
 

@@ -77,7 +77,11 @@ def gate_table(gate: dict[str, Any]) -> Table:
 
 def ledger_table(ledger: Sequence[dict[str, Any]]) -> Table:
     """What was spent, stage by stage: real, pretraining and imagined episodes and frames."""
-    rows = [(spaced(e["stage"]), spaced(e["kind"]), f"{e['episodes']:,}", f"{e['frames']:,}") for e in ledger]
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for entry in ledger:
+        episodes, frames = sums.get((entry["stage"], entry["kind"]), (0, 0))
+        sums[entry["stage"], entry["kind"]] = episodes + entry["episodes"], frames + entry["frames"]
+    rows = [(spaced(s), spaced(k), f"{episodes:,}", f"{frames:,}") for (s, k), (episodes, frames) in sums.items()]
     return Table(("stage", "kind", "episodes", "frames"), tuple(rows), word_columns=2)
 
 

@@ -67,10 +67,13 @@ def confusion_sentence(name: str, counts: dict[str, int]) -> str:
     both = counts["imagined_and_real"]
     precision = wilson(both, both + counts["imagined_only"])
     recall = wilson(both, both + counts["real_only"])
-    return (
-        f"{confused_name(name)}: {percent(precision)} of {precision.n} imagined successes are real; "
-        f"{percent(recall)} of {recall.n} real successes are imagined"
+    believed = (
+        f"{percent(precision)} of {precision.n} imagined successes are real"
+        if precision.n
+        else "no success was imagined"
     )
+    found = f"{percent(recall)} of {recall.n} real successes are imagined" if recall.n else "none was real"
+    return f"{confused_name(name)}: {believed}; {found}"
 
 
 def confused_name(name: str) -> str:
