@@ -225,6 +225,7 @@ def test_in_a_browser_every_figure_is_drawn_and_fits_and_nothing_is_fetched(run)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
+        page.set_default_timeout(120_000)  # a busy machine is not a fault of the page
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
