@@ -5,11 +5,12 @@ Exit codes: 0 done, 2 bad input (one message says what to do), 3 the reliability
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -35,7 +36,8 @@ from wovr_lab.world.training import WorldTraining
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
 console = Console()
-REFUSED = 3
+BAD_INPUT, REFUSED = 2, 3
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
 Folder = Annotated[Path, typer.Option("--run", help="run folder")]
 Scale = Annotated[str, typer.Option(help="smoke, demo or full")]
@@ -44,12 +46,20 @@ Force = Annotated[bool, typer.Option("--force", help="start RL in imagination al
 
 
 def main() -> None:
-    """Entry point: turns a UserError into one line and exit code 2."""
+    """Entry point: turns a UserError, or a disk that cannot be written, into one message and exit code 2."""
     try:
         app()
     except UserError as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _stop(f"{error}; free some space or choose another folder, then go on with wovr-lab resume")
+
+
+def _stop(message: str) -> NoReturn:
+    console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(BAD_INPUT)
 
 
 def _loop(config: LoopConfig, folder: Path, force: bool, until: str | None = None) -> None:
@@ -68,8 +78,10 @@ def _show(folder: Path) -> None:
 
 
 def _config_of(folder: Path) -> LoopConfig:
-    """The configuration a run was made with. Raises UserError if it was changed from Python."""
+    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
     found = read_json(folder / "config.json")
+    if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
+        raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
     config = scale_config(found["scale"], found["seed"])
     if described(config) != found:
         raise UserError(
@@ -100,13 +112,13 @@ def _stage_command(name: str) -> Callable[..., None]:
     def command(
         folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False
     ) -> None:
-        _loop(scale_config(scale, seed), folder, force, until=None if name == "evaluate" else name)
+        _loop(scale_config(scale, seed), folder, force, until=name)
 
     command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
     return command
 
 
-for stage_name in STAGE_NAMES[:-1]:
+for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy, see below
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))
 
 
@@ -194,4 +206,4 @@ def doctor() -> None:
         )
         broken |= finding.needed and not finding.works
     if broken:
-        raise typer.Exit(2)
+        raise typer.Exit(BAD_INPUT)

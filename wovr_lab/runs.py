@@ -29,20 +29,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises UserError if the disk is full or not writable; what was at `path` is then untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         if partial.is_dir() and path.exists():
-            shutil.rmtree(path)
+            _set_aside(path)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write {path}: {error}; free some space or choose another folder") from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)
-        else:
-            partial.unlink(missing_ok=True)
+        elif partial.exists():
+            partial.unlink()
+
+
+def _set_aside(path: Path) -> None:
+    """Removes a folder from its place at once: a kill in between leaves none there rather than half of one."""
+    old = path.with_name(f"{path.name}.{os.getpid()}.old")
+    path.replace(old)
+    shutil.rmtree(old)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,8 +118,16 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
+    """Raises UserError if one of the values is not finite, which means that the training has diverged."""
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
+
+
 class Metrics:
-    """`metrics.jsonl` plus TensorBoard. A resumed run repeats steps it had already logged: those lines are written once."""
+    """`metrics.jsonl` plus TensorBoard. A run that goes back (resumed, or on other inputs) says its steps again: a phase
+    that comes to a step it has logged before loses its rows from there on, so that none is there twice or stale."""
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,16 +147,19 @@ class Metrics:
 
     def log(self, phase: str, step: int, values: dict[str, float]) -> None:
         """Appends one row. Raises UserError on a value that is not finite, which means that the training has diverged."""
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
+        require_finite(phase, step, values)
         if (phase, step) in self.seen:
-            return
+            self._rewind(phase, step)
         self.seen.add((phase, step))
         with self.path.open("a") as file:
             file.write(json.dumps({"phase": phase, "step": step, **values}) + "\n")
         for name, value in values.items():
             self.board.add_scalar(f"{phase}/{name}", value, step)
+
+    def _rewind(self, phase: str, step: int) -> None:
+        kept = [row for row in self.rows() if row["phase"] != phase or row["step"] < step]
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        self.seen = {(row["phase"], row["step"]) for row in kept}
 
 
 def checkpointed(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -12,14 +12,13 @@ import torch
 
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import real_env, starts
+from wovr_lab.pace.learning import new_codec, new_transformer
 from wovr_lab.rollout import replay
 from wovr_lab.types import CHUNK, HOLD, MEMORY
-from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.training import FlowMatching, flow_noise
-from wovr_lab.world.transformer import ActionWanTransformer
 
 OVERHEAD = 1.4  # policy, reward, decoding and bookkeeping beside the transformer's share of an imagined chunk
 
@@ -58,14 +57,7 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
 def _world(config: LoopConfig) -> WorldModel:
     if config.backbone is not None:
         return load_backbone(config.backbone)
-    size = config.world_size
-    transformer = ActionWanTransformer(
-        num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
-        in_channels=size.latent_channels, out_channels=size.latent_channels,
-        ffn_dim=size.ffn_dim, num_layers=size.num_layers,
-    )  # fmt: skip
-    codec = FrameGroupCodec(config.resolution, latent_channels=size.latent_channels, width=size.codec_width)
-    return WorldModel(codec, transformer)
+    return WorldModel(new_codec(config), new_transformer(config))
 
 
 def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:

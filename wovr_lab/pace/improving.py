@@ -9,7 +9,6 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
@@ -78,17 +77,21 @@ def improve(
         )  # fmt: skip
         iterations = config.iterations[number - 1]
         trainer.train(iterations, _real_check(run, name, improving, iterations))
-        rows = [row for row in run.metrics.rows() if row["phase"] == name]
-        episodes, frames = (int(sum(row[key] for row in rows)) for key in ("trajectories", "frames"))
-        run.ledger.debit(run.stage, "imagined", episodes, frames)
+        run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
+        run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
         save_policy(improving, run.path(f"checkpoints/{out}"))
 
     return work
 
 
+def _logged(run: Run, phase: str, key: str) -> int:
+    """The sum of a metric over a phase, also over what was logged before a kill."""
+    return int(sum(row[key] for row in run.metrics.rows() if row["phase"] == phase))
+
+
 def _real_check(run: Run, name: str, policy: VLAPolicy, iterations: int) -> Callable[[int, dict], None]:
     """Logs real success now and then, for the report's learning curve only: nothing is chosen by it."""
-    config: LoopConfig = run.config
+    config = run.config
     first = starts(config, seeds(config, "check", config.check_starts))
     env = real_env(config, len(first))
 

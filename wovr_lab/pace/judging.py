@@ -4,6 +4,7 @@ reality. In: checkpoints. Out: `evaluation.json` and small episodes in `comparis
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -48,6 +49,7 @@ def evaluate_stage(improved: Improved | None) -> Stage:
         policies["wovr"] = (improved.policy, improved.world, improved.reward)
 
     def work(run: Run) -> None:
+        shutil.rmtree(run.path("comparison"), ignore_errors=True)  # examples of outcomes that may not happen again
         found = {name: _judge(run, name, *checkpoints) for name, checkpoints in policies.items()}
         result: dict[str, Any] = {name: rows for name, (rows, _) in found.items()}
         if improved:
@@ -57,8 +59,8 @@ def evaluate_stage(improved: Improved | None) -> Stage:
         result["world"] = _video_error(run, *policies[last][1:]) | {"frames_per_second": result[last]["speed"]}
         write_json(run.path("evaluation.json"), result)
 
-    reads = {f"checkpoints/{name}" for checkpoints in policies.values() for name in checkpoints}
-    return Stage("evaluate", work, tuple(sorted(reads)), ("evaluation.json",))
+    reads = {f"checkpoints/{name}" for checkpoints in policies.values() for name in checkpoints} | {"episodes/gate"}
+    return Stage("evaluate", work, tuple(sorted(reads)), ("evaluation.json", "comparison"))
 
 
 def _judge(run: Run, name: str, policy: str, world: str, reward: str) -> tuple[dict[str, Any], Evaluation]:
@@ -91,6 +93,7 @@ def _film(run: Run, name: str, actor: VLAPolicy) -> None:
     first = starts(config, range(config.evaluation_first_seed, config.evaluation_first_seed + 2 * SHOWN))
     env = real_env(config, len(first), config.hold, every_frame=True)
     rollouts = roll_out(env, actor, first, config.seed, "film", 0.0, video=True)
+    run.ledger.debit(run.stage, "measurement", len(first), int(rollouts.steps.sum()))
     write_episodes(run.path(f"comparison/{name}.hdf5"), rollouts.episodes())
 
 

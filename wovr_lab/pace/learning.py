@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.pace.config import LoopConfig
@@ -29,6 +32,7 @@ from wovr_lab.world.training import WorldTraining, train_codec, train_world
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
+Module = TypeVar("Module", bound=nn.Module)
 CALIBRATION = 5  # every fifth episode chooses the reward's threshold instead of training it
 
 
@@ -39,8 +43,6 @@ def sft(run: Run) -> None:
     tokenizer = build_tokenizer([get_task(task).instruction for task in config.tasks])
     size = VLAConfig(resolution=config.resolution, vocab_size=len(tokenizer), **vars(config.policy))
     for name, share in (("half", 0.5), ("base", 1.0)):
-        if run.path(f"checkpoints/{name}").exists():
-            continue
         fit = config.imitation.fit
         schedule = replace(config.imitation, fit=replace(fit, steps=max(1, round(fit.steps * share))))
         policy = VLAPolicy.create(size, tokenizer, config.seed)
@@ -51,8 +53,8 @@ def sft(run: Run) -> None:
 def train_reward_stage(run: Run) -> None:
     """The success classifier, from demonstrations and base rollouts; judged on the gate's held-out episodes."""
     data = store(run, "demonstrations", "base")
-    classifier = _new(lambda: SuccessClassifier([get_task(task).instruction for task in run.config.tasks],
-                                                run.config.resolution), run.config, "reward")  # fmt: skip
+    instructions = [get_task(task).instruction for task in run.config.tasks]
+    classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
     _learn_reward(run, classifier, data, run.config.reward, "reward")
 
 
@@ -112,21 +114,35 @@ def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: World
 
 
 def _world_from_noise(run: Run, table: FrameTable) -> WorldModel:
-    config, size = run.config, run.config.world_size
-    folder = run.scratch / "codec"
+    config, folder = run.config, run.scratch / "codec"
     if not folder.exists():
-        codec = _new(lambda: FrameGroupCodec(config.resolution, latent_channels=size.latent_channels,
-                                             width=size.codec_width), config, "codec")  # fmt: skip
-        train_codec(codec, table, config.codec, config.seed, run.scratch, run.metrics).save(folder)
-    transformer = _new(lambda: ActionWanTransformer(
-        num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
-        in_channels=size.latent_channels, out_channels=size.latent_channels,
-        ffn_dim=size.ffn_dim, num_layers=size.num_layers,
-    ), config, "transformer")  # fmt: skip
-    return WorldModel(FrameGroupCodec.load(folder), transformer, config.context)
+        train_codec(new_codec(config), table, config.codec, config.seed, run.scratch, run.metrics).save(folder)
+    return WorldModel(FrameGroupCodec.load(folder), new_transformer(config), config.context)
 
 
-def _new(make, config: LoopConfig, name: str):
+def new_codec(config: LoopConfig) -> FrameGroupCodec:
+    """An untrained codec of the run's size."""
+    size = config.world_size
+    return _new(
+        lambda: FrameGroupCodec(config.resolution, latent_channels=size.latent_channels, width=size.codec_width),
+        config, "codec",
+    )  # fmt: skip
+
+
+def new_transformer(config: LoopConfig) -> ActionWanTransformer:
+    """An untrained transformer of the run's size."""
+    size = config.world_size
+    return _new(
+        lambda: ActionWanTransformer(
+            num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
+            in_channels=size.latent_channels, out_channels=size.latent_channels,
+            ffn_dim=size.ffn_dim, num_layers=size.num_layers,
+        ),
+        config, "transformer",
+    )  # fmt: skip
+
+
+def _new(make: Callable[[], Module], config: LoopConfig, name: str) -> Module:
     """A module whose initial weights depend on the run's seed and its name alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.seed, name))

@@ -19,47 +19,44 @@ from wovr_lab.pace.reporting import write_report_json
 from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.runs import read_json
 
-BASE, WORLD, REWARD = "checkpoints/base", "checkpoints/world", "checkpoints/reward"
+BASE, HALF, IMPROVED = "checkpoints/base", "checkpoints/half", "checkpoints/improved_1"
+WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
+EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 DEMONSTRATIONS, ROLLOUTS, FRESH = "episodes/demonstrations.hdf5", "episodes/base.hdf5", "episodes/fresh.hdf5"
+HELD_OUT = "episodes/gate"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
-    Stage("sft", sft, (DEMONSTRATIONS,), (BASE, "checkpoints/half")),
-    Stage("collect", collect, (BASE, "checkpoints/half"), (ROLLOUTS, "episodes/gate")),
-    Stage("train_reward", train_reward_stage, (DEMONSTRATIONS, ROLLOUTS), (REWARD, "reward.json")),
+    Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
+    Stage("collect", collect, (BASE, HALF), (ROLLOUTS, HELD_OUT)),
+    Stage("train_reward", train_reward_stage, (DEMONSTRATIONS, ROLLOUTS, HELD_OUT), (REWARD, "reward.json")),
     Stage("train_world", train_world_stage, (DEMONSTRATIONS, ROLLOUTS), (WORLD,)),
-    Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, "episodes/gate"), ("gate_1.json",)),
+    Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
 )
 FIRST = (
     Stage(
         "improve_1",
         improve(1, "base", "world", "reward", ("demonstrations", "base"), "improved_1"),
-        (BASE, WORLD, REWARD, ROLLOUTS),
-        ("checkpoints/improved_1",),
+        (BASE, WORLD, REWARD, DEMONSTRATIONS, ROLLOUTS),
+        (IMPROVED,),
     ),
-    Stage("collect_again", collect_again, ("checkpoints/improved_1",), (FRESH,)),
+    Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, ROLLOUTS, FRESH),
-        ("checkpoints/world_evolved", "checkpoints/reward_evolved", "reward_evolved.json"),
+        (WORLD, REWARD, DEMONSTRATIONS, ROLLOUTS, FRESH, HELD_OUT),
+        (*EVOLVED, "reward_evolved.json"),
     ),
-    Stage(
-        "gate_2",
-        gate(2, "world_evolved", "reward_evolved"),
-        ("checkpoints/world_evolved", "checkpoints/reward_evolved", "episodes/gate"),
-        ("gate_2.json",),
-    ),
+    Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),
 )
 SECOND = (
     Stage(
         "improve_2",
         improve(2, "improved_1", "world_evolved", "reward_evolved", ("demonstrations", "base", "fresh"), "improved_2"),
-        ("checkpoints/improved_1", "checkpoints/world_evolved", "checkpoints/reward_evolved", FRESH),
+        (IMPROVED, *EVOLVED, DEMONSTRATIONS, ROLLOUTS, FRESH),
         ("checkpoints/improved_2",),
     ),
 )
-
 
 STAGE_NAMES = (*(stage.name for stage in (*PREPARE, *FIRST, *SECOND)), "evaluate")
 
@@ -67,8 +64,11 @@ STAGE_NAMES = (*(stage.name for stage in (*PREPARE, *FIRST, *SECOND)), "evaluate
 def run_loop(config: LoopConfig, folder: Path, force: bool = False, until: str | None = None) -> dict[str, Any] | None:
     """Runs or resumes the whole loop in `folder` and returns report.json (schema 1); None if it stopped after `until`.
 
-    `force` lets RL start although a gate did not pass. Raises UserError if the folder belongs to another configuration.
+    `force` lets RL start although a gate did not pass. Raises UserError if the folder belongs to another configuration,
+    if there is no stage `until`, or if it needs RL in imagination that a gate refused.
     """
+    if until not in (None, *STAGE_NAMES):
+        raise UserError(f"unknown stage {until!r}; stages: {', '.join(STAGE_NAMES)}")
     run, improved = open_run(folder, config, force), None
     if _done(run, PREPARE, until):
         return None
@@ -80,8 +80,11 @@ def run_loop(config: LoopConfig, folder: Path, force: bool = False, until: str |
             if _done(run, SECOND, until):
                 return None
             improved = Improved("improved_2", "world_evolved", "reward_evolved")
-    elif until not in (None, "evaluate"):
-        raise UserError(f"{until} needs RL in imagination, which the gate refused (gate_1.json); --force overrules it")
+    if until not in (None, "evaluate"):
+        refused = "gate_2" if improved else "gate_1"
+        raise UserError(
+            f"{until} needs RL in imagination, which the gate refused ({run.path(refused)}.json); --force overrules it"
+        )
     run_stages(run, [evaluate_stage(improved)])
     write_report_json(run)
     return read_json(run.path("report.json"))

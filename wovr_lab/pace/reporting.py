@@ -32,8 +32,7 @@ def write_report_json(run: Run) -> None:
             for task in found["base"]["by_task"]
         },
         "gate": {
-            f"gate_{number}": read_json(run.path(f"gate_{number}.json")) if _exists(run, number) else {}
-            for number in (1, 2)
+            name: read_json(run.path(f"{name}.json")) if name in run.seconds else {} for name in ("gate_1", "gate_2")
         },
         "hallucination": (improved or found["base"])["confusion"],
         "imagined_success_precision": (improved or found["base"])["imagined_success_precision"],
@@ -107,10 +106,6 @@ def _success(found: dict[str, Any]) -> dict[str, Any]:
 
 def _stages(run: Run) -> list[dict[str, Any]]:
     return [{"name": name, "seconds": round(seconds, 1)} for name, seconds in run.seconds.items()]
-
-
-def _exists(run: Run, number: int) -> bool:
-    return run.path(f"gate_{number}.json").exists()
 
 
 def _device() -> str:

@@ -20,8 +20,12 @@ PACKAGES = ("torch", "diffusers", "transformers", "mujoco", "numpy")
 
 
 def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
-    """Adds the rows of `setting` and of its `base`, pooled over these runs, to the table at `path`."""
+    """Adds the rows of `setting` and of its `base`, pooled over these runs, to the table at `path`.
+
+    Raises UserError if a run has no improved policy, or if the runs are not of different seeds under one protocol.
+    """
     runs = [_outcomes(folder, setting) for folder in folders]
+    _check_comparable(runs, setting)
     table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
     names = (setting, f"base of {setting}")
     rows = [row for row in table["rows"] if row["setting"] not in names]
@@ -36,6 +40,14 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
         "rows": rows,
     }
     write_json(path, table)
+
+
+def _check_comparable(runs: list[dict[str, Any]], setting: str) -> None:
+    seeds = [run["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"the runs of {setting} have seeds {seeds}; give one run a seed")
+    if any(run["protocol"] != runs[0]["protocol"] or run["tasks"] != runs[0]["tasks"] for run in runs):
+        raise UserError(f"the runs of {setting} differ in scale, tasks or evaluation; pool runs of one configuration")
 
 
 def pooled_interval(per_seed: list[np.ndarray], resamples: int = 2000) -> tuple[float, float]:
@@ -91,24 +103,34 @@ def _commit() -> str:
 
 
 def render_tables(readme: Path, results: Path) -> None:
-    """Replaces every table between its two marks in the README by what the results file says."""
+    """Replaces every table between its two marks in the README by what the results file says.
+
+    Raises UserError if there is no README, or if a table's end is not marked.
+    """
+    if not readme.exists():
+        raise UserError(f"{readme} does not exist here; run this in the repository's folder")
     text = readme.read_text()
     for path in sorted(results.glob("*.json")):
         begin = BEGIN.format(name=path.stem)
         if begin in text:
             before, rest = text.split(begin, 1)
+            if END not in rest:
+                raise UserError(f"{readme} has no {END} after {begin}; put it on the line after the table")
             text = before + begin + "\n" + markdown_table(read_json(path)) + END + rest.split(END, 1)[1]
     write_text(readme, text)
 
 
 def markdown_table(table: dict[str, Any]) -> str:
-    """Settings down, tasks across; percent with its interval, and the seeds' values."""
+    """Settings down, tasks across; percent with its interval, and the seeds' values. A dash: not measured."""
     tasks = list(dict.fromkeys(row["task"] for row in table["rows"]))
     cells = {(row["setting"], row["task"]): row for row in table["rows"]}
     lines = ["| setting | " + " | ".join(tasks) + " | seeds |", "|---" * (len(tasks) + 2) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in table["rows"]):
-        found = [cells[setting, task] for task in tasks]
-        texts = [f"{100 * r['value']:.1f} [{100 * r['low']:.1f}, {100 * r['high']:.1f}]" for r in found]
-        seeds = ", ".join(f"{100 * value:.1f}" for value in found[0]["per_seed"])
+        texts = [_cell(cells.get((setting, task))) for task in tasks]
+        seeds = ", ".join(f"{100 * value:.1f}" for value in cells[setting, tasks[0]]["per_seed"])
         lines.append(f"| {setting} | " + " | ".join(texts) + f" | {seeds} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row else "-"

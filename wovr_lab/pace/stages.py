@@ -1,8 +1,8 @@
 """Stages: each reads and writes named artefacts of a run folder, is skipped when its output is there and its inputs are
 unchanged, and books the real episodes it used.
 
-A stage's record (`stages/NAME.json`) is written last, in one piece: a run that was killed redoes the stage it was in,
-and nothing is booked twice.
+A stage's record (`stages/NAME.json`) is written last, in one piece: a run that was killed goes on with the stage it was
+in, from what the stage has saved in `resume/NAME` for the same inputs, and nothing is booked twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig, described
@@ -92,7 +93,7 @@ class Stage:
     name: str
     work: Callable[[Run], None]
     reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = field(default=())
+    writes: tuple[str, ...] = ()
 
 
 def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
@@ -105,32 +106,57 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
             raise UserError(
                 f"{folder} was made with other settings ({', '.join(keys)}); choose another folder, or delete this one"
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty and is not a run; choose another folder")
     else:
         write_json(path, wanted)
     return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder))
 
 
-def run_stages(run: Run, stages: Sequence[Stage], report: Callable[[str], None] = print) -> None:
-    """Runs what is not done yet, in order."""
+def run_stages(run: Run, stages: Sequence[Stage], say: Callable[[str], None] = print) -> None:
+    """Runs what is not done yet, in order. Raises UserError if an artefact that a stage reads is missing."""
     for stage in stages:
-        record_path = run.folder / "stages" / f"{stage.name}.json"
         inputs = {name: digest(run.path(name)) for name in stage.reads}
-        record = read_json(record_path) if record_path.exists() else None
-        if record and record["inputs"] == inputs and all(run.path(name).exists() for name in stage.writes):
+        record = _record(run, stage, inputs)
+        if record:
             run.ledger.entries += [Entry(**entry) for entry in record["ledger"]]
             run.seconds[stage.name] = record["seconds"]
-            report(f"{stage.name}: done before, {record['seconds']:.0f} s")
-            continue
-        report(f"{stage.name} ...")
-        run.stage, booked, begin = stage.name, len(run.ledger.entries), time.monotonic()
-        stage.work(run)
-        entries = [asdict(entry) for entry in run.ledger.entries[booked:]]
-        seconds = run.seconds[stage.name] = time.monotonic() - begin
-        write_json(record_path, {"stage": stage.name, "inputs": inputs, "seconds": seconds, "ledger": entries})
+            say(f"{stage.name}: done before, {record['seconds']:.0f} s")
+        else:
+            say(f"{stage.name} ...")
+            _work(run, stage, inputs)
+            say(f"{stage.name}: {run.seconds[stage.name]:.0f} s")
+
+
+def _record(run: Run, stage: Stage, inputs: dict[str, str]) -> dict[str, Any] | None:
+    """What was written down when the stage was done with these inputs; None if it has to be done."""
+    path = _record_path(run, stage)
+    if not path.exists() or not all(run.path(name).exists() for name in stage.writes):
+        return None
+    record = read_json(path)
+    return record if record["inputs"] == inputs else None
+
+
+def _work(run: Run, stage: Stage, inputs: dict[str, str]) -> None:
+    run.stage, booked, begin = stage.name, len(run.ledger.entries), time.monotonic()
+    _keep_scratch_of(run, inputs)
+    stage.work(run)
+    entries = [asdict(entry) for entry in run.ledger.entries[booked:]]
+    seconds = run.seconds[stage.name] = time.monotonic() - begin
+    write_json(_record_path(run, stage), {"stage": stage.name, "inputs": inputs, "seconds": seconds, "ledger": entries})
+    shutil.rmtree(run.scratch)
+
+
+def _keep_scratch_of(run: Run, inputs: dict[str, str]) -> None:
+    """Empties the present stage's scratch folder unless it was begun with the same inputs."""
+    path = run.scratch / "inputs.json"
+    if not path.exists() or read_json(path) != inputs:
         shutil.rmtree(run.scratch)
-        report(f"{stage.name}: {seconds:.0f} s")
+        write_json(path, inputs)
+
+
+def _record_path(run: Run, stage: Stage) -> Path:
+    return run.folder / "stages" / f"{stage.name}.json"
 
 
 def digest(path: Path) -> str:
