@@ -1,8 +1,8 @@
 """The one training loop: anything whose `forward(batch) -> (loss, metrics)` learns through `fit`.
 
-Batches are a function of the step alone, so a run that was killed goes on from its last checkpoint with the same numbers
-as one that was not. Accelerate moves the learner, splits the work over processes and averages gradients; each process
-takes its share of the same global batch.
+Batches are a function of the step alone, so a run that was killed goes on from its last checkpoint with the same
+numbers as one that was not. Accelerate moves the learner, splits the work over processes and averages gradients; each
+process takes its share of the same global batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wovr_lab.errors import UserError
-from wovr_lab.runs import Metrics, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from wovr_lab.runs import (
+    Metrics,
+    load_into,
+    load_tensors,
+    optimizer_tensors,
+    require_finite,
+    restore_optimizer,
+    save_tensors,
+)
 
 Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the batch first: what the learner takes
 
@@ -63,6 +71,9 @@ def fit(
 
     `batch_at(step)` gives the global batch of a step. With a folder, training saves `NAME.training.safetensors` there
     from time to time and goes on from it if it exists; the caller deletes it when the result is safe.
+
+    Raises UserError if the loss or the gradient stops being finite (a state in which nothing is saved), or if the saved
+    training is one of another architecture.
     """
     accelerator = Accelerator()
     optimizer = torch.optim.AdamW(
@@ -89,10 +100,15 @@ def fit(
         if average is not None:
             average.update_parameters(learner)
         progress.update()
-        if metrics and (step % config.log_every == 0 or step + 1 == config.steps) and accelerator.is_main_process:
-            row = {"loss": loss, "gradient_norm": norm, "learning_rate": config.rate(step), **values}
-            metrics.log(name, step, {key: float(value) for key, value in row.items()})
-        if path and (step + 1) % config.checkpoint_every == 0 and accelerator.is_main_process:
+        is_logged = step % config.log_every == 0 or step + 1 == config.steps
+        is_saved = path is not None and (step + 1) % config.checkpoint_every == 0
+        if is_logged or is_saved:
+            row = {"loss": loss.detach(), "gradient_norm": norm, "learning_rate": config.rate(step), **values}
+            row = {key: float(value) for key, value in row.items()}
+            require_finite(name, step, row)
+            if metrics and is_logged and accelerator.is_main_process:
+                metrics.log(name, step, row)
+        if is_saved and accelerator.is_main_process:
             _save(path, learner, optimizer, average, step + 1)
     progress.close()
     if average is not None:
@@ -139,8 +155,8 @@ def _restore(path: Path, learner: nn.Module, optimizer: Any, average: AveragedMo
     for key, value in tensors.items():
         group, rest = key.split("/", 1)
         groups[group][rest] = value
-    learner.load_state_dict(groups["learner"])
+    load_into(learner, groups["learner"], path)
     restore_optimizer(optimizer, groups["optimizer"])
     if average is not None:
-        average.load_state_dict(groups["average"])
+        load_into(average, groups["average"], path)
     return step
