@@ -9,7 +9,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,6 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial)
         elif partial.exists():
             partial.unlink()
-
-
-def _set_aside(path: Path) -> None:
-    """Removes a folder from its place at once: a kill in between leaves none there rather than half of one."""
-    old = path.with_name(f"{path.name}.{os.getpid()}.old")
-    path.replace(old)
-    shutil.rmtree(old)
 
 
 def _set_aside(path: Path) -> None:
@@ -132,13 +125,6 @@ def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
         raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
 
 
-def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
-    """Raises UserError if one of the values is not finite, which means that the training has diverged."""
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
-        raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
-
-
 class Metrics:
     """`metrics.jsonl` plus TensorBoard. A run that goes back (resumed, or on other inputs) says its steps again: a phase
     that comes to a step it has logged before loses its rows from there on, so that none is there twice or stale."""
@@ -174,10 +160,3 @@ class Metrics:
         kept = [row for row in self.rows() if row["phase"] != phase or row["step"] < step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self.seen = {(row["phase"], row["step"]) for row in kept}
-
-
-def checkpointed(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors at `path`, made and saved first if they are not there."""
-    if not path.exists():
-        save_tensors(path, make())
-    return load_tensors(path)
