@@ -62,7 +62,9 @@ def judge_gate(outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBou
     )
     precision = pooled.precision
     reasons = []
-    if precision.rate < bounds.precision or precision.low < bounds.precision_low:
+    if precision.n == 0:
+        reasons.append("not a single success was imagined, although policies of every strength were")
+    elif precision.rate < bounds.precision or precision.low < bounds.precision_low:
         reasons.append(
             f"only {precision.rate:.0%} of imagined successes are real ({precision.low:.0%}-{precision.high:.0%}, "
             f"n = {precision.n}); needed: {bounds.precision:.0%} with a lower end of {bounds.precision_low:.0%}"

@@ -76,7 +76,15 @@ def improve(
             config.normaliser, config.mask, config.dual_clip,
         )  # fmt: skip
         iterations = config.iterations[number - 1]
-        trainer.train(iterations, _real_check(run, name, improving, iterations))
+        check = _real_check(run, name, improving)
+        if trainer.iteration == 0:
+            check(0)
+
+        def look(iteration: int, values: dict[str, float]) -> None:
+            if (iteration + 1) % config.check_every == 0 or iteration + 1 == iterations:
+                check(iteration + 1)
+
+        trainer.train(iterations, look)
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
         save_policy(improving, run.path(f"checkpoints/{out}"))
@@ -89,17 +97,15 @@ def _logged(run: Run, phase: str, key: str) -> int:
     return int(sum(row[key] for row in run.metrics.rows() if row["phase"] == phase))
 
 
-def _real_check(run: Run, name: str, policy: VLAPolicy, iterations: int) -> Callable[[int, dict], None]:
-    """Logs real success now and then, for the report's learning curve only: nothing is chosen by it."""
+def _real_check(run: Run, name: str, policy: VLAPolicy) -> Callable[[int], None]:
+    """Logs real success after so many updates, for the report's learning curve only: nothing is chosen by it."""
     config = run.config
     first = starts(config, seeds(config, "check", config.check_starts))
     env = real_env(config, len(first))
 
-    def check(iteration: int, values: dict[str, float]) -> None:
-        if iteration % config.check_every and iteration + 1 != iterations:
-            return
+    def check(updates: int) -> None:
         result = evaluate(env, policy, first, config.seed, config.grpo.temperature, "check").overall
         row = {"success": result.rate, "n": result.n, "low": result.low, "high": result.high}
-        run.metrics.log(f"{name}/real", iteration, row)
+        run.metrics.log(f"{name}/real", updates, row)
 
     return check
