@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used. The message says what is wrong and what to do; the command line prints it and exits with 2."""
+    """Something given cannot be used; the message says what to do. The command line prints it and exits with 2."""

@@ -1,4 +1,4 @@
-"""Files that survive a kill: atomic writes, safetensors checkpoints, a metrics log that forgets nothing and repeats nothing.
+"""Files that survive a kill: atomic writes, safetensors checkpoints, a metrics log that repeats and forgets nothing.
 
 In: tensors, dictionaries, a folder. Out: files that are either the old or the new version, never half of one.
 """
@@ -55,7 +55,7 @@ def _set_aside(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically."""
     with replacing(path) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -90,7 +90,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
-    """Loads a state dictionary strictly. Raises UserError naming the first differences if it is of another architecture."""
+    """Loads a state dictionary strictly. Raises UserError naming a difference if it is of another architecture."""
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     theirs = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if own != theirs:
@@ -106,7 +106,8 @@ def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path)
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as flat named tensors, so that no pickle is needed: `INDEX.NAME`."""
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": torch.as_tensor(value) for index, entry in state.items() for name, value in entry.items()}
+    named = ((index, name, value) for index, entry in state.items() for name, value in entry.items())
+    return {f"{index}.{name}": torch.as_tensor(value) for index, name, value in named}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
@@ -126,8 +127,8 @@ def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
 
 
 class Metrics:
-    """`metrics.jsonl` plus TensorBoard. A run that goes back (resumed, or on other inputs) says its steps again: a phase
-    that comes to a step it has logged before loses its rows from there on, so that none is there twice or stale."""
+    """`metrics.jsonl` plus TensorBoard. A run that goes back (resumed, or on other inputs) says its steps again: a
+    phase that comes to a step it has logged before loses its rows from there on, so none is there twice or stale."""
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +147,7 @@ class Metrics:
         return [json.loads(line) for line in lines]
 
     def log(self, phase: str, step: int, values: dict[str, float]) -> None:
-        """Appends one row. Raises UserError on a value that is not finite, which means that the training has diverged."""
+        """Appends one row. Raises UserError on a value that is not finite: the training has diverged."""
         require_finite(phase, step, values)
         if (phase, step) in self.seen:
             self._rewind(phase, step)

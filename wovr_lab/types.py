@@ -14,7 +14,7 @@ from torch import Tensor
 CHUNK = 8  # actions in one decision (paper section 1)
 MEMORY = 4  # latest real or imagined frames in the context (paper section 2)
 ACTION_DIM = 7
-HOLD = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)  # the action that "produced" a first frame: stand still, gripper open
+HOLD = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)  # "produced" a first frame: stand still, gripper open
 
 
 @dataclass(frozen=True)
