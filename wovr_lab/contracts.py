@@ -4,8 +4,8 @@ A `ChunkEnv` is a gymnasium VectorEnv whose one action is a chunk of K actions a
 - `reset(seed=..., options={"starts": [Start, ...], "reset_mask": bool [N]})` -> (observation, info). Rows outside the
   mask go on as they were. Without starts the environment draws its own from the seed.
 - `step(float32 [N, K, 7])` -> (observation, reward, terminated, truncated, info). The whole chunk is executed; a row
-  ends at a chunk border. Reward is 1.0 in the chunk in which success is first reached, else 0. There is no autoreset: a row
-  that has ended ignores its action, repeats its frame and earns 0; its flags stay up.
+  ends at a chunk border. Reward is 1.0 in the chunk in which success is first reached, else 0. There is no autoreset: a
+  row that has ended ignores its action, repeats its frame and earns 0; its flags stay up.
 - observation: {"frame": uint8 [N, H, W, 3]}.
 - step info: "frames" uint8 [N, K, H, W, 3], "success" bool [N, K] (latched), "executed" bool [N] (row was alive);
   real environments add "states" float64 [N, K, S] (reset: [N, S]), imagined ones "success_probability" float32 [N, K].
@@ -55,8 +55,8 @@ class ChunkEnv(VectorEnv):
         limits = (max_steps, keyframe_steps or chunk)
         if num_envs < 1 or hold_after_success < 0 or any(limit < 1 or limit % chunk for limit in limits):
             raise UserError(
-                f"cannot build {num_envs} environments of {max_steps} steps ({keyframe_steps} from keyframes) in chunks "
-                f"of {chunk} holding {hold_after_success} frames: limits must be positive multiples of the chunk"
+                f"cannot build {num_envs} environments of {max_steps} steps ({keyframe_steps} from keyframes) in "
+                f"chunks of {chunk} holding {hold_after_success} frames: limits must be positive multiples of the chunk"
             )
         self.num_envs, self.max_steps, self.chunk = num_envs, max_steps, chunk
         self.hold_after_success, self.keyframe_steps = hold_after_success, keyframe_steps
@@ -97,7 +97,7 @@ class ChunkEnv(VectorEnv):
         seed = int(np.random.SeedSequence().entropy % 2**31) if seed is None else int(seed)
         starts = list(options["starts"]) if "starts" in options else self.draw_starts(self.num_envs, seed)
         if len(starts) != self.num_envs or mask.shape != (self.num_envs,):
-            raise UserError(f"{len(starts)} starts, a mask of {mask.shape}, {self.num_envs} environments: give one each")
+            raise UserError(f"{len(starts)} starts, a mask of {mask.shape}, {self.num_envs} rows: give one each")
         for start in starts:
             if start.anchor.shape != self._frame.shape[1:]:
                 raise UserError(f"a start of {start.anchor.shape} in an environment of {self._frame.shape[1:]} frames")

@@ -1,4 +1,4 @@
-"""The one place where pictures change between uint8 and float, rounded: a round trip is exact (a known trap of others)."""
+"""The one place where pictures change between uint8 and float, rounded, so that a round trip is exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation in the real simulator (results.md): the same initial states for every policy, greedy and sampled.
+"""Evaluation in the real simulator: the same initial states for every policy, greedy and sampled.
 
 In: a real chunk environment, an actor, starts that training never used. Out: outcomes by task, with intervals.
 """

@@ -1,4 +1,4 @@
-"""The reliability gate: may this world model be trained in? (architecture.md; not in the paper)
+"""The reliability gate: may this world model be trained in? (not in the paper)
 
 In: held-out real rollouts of policies of different strength, imagined again with the same actions. Out: a verdict. It
 passes if imagined successes are mostly real, and if no two policies that really differ are imagined in wrong order.

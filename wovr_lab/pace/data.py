@@ -1,6 +1,6 @@
 """The loop's real data: demonstrations, base rollouts, held-out gate rollouts, fresh rollouts of the improved policy.
 
-Training seeds only (results.md), below 10,000; each purpose has its own range, so that what is held out was never seen.
+Training seeds only, below 10,000; each purpose has its own range, so that what is held out was never seen.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def starts(config: LoopConfig, task_seeds: Iterable[int]) -> list[Start]:
 
 
 def evaluation_starts(config: LoopConfig) -> list[Start]:
-    """The held-out initial states of results.md, for every task."""
+    """The held-out initial states, for every task."""
     first = config.evaluation_first_seed
     return starts(config, range(first, first + config.evaluation_starts))
 

@@ -1,4 +1,4 @@
-"""report.json (schema 1, architecture.md): every number of a run that tools outside the repository read."""
+"""report.json (schema 1): every number of a run that tools outside the repository read."""
 
 from __future__ import annotations
 

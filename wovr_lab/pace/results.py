@@ -1,4 +1,4 @@
-"""Published tables (results.md): finished runs of several seeds become rows of data/results/NAME.json, and those rows
+"""Published tables: finished runs of several seeds become rows of data/results/NAME.json, and those rows
 become the README's tables, so that text and numbers cannot part. In: run folders. Out: JSON, Markdown.
 """
 

@@ -63,7 +63,7 @@ class FlowSampler:
 
     def _scheduler(self, device: torch.device) -> FlowMatchEulerDiscreteScheduler:
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.shift)
-        # the list is given, since the scheduler's own default is not the one the method uses (paper.md section 2)
+        # the list is given, since the scheduler's own default is not the one the method uses (paper section 2)
         scheduler.set_timesteps(sigmas=np.linspace(1, 1 / self.steps, self.steps).tolist(), device=device)
         return scheduler
 
