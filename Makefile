@@ -34,19 +34,14 @@ lint: setup  ## check style with ruff
 	$(BIN)/ruff check .
 
 lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupytext --update --to ipynb notebooks/*.py
+	$(BIN)/jupytext --update --to ipynb notebooks/[0-9]*.py
 	$(BIN)/jupyter lab notebooks
 
 inspect: setup  ## open the inspector: the real and the imagined world side by side
 	$(BIN)/wovr-lab inspect
 
-notebooks: setup  ## execute every notebook into build/notebooks
-	mkdir -p build/notebooks
-	set -e; for source in notebooks/*.py; do \
-	    name=build/notebooks/$$(basename $$source .py); \
-	    $(BIN)/jupytext --quiet --to ipynb --output $$name.source.ipynb $$source; \
-	    $(BIN)/papermill --kernel python3 $$name.source.ipynb $$name.ipynb; \
-	done
+notebooks: setup  ## execute every notebook into runs/notebooks, as pages to look at
+	$(BIN)/python notebooks/run.py
 
 bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py

@@ -1,0 +1,126 @@
+"""Executes notebooks: `python notebooks/run.py [00_map ...] [-p NAME VALUE ...]`, by default all of this folder.
+
+In: py:percent sources. Out, in runs/notebooks: executed NAME.ipynb and NAME.html with its figures. A failure prints the
+cell, its error and the path of the executed copy; the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from ast import literal_eval
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from plotly.io import to_html
+
+FOLDER = Path(__file__).resolve().parent
+OUTPUT = FOLDER.parent / "runs" / "notebooks"
+KERNEL = "python3"  # the one that is installed beside jupyter
+FIGURE = "application/vnd.plotly.v1+json"
+# for kernels that nobody watches: figures as data, which `page` draws, and no progress bars
+ENVIRONMENT = {"PLOTLY_RENDERER": "plotly_mimetype", "TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+# nbconvert's page shall ask no other machine for scripts
+OFFLINE = {
+    "mathjax_url": "",
+    "require_js_url": "",
+    "jquery_url": "",
+    "mermaid_js_url": "",
+    "jupyter_widgets_base_url": "",
+}
+
+
+def build(source: Path, output: Path) -> Path:
+    """The notebook of a py:percent source, not executed, as OUTPUT/NAME.source.ipynb."""
+    built = output / f"{source.stem}.source.ipynb"
+    output.mkdir(parents=True, exist_ok=True)
+    notebook = jupytext.read(source)
+    notebook.metadata["kernelspec"] = {"name": KERNEL, "display_name": KERNEL, "language": "python"}
+    jupytext.write(notebook, built)
+    return built
+
+
+def typed(built: Path, given: dict[str, str]) -> dict[str, object]:
+    """The values, typed as in the notebook's parameters cell.
+
+    Raises ValueError on a value of another type and on a name that is not there (papermill alone would only warn).
+    """
+    defaults = {name: literal_eval(entry["default"]) for name, entry in papermill.inspect_notebook(str(built)).items()}
+    unknown = sorted(given.keys() - defaults.keys())
+    if unknown:
+        raise ValueError(f"unknown parameter {', '.join(unknown)}; its parameters are {', '.join(defaults)}")
+    values = {name: text if isinstance(defaults[name], str) else literal_eval(text) for name, text in given.items()}
+    for name, value in values.items():
+        if type(value) is not type(defaults[name]):
+            raise ValueError(f"parameter {name} is {defaults[name]!r} there, {value!r} is of another type")
+    return values
+
+
+def execute(source: Path, given: dict[str, str], output: Path) -> str:
+    """Runs one notebook and writes its page. Returns what went wrong, "" if nothing did."""
+    built, executed = build(source, output), output / f"{source.stem}.ipynb"
+    try:
+        papermill.execute_notebook(
+            str(built), str(executed), typed(built, given), kernel_name=KERNEL, cwd=str(FOLDER), progress_bar=False
+        )
+        failure = ""
+    except ValueError as error:
+        return f"{source.stem}: {error}"
+    except PapermillExecutionError as error:
+        failure = f"cell {error.exec_count} failed: {error.ename}: {error.evalue}\n\n{error.source}\n"
+    except (DeadKernelError, CellTimeoutError) as error:
+        failure = f"its kernel died or hung: {error}"
+    executed.with_suffix(".html").write_text(page(nbformat.read(executed, as_version=4)))
+    return failure and f"{source.stem}: {failure}\nexecuted copy: {executed}"
+
+
+def page(notebook: nbformat.NotebookNode) -> str:
+    """An executed notebook as HTML with live figures and plotly itself: nbconvert alone would leave the figures out."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    figures = [output.data for output in outputs if FIGURE in output.get("data", {})]
+    for index, data in enumerate(figures):
+        data["text/html"] = to_html(
+            {name: data[FIGURE][name] for name in ("data", "layout")},
+            include_plotlyjs=index == 0,
+            include_mathjax=False,
+            full_html=False,
+            validate=False,
+        )
+    return HTMLExporter(**OFFLINE).from_notebook_node(notebook)[0]
+
+
+def chosen(names: list[str]) -> list[Path]:
+    """Sources by name or path; all numbered ones of this folder if none is named. Exits if one is missing."""
+    sources = [Path(name) if name.endswith(".py") else FOLDER / f"{name}.py" for name in names]
+    missing = [str(source) for source in sources if not source.is_file()]
+    if missing:
+        sys.exit(f"there is no notebook {', '.join(missing)}")
+    return sources or sorted(FOLDER.glob("[0-9]*.py"))
+
+
+def main() -> int:
+    """Exit code 1 if a notebook failed; the others are still executed."""
+    parser = argparse.ArgumentParser(description="Execute notebooks and make pages of them.")
+    parser.add_argument("names", nargs="*", help="names or paths of sources; all if none is given")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    arguments = parser.parse_args()
+    os.environ.update(ENVIRONMENT)
+    output, failed = arguments.output.resolve(), False
+    for source in chosen(arguments.names):
+        begin = time.monotonic()
+        failure = execute(source, dict(arguments.parameter), output)
+        failed |= bool(failure)
+        print(failure or f"{source.stem}: {time.monotonic() - begin:.0f} s, {output / source.stem}.html", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Notebooks are executed as people would read them: with figures, and with one clear message when a claim fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+
+RUNNER = Path(__file__).parent.parent.parent / "notebooks" / "run.py"
+FOREIGN_SCRIPT = r"<script[^>]+src=[\"'][^\"']"
+pytestmark = pytest.mark.notebook
+
+FIGURE = """
+# %% tags=["parameters"]
+height = 100
+name = "a"
+
+# %%
+import plotly.graph_objects as go
+print(repr(height), repr(name))
+go.Figure(go.Scatter(y=[1, 2], name="a line of this test"), layout={"height": height}).show()
+"""
+BROKEN = """
+# %% tags=["parameters"]
+height = 1
+
+# %%
+claimed = height > 1000
+
+# %%
+assert claimed, "the claim is wrong"
+"""
+
+
+def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess:
+    """The runner from another working directory than the project's."""
+    command = [sys.executable, RUNNER, *arguments, "--output", folder / "output"]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def outputs(path: Path) -> str:
+    """All that the cells printed."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+def test_a_failed_claim_is_told_by_cell_and_message_and_the_others_still_run(tmp_path: Path):
+    broken, figure = write(tmp_path / "broken.py", BROKEN), write(tmp_path / "figure.py", FIGURE)
+    result = run(broken, figure, "-p", "height", "200", folder=tmp_path)
+    assert result.returncode == 1
+    assert "broken: cell 4 failed: AssertionError: the claim is wrong" in result.stdout
+    assert str(tmp_path / "output" / "broken.ipynb") in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    assert (tmp_path / "output" / "broken.html").exists()
+
+    page = (tmp_path / "output" / "figure.html").read_text()
+    assert "a line of this test" in page and "Plotly.newPlot" in page
+    assert not re.findall(FOREIGN_SCRIPT, page), "the page asks others for scripts"
+    assert outputs(tmp_path / "output" / "figure.ipynb").startswith("200 'a'")
+
+
+@pytest.fixture(scope="module")
+def runner() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("notebook_runner", RUNNER)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_parameters_are_typed_as_in_the_notebook_and_others_are_refused(runner: ModuleType, tmp_path: Path):
+    built = runner.build(write(tmp_path / "figure.py", FIGURE), tmp_path / "output")
+    assert runner.typed(built, {"height": "3", "name": "3"}) == {"height": 3, "name": "3"}
+    with pytest.raises(ValueError, match="unknown parameter hight; its parameters are height, name"):
+        runner.typed(built, {"hight": "3"})
+    with pytest.raises(ValueError, match="height is 100 there"):
+        runner.typed(built, {"height": "'tall'"})
+
+
+def test_a_missing_notebook_is_named(runner: ModuleType):
+    with pytest.raises(SystemExit, match=r"99_missing\.py"):
+        runner.chosen(["99_missing"])
+
+
+def test_the_map_runs_and_shows_its_figures(tmp_path: Path):
+    result = run("00_map", "-p", "run", str(tmp_path / "run"), folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "run" / "report.json").exists()
+    page = (tmp_path / "output" / "00_map.html").read_text()
+    assert page.count("Plotly.newPlot(") >= 5 and page.count("data:image/png;base64,") >= 3
+    assert not re.findall(FOREIGN_SCRIPT, page)
+    assert "widget-view" not in page, "progress bars are of no use in a page"
