@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +21,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from wovr_lab.errors import UserError
+
+if TYPE_CHECKING:  # most that import this module need no diffusers, which takes seconds
+    from diffusers import ModelMixin
+
+Model = TypeVar("Model", bound="ModelMixin")
 
 
 @contextmanager
@@ -101,6 +106,28 @@ def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path)
             f"({len(differing)} tensors differ, e.g. {example}); load it with the configuration it was saved with"
         )
     module.load_state_dict(tensors)
+
+
+def load_model(kind: type[Model], folder: Path) -> Model:
+    """A diffusers model of exactly that class and its configuration, in eval mode; safetensors only.
+
+    Raises UserError if the folder holds none, half of one, or another kind of model.
+    """
+    problem = f"{folder} holds no usable {kind.__name__}"
+    advice = "train it again or give another folder"
+    written = read_json(Path(folder) / "config.json").get("_class_name")
+    if written != kind.__name__:
+        raise UserError(f"{problem} but {written}; {advice}")
+    try:
+        model, report = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{problem} ({error}); {advice}") from error
+    differing = sorted(str(name) for names in report.values() for name in names)
+    if differing:
+        raise UserError(f"{problem}: {len(differing)} tensors do not fit it, e.g. {differing[0]}; {advice}")
+    return model.eval()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

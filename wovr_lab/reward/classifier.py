@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
-from wovr_lab.runs import replacing
+from wovr_lab.runs import load_model, replacing
 
 
 class SuccessClassifier(ModelMixin, ConfigMixin):
@@ -80,10 +80,7 @@ class SuccessClassifier(ModelMixin, ConfigMixin):
     @classmethod
     def load(cls, folder: Path) -> SuccessClassifier:
         """Raises UserError if the folder holds no whole classifier."""
-        try:
-            return cls.from_pretrained(folder, local_files_only=True).eval()
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{folder} holds no usable reward ({error}); train it again or give another") from error
+        return load_model(cls, folder)
 
 
 def consecutive_hits(above: np.ndarray, consecutive: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float, to_uint8
-from wovr_lab.runs import replacing
+from wovr_lab.runs import load_model, replacing
 
 GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
 
@@ -97,10 +97,7 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
     @classmethod
     def load(cls, folder: Path) -> FrameGroupCodec:
         """Raises UserError if the folder holds no whole codec."""
-        try:
-            return cls.from_pretrained(folder, local_files_only=True).eval()
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{folder} holds no usable codec ({error}); train it again or give another") from error
+        return load_model(cls, folder)
 
     @torch.no_grad()
     def normalise(self, frames: np.ndarray) -> None:

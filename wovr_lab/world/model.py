@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
-from wovr_lab.runs import read_json, replacing, write_json
+from wovr_lab.runs import load_model, read_json, replacing, write_json
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.context import Context, ContextBuilder
@@ -95,16 +95,14 @@ class WorldModel(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> WorldModel:
         """Raises UserError if the folder holds no whole world model."""
-        settings = read_json(Path(folder) / "world.json")
+        folder = Path(folder)
+        settings = read_json(folder / "world.json")
+        codec = FrameGroupCodec.load(folder / "codec")
+        transformer = load_model(ActionWanTransformer, folder / "transformer")
         try:
-            codec = FrameGroupCodec.from_pretrained(folder / "codec", local_files_only=True)
-            transformer = ActionWanTransformer.from_pretrained(folder / "transformer", local_files_only=True)
-            return cls(
-                codec,
-                transformer,
-                ContextBuilder(**settings["context"]),
-                FlowSampler(**settings["sampler"]),
-                PREDICTIONS[settings["prediction"]](),
-            ).eval()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder} holds no usable world model ({error}); train it or give another") from error
+            context = ContextBuilder(**settings["context"])
+            sampler = FlowSampler(**settings["sampler"])
+            prediction = PREDICTIONS[settings["prediction"]]()
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{folder}/world.json is of another version ({error}); train the model again") from error
+        return cls(codec, transformer, context, sampler, prediction).eval()
