@@ -46,9 +46,8 @@ class ResidualPrediction:
     network then need not carry the noise through its layers, and starts from "nothing moves"."""
 
     def velocity(self, answer: Tensor, noisy: Tensor, memory: Tensor, sigma: Tensor) -> Tensor:
-        """answer, noisy [B, C, 2, h, w], memory [B, C, h, w], sigma [B]."""
-        s = sigma.clamp_min(SMALLEST_SIGMA).view(-1, 1, 1, 1, 1)
-        return (noisy - memory[:, :, None] - answer) / s
+        """answer, noisy [B, C, 2, h, w], memory [B, C, h, w], sigma [B] > 0."""
+        return (noisy - memory[:, :, None] - answer) / sigma.view(-1, 1, 1, 1, 1)
 
 
 class FlowSampler:
