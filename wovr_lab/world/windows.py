@@ -45,7 +45,7 @@ class FrameTable:
             actions=actions,
             first=np.repeat(begin, lengths),
             last=np.repeat(begin + lengths - 1, lengths),
-            weight=np.repeat(factors, lengths) * (0.5 + _near_gripper_events(actions, np.repeat(begin, lengths))),
+            weight=np.repeat(factors, lengths) * (0.5 + _near_gripper_events(actions, begin, lengths)),
         )
 
     def groups(self, index: np.ndarray) -> np.ndarray:
@@ -59,14 +59,16 @@ class FrameTable:
         return torch.as_tensor(np.median(sample, axis=0) / 127.5 - 1, dtype=torch.float32).movedim(-1, 0)
 
 
-def _near_gripper_events(actions: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """bool [F]: the gripper command changes within the chunk before or the two chunks after this frame. Known from
-    actions alone, this is where outcomes are decided."""
+def _near_gripper_events(actions: np.ndarray, begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """bool [F]: the gripper command changes within the chunk before or the two chunks after this frame, in its episode
+    (`begin`, `lengths` [E]). Known from actions alone, this is where outcomes are decided."""
     change = np.zeros(len(actions))
-    change[1:] = (np.diff(actions[:, 6] > 0) != 0) & (first[1:] == first[:-1])
-    total = np.concatenate([[0], np.cumsum(change)])
-    index = np.arange(len(actions))
-    low, high = np.maximum(index - CHUNK, first), np.minimum(index + 2 * CHUNK, len(actions))
+    change[1:] = np.diff(actions[:, 6] > 0)
+    change[begin] = 0  # between episodes
+    total = np.concatenate([[0], np.cumsum(change)])  # of the actions before index i
+    index, first = np.arange(len(actions)), np.repeat(begin, lengths)
+    low = np.maximum(index - CHUNK + 1, first)
+    high = np.minimum(index + 2 * CHUNK, first + np.repeat(lengths, lengths) - 1) + 1
     return total[high] - total[low] > 0
 
 
