@@ -49,6 +49,8 @@ class ImaginedEnv(ChunkEnv):
 
     def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Encodes the real context frames of these starts."""
+        if not len(rows):
+            return {}
         begun = self.world.begin(starts)
         index = torch.as_tensor(rows)
         if self.context is None:

@@ -50,6 +50,8 @@ class LabelledFrames:
         """The frame in which success is about to latch is left out: it looks like one and is not labelled so."""
         frames, columns, labels, hard = [], [], [], []
         for episode in episodes:
+            if episode.instruction not in instructions:
+                raise UserError(f"an episode of {episode.instruction!r}, the reward learns {list(instructions)}")
             first = episode.first_success
             label = np.concatenate([[False], episode.success])
             end = first if first >= 0 else len(episode)
@@ -144,13 +146,14 @@ def _judge(probabilities: list[np.ndarray], truth: list[bool], threshold: float,
 
 def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> EpisodeJudgement:
     """Sets the threshold at which the worse of recall and precision on these real episodes is best; the middle of the
-    best stretch, so that it does not sit on an edge."""
+    longest best stretch, so that it does not sit on an edge."""
     probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
     judged = [_judge(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
     scores = np.array([min(j.precision, j.recall) for j in judged])
     best = np.flatnonzero(scores >= scores.max() - 1e-9)
-    chosen = best[len(best) // 2]
+    stretch = max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)
+    chosen = stretch[len(stretch) // 2]
     classifier.threshold.fill_(float(grid[chosen]))
     return judged[chosen]
