@@ -94,7 +94,7 @@ def _config_of(folder: Path) -> LoopConfig:
 def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False) -> None:
     """Run the whole loop, or go on where it stopped."""
     config = scale_config(scale, seed)
-    if not (folder / "config.json").exists():
+    if not folder.exists():
         seconds, gigabytes = estimate(config)
         console.print(
             f"about {sum(seconds.values()) / 60:.0f} minutes and {gigabytes:.1f} GB of memory on this machine"

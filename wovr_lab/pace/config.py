@@ -109,10 +109,11 @@ class LoopConfig:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
         if not 0 <= self.keyframe_share <= 1:
             raise UserError(f"keyframe_share {self.keyframe_share} must be between 0 and 1")
-        if self.real_episodes > self.budget * len(self.tasks):
+        allowed = self.budget * len(self.tasks)
+        if self.real_episodes > allowed:
             raise UserError(
-                f"this run would use {self.real_episodes} real episodes, its budget is {self.budget} a task; "
-                "collect fewer or raise the budget"
+                f"this run would use {self.real_episodes} real episodes, its budget is {allowed} "
+                f"({self.budget} a task); collect fewer or raise the budget"
             )
 
     @property

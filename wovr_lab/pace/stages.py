@@ -7,13 +7,14 @@ in, from what the stage has saved in `resume/NAME` for the same inputs, and noth
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig, described
@@ -67,6 +68,7 @@ class Run:
     force: bool
     ledger: Ledger
     metrics: Metrics
+    lock: IO[str]  # held as long as it is open
     stage: str = ""
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, in the order they ran
 
@@ -97,7 +99,10 @@ class Stage:
 
 
 def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
-    """Makes or reopens a run folder. Raises UserError if it was made by another configuration."""
+    """Makes or reopens a run folder.
+
+    Raises UserError if it was made by another configuration, holds something else, or if another process works in it.
+    """
     path, wanted = folder / "config.json", described(config)
     if path.exists():
         found = read_json(path)
@@ -110,7 +115,28 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
         raise UserError(f"{folder} is not empty and is not a run; choose another folder")
     else:
         write_json(path, wanted)
-    return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder))
+    lock = _locked(folder)
+    _remove_partial_files(folder)
+    return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder), lock)
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The system takes the lock back from a process that ends, however it ends."""
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise UserError(f"another process is at work in {folder}; wait until it is done or end it") from error
+    return file
+
+
+def _remove_partial_files(folder: Path) -> None:
+    """What a process that was killed was just writing."""
+    for path in list(folder.rglob("*.partial")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def run_stages(run: Run, stages: Sequence[Stage], say: Callable[[str], None] = print) -> None:
