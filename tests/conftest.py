@@ -1,8 +1,10 @@
-"""What tests of several folders share: episodes made of known noise."""
+"""What tests of several folders share: episodes made of known noise, and one finished run of the whole loop."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,3 +40,22 @@ def noise_episode(
 @pytest.fixture
 def make_episode() -> Callable[..., Episode]:
     return noise_episode
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run with its report, made once by the command line. Look only: `smoke_copy` is to touch."""
+    from typer.testing import CliRunner
+
+    from wovr_lab.cli import app
+
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    result = CliRunner().invoke(app, ["run", "--scale", "smoke", "--run", str(folder)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def smoke_copy(smoke_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished smoke run to damage or to go on with."""
+    return Path(shutil.copytree(smoke_run, tmp_path / "run"))

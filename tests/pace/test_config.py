@@ -1,0 +1,82 @@
+"""What a run may be configured to do, and what is refused before anything is collected."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from wovr_lab.errors import UserError
+from wovr_lab.pace.config import SCALES, described, scale_config
+from wovr_lab.pace.data import SEEDS, evaluation_starts, seeds
+from wovr_lab.pace.estimate import estimate
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_can_be_made_within_its_own_budget(scale):
+    config = scale_config(scale, seed=3)
+    assert (config.scale, config.seed) == (scale, 3)
+    assert config.real_episodes <= config.budget * len(config.tasks)
+
+
+def test_an_unknown_scale_is_refused_by_the_names_of_those_that_exist():
+    with pytest.raises(UserError, match="unknown scale 'huge'; scales: smoke, demo, full"):
+        scale_config("huge")
+
+
+def test_an_unknown_setting_is_refused_by_the_names_of_those_that_exist():
+    with pytest.raises(UserError, match=r"unknown setting 'keyframes'; settings: .*keyframe_share"):
+        scale_config("smoke", keyframes=0.5)
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(UserError, match="juggle"):
+        scale_config("smoke", tasks=("push_red", "juggle"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tasks": ()}, {"rollouts": 0}, {"max_steps": 50}, {"keyframe_steps": 3}, {"keyframe_share": 1.5}],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(changes):
+    with pytest.raises(UserError):
+        scale_config("smoke", **changes)
+
+
+def test_a_budget_too_small_for_the_run_is_refused_before_anything_is_collected():
+    needed = scale_config("smoke").real_episodes
+    assert needed == 2 * (3 + 2 + 6 * 1)  # two tasks: rollouts, fresh rollouts, six policies of the gate
+    scale_config("smoke", budget=11)
+    with pytest.raises(UserError, match="would use 22 real episodes, its budget is 20"):
+        scale_config("smoke", budget=10)
+
+
+def test_a_described_configuration_is_json_that_names_its_mechanisms():
+    found = json.loads(json.dumps(described(scale_config("smoke"))))
+    assert found == described(scale_config("smoke"))
+    assert found["mask"]["kind"] == "SuccessMask"
+    assert found["world"]["fit"]["steps"] == 6
+    assert described(scale_config("smoke", keyframe_share=0.0)) != found
+
+
+def test_purposes_never_share_a_seed_with_each_other_or_with_the_evaluation():
+    ranges = sorted((first, first + size) for first, size in SEEDS.values())
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(ranges))
+    assert ranges[-1][1] <= 10_000
+    assert [start.seed for start in evaluation_starts(scale_config("smoke"))] == [10_000, 10_001, 10_002, 10_003] * 2
+
+
+def test_seeds_of_a_purpose_depend_on_the_run_and_keep_to_their_range():
+    one, other = (seeds(scale_config("smoke", seed), "gate", 20) for seed in (0, 1))
+    assert one != other
+    assert one == seeds(scale_config("smoke", 0), "gate", 20)
+    assert len(set(one)) == 20 and all(3000 <= seed < 4000 for seed in one + other)
+
+
+def test_an_estimate_is_finite_and_positive_for_every_stage_that_takes_time():
+    seconds, gigabytes = estimate(scale_config("smoke"))
+    assert {"collect", "train_world", "gate_1", "improve_1", "refine", "improve_2", "evaluate"} <= seconds.keys()
+    assert all(0 < value < 3600 for value in seconds.values())
+    assert 0.5 < gigabytes < 5
