@@ -108,6 +108,13 @@ def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path)
     module.load_state_dict(tensors)
 
 
+def check_finite(module: torch.nn.Module, source: Path) -> None:
+    """Raises UserError naming the first weights that hold NaN or infinity."""
+    bad = [name for name, tensor in module.state_dict().items() if not torch.isfinite(tensor).all()]
+    if bad:
+        raise UserError(f"{source} holds NaN or infinity in {bad[0]} and {len(bad) - 1} more; restore or retrain it")
+
+
 def load_model(kind: type[Model], folder: Path) -> Model:
     """A diffusers model of exactly that class and its configuration, in eval mode; safetensors only.
 
@@ -127,6 +134,7 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     differing = sorted(str(name) for names in report.values() for name in names)
     if differing:
         raise UserError(f"{problem}: {len(differing)} tensors do not fit it, e.g. {differing[0]}; {advice}")
+    check_finite(model, folder)
     return model.eval()
 
 

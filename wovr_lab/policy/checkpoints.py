@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from wovr_lab.errors import UserError
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.runs import read_json, replacing
+from wovr_lab.runs import check_finite, read_json, replacing
 
 WEIGHTS = "model.safetensors"
 
@@ -36,6 +36,7 @@ def load_policy(folder: Path, resolution: int | None = None) -> VLAPolicy:
         raise UserError(f"{folder} holds a {kind!r} model, not a wovr_lab policy; give another folder")
     _check_weights(folder)
     policy = VLAPolicy.from_pretrained(folder)
+    check_finite(policy, folder)
     if resolution is not None and policy.config.resolution != resolution:
         raise UserError(
             f"the policy in {folder} sees {policy.config.resolution} x {policy.config.resolution} pictures, "
