@@ -25,8 +25,9 @@ FOLDER = Path(__file__).resolve().parent
 OUTPUT = FOLDER.parent / "runs" / "notebooks"
 KERNEL = "python3"  # the one that is installed beside jupyter
 FIGURE = "application/vnd.plotly.v1+json"
-# for kernels that nobody watches: figures as data, which `page` draws, and no progress bars
-ENVIRONMENT = {"PLOTLY_RENDERER": "plotly_mimetype", "TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# for kernels that nobody watches: figures as data, which `page` draws, and no loading bars
+ENVIRONMENT = {"PLOTLY_RENDERER": "plotly_mimetype", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 # nbconvert's page shall ask no other machine for scripts
 OFFLINE = {
     "mathjax_url": "",
@@ -82,9 +83,17 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
 
 
 def page(notebook: nbformat.NotebookNode) -> str:
-    """An executed notebook as HTML with live figures and plotly itself: nbconvert alone would leave the figures out."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    figures = [output.data for output in outputs if FIGURE in output.get("data", {})]
+    """An executed notebook as HTML with live figures and plotly itself: nbconvert alone would leave the figures out.
+
+    Progress bars (on stderr, or widgets that need a kernel) are of no use there; the executed copy keeps them.
+    """
+    notebook.metadata.pop("widgets", None)
+    figures = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
+        figures += [output.data for output in cell.outputs if FIGURE in output.get("data", {})]
     for index, data in enumerate(figures):
         data["text/html"] = to_html(
             {name: data[FIGURE][name] for name in ("data", "layout")},
