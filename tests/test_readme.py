@@ -1,9 +1,12 @@
-"""The README's tree and commands are true."""
+"""The README's tree, commands and tables are true."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from wovr_lab.cli import app
+from wovr_lab.pace.results import render_tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,6 +38,26 @@ def test_every_make_command_in_the_readme_is_a_target():
     commands = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", README, re.MULTILINE))
     assert {"demo", "test", "setup", "system-deps"} <= commands
     assert commands <= targets, f"the README names commands that the Makefile has not: {commands - targets}"
+
+
+def test_every_command_that_is_named_anywhere_exists():
+    """`wovr-lab X` in the README, the Makefile and every message and comment of the package."""
+    known = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}
+    for path in (ROOT / "README.md", ROOT / "Makefile", *(ROOT / "wovr_lab").rglob("*.py")):
+        named = set(re.findall(r"wovr-lab[ \t]+([a-z][a-z0-9-]*)", path.read_text()))
+        assert named <= known, f"{path.name} names commands that wovr-lab has not: {sorted(named - known)}"
+    assert "run" in known
+
+
+def test_the_readmes_tables_say_what_the_results_say(tmp_path):
+    """`wovr-lab tables` would change nothing, and every table that is marked has its results."""
+    marked = set(re.findall(r"<!-- table: (\S+) -->", README))
+    results = ROOT / "data" / "results"
+    assert marked <= {path.stem for path in results.glob("*.json")}
+    copy = tmp_path / "README.md"
+    copy.write_text(README)
+    render_tables(copy, results)
+    assert copy.read_text() == README, "the README's tables are old; run `wovr-lab tables`"
 
 
 def test_the_continuous_check_runs_what_the_readme_says():
