@@ -133,19 +133,38 @@ def export_keyframes(path: Path, starts: Sequence[Start]) -> None:
 
 
 def import_keyframes(path: Path, store: EpisodeStore) -> list[Start]:
-    """The keyframes listed in a file, cut from these episodes. Raises UserError for one whose episode is not there."""
-    index = {(summary.task, summary.seed): row for row, summary in enumerate(store.summaries)}
+    """The keyframes listed in a file, cut from these episodes.
+
+    Raises UserError for one whose episode is not there, or is there more than once, so that it is not known which.
+    """
+    rows: dict[tuple[str, int], list[int]] = {}
+    for row, summary in enumerate(store.summaries):
+        rows.setdefault((summary.task, summary.seed), []).append(row)
+    wanted = _keyframe_entries(path)
+    missing = sorted(wanted.keys() - rows.keys())
+    if missing:
+        raise UserError(f"{path} names episodes that are not in the store: {missing[0]}; give their files too")
+    unclear = sorted(key for key in wanted if len(rows[key]) > 1)
+    if unclear:
+        raise UserError(
+            f"the store holds more than one episode of {unclear[0]}, which {path} names; give one file only"
+        )
+    starts = []
+    for key, steps in wanted.items():
+        episode = store[rows[key][0]]
+        starts += [start_at(episode, step) for step in steps]
+    return starts
+
+
+def _keyframe_entries(path: Path) -> dict[tuple[str, int], list[int]]:
+    """The steps by (task, seed) that a keyframe file lists."""
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise UserError(f"{path} is no list of keyframes; write it with export_keyframes")
     wanted: dict[tuple[str, int], list[int]] = {}
-    for entry in read_json(path):
+    for entry in entries:
         try:
             wanted.setdefault((entry["task"], int(entry["seed"])), []).append(int(entry["step"]))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: {entry!r} is no keyframe; each needs task, seed and step") from error
-    missing = wanted.keys() - index.keys()
-    if missing:
-        raise UserError(f"{path} names episodes that are not in the store: {sorted(missing)[0]}; give their files too")
-    starts = []
-    for key, steps in wanted.items():
-        episode = store[index[key]]
-        starts += [start_at(episode, step) for step in steps]
-    return starts
+    return wanted
