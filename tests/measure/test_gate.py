@@ -1,0 +1,83 @@
+"""The gate: what it lets through, and each reason to refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from wovr_lab.measure.gate import GateBounds, GatedPolicy, judge_gate, misranked
+from wovr_lab.measure.hallucination import PairedOutcomes
+from wovr_lab.measure.intervals import wilson
+
+
+def outcomes(both: int, imagined_only: int, real_only: int, neither: int) -> PairedOutcomes:
+    counts = (both, imagined_only, real_only, neither)
+    return PairedOutcomes(np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts))
+
+
+def policy(name: str, real: int, imagined: int, n: int = 100) -> GatedPolicy:
+    return GatedPolicy(name, wilson(real, n), wilson(imagined, n))
+
+
+def test_the_confusion_matrix_counts_every_pair_once():
+    found = outcomes(5, 2, 3, 7)
+    assert found.counts() == {"imagined_and_real": 5, "imagined_only": 2, "real_only": 3, "neither": 7}
+    assert found.precision == wilson(5, 7) and found.recall == wilson(5, 8)
+
+
+def test_a_truthful_imagination_passes():
+    verdict = judge_gate({"weak": outcomes(30, 5, 3, 62), "strong": outcomes(80, 5, 5, 10)})
+    assert verdict.passed and verdict.reasons == ()
+    assert verdict.precision == wilson(110, 120)
+    assert [(each.name, each.real, each.imagined) for each in verdict.policies] == [
+        ("weak", wilson(33, 100), wilson(35, 100)),
+        ("strong", wilson(85, 100), wilson(85, 100)),
+    ]
+
+
+@pytest.mark.parametrize("made", [(64, 36, 0, 0), (7, 3, 0, 90)])
+def test_imagined_successes_that_are_not_real_or_too_few_to_tell_are_a_reason_to_refuse(made):
+    verdict = judge_gate({"only": outcomes(*made)})
+    assert not verdict.passed and len(verdict.reasons) == 1
+    assert "of imagined successes are real" in verdict.reasons[0] and f"n = {made[0] + made[1]}" in verdict.reasons[0]
+
+
+def test_an_imagination_without_a_single_success_is_refused():
+    verdict = judge_gate({"only": outcomes(0, 0, 50, 50)})
+    assert not verdict.passed and verdict.precision == wilson(0, 0)
+    assert "not a single success was imagined" in verdict.reasons[0]
+
+
+def test_the_bounds_on_precision_are_both_used_and_can_be_moved():
+    assert wilson(65, 100).low > 0.5 and judge_gate({"only": outcomes(65, 35, 0, 0)}).passed
+    assert not judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision=0.7)).passed
+    assert not judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision_low=0.6)).passed
+
+
+def test_precision_is_pooled_over_policies():
+    bad, good = outcomes(10, 20, 0, 70), outcomes(80, 5, 0, 15)
+    assert judge_gate({"bad": bad, "good": good}).precision == wilson(90, 115)
+    assert judge_gate({"bad": bad, "good": good}).passed and not judge_gate({"bad": bad}).passed
+
+
+def test_a_wrong_order_of_policies_that_really_differ_is_a_reason_to_refuse():
+    verdict = judge_gate({"strong": outcomes(40, 0, 45, 15), "weak": outcomes(30, 20, 0, 50)})
+    assert not verdict.passed and len(verdict.reasons) == 1
+    assert verdict.reasons[0].startswith("strong really succeeds more often than weak (85% > 30%)")
+    assert "(40% < 50%)" in verdict.reasons[0]
+
+
+def test_policies_are_misranked_only_where_their_real_intervals_are_disjoint():
+    strong, weak, similar = policy("strong", 85, 40), policy("weak", 30, 50), policy("similar", 80, 50)
+    assert misranked([strong, weak]) == misranked([weak, strong]) == [(strong, weak)]
+    assert misranked([strong, similar]) == []  # 85 of 100 and 80 of 100 may be equally good
+    assert misranked([policy("a", 85, 50), policy("b", 30, 50)]) == []  # a tie is no wrong order
+    assert misranked([strong, weak, similar]) == [(strong, weak)]
+
+
+def test_a_verdict_is_written_as_the_report_has_it():
+    verdict = judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(0.9))
+    written = json.loads(json.dumps(verdict.as_json()))
+    assert written["passed"] is False and len(written["reasons"]) == 1
+    assert written["precision"].keys() == {"rate", "n", "low", "high"} and written["precision"]["n"] == 100
+    assert written["policies"][0]["name"] == "only" and written["policies"][0]["imagined"]["rate"] == 1.0

@@ -1,0 +1,122 @@
+"""Imagined against real: the same actions in both worlds, error by depth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wovr_lab.contracts import ChunkEnv, ChunkFrames
+from wovr_lab.measure.hallucination import action_chunks, execute_for_real, imagine_again, psnr, psnr_by_depth
+from wovr_lab.real.chunks import tabletop_chunks
+from wovr_lab.real.expert import expert_episodes
+from wovr_lab.rollout import replay
+from wovr_lab.starts import start_at
+from wovr_lab.types import Episode
+
+
+class Dream(ChunkEnv):
+    """Repeats the frame and believes in success at action `at` of every row, or never."""
+
+    def __init__(self, num_envs: int, at: int = -1, max_steps: int = 48):
+        super().__init__(num_envs, resolution=32, max_steps=max_steps)
+        self.at = at
+
+    def draw_starts(self, count, seed):
+        raise NotImplementedError
+
+    def begin(self, rows, starts, seed):
+        self.count = np.zeros(self.num_envs, int)
+        return {}
+
+    def advance(self, rows, actions):
+        hits = self.count[rows, None] + np.arange(8) == self.at
+        self.count[rows] += 8
+        return ChunkFrames(np.repeat(self._frame[rows][:, None], 8, 1), hits)
+
+
+@pytest.fixture(scope="module")
+def episodes() -> list[Episode]:
+    return list(expert_episodes("push_red", [0, 1, 2], noise=0.2, hold=2))
+
+
+def given_up(episode: Episode, end: int) -> Episode:
+    return replace(
+        episode, frames=episode.frames[: end + 1], actions=episode.actions[:end], success=episode.success[:end]
+    )
+
+
+def test_psnr_by_hand():
+    black = np.zeros((2, 4, 4, 3), np.uint8)
+    assert psnr(black, black) == 99.0
+    assert psnr(black, black + 255) == pytest.approx(0.0)
+    assert psnr(black, black + 51) == psnr(black + 51, black) == pytest.approx(20 * np.log10(5))
+    one_wrong = black.copy()
+    one_wrong[0, 0, 0, 0] = 96
+    assert psnr(black, one_wrong) == pytest.approx(10 * np.log10(255**2 / 96))  # 1 of 96 numbers is off by 96
+
+
+def test_actions_of_unequal_episodes_are_filled_up_by_standing_still(make_episode):
+    long, short = make_episode(0, 11), make_episode(1, 6)
+    actions = action_chunks([long, short])
+    assert actions.shape == (2, 2, 8, 7) and actions.dtype == np.float32
+    flat = actions.reshape(2, 16, 7)
+    assert (flat[0, :11] == long.actions).all() and (flat[1, :6] == short.actions).all()
+    assert (flat[1, 6:, :6] == 0).all() and (flat[1, 6:, 6] == short.actions[-1, 6]).all()
+
+
+def test_real_episodes_imagined_again_are_paired_with_their_own_outcome(episodes):
+    mixed = [episodes[0], given_up(episodes[1], 10), episodes[2]]
+    believing, rollouts = imagine_again(Dream(2, at=3), mixed, 0, "again")
+    assert believing.counts() == {"imagined_and_real": 2, "imagined_only": 1, "real_only": 0, "neither": 0}
+    assert rollouts.steps.tolist() == [8, 8, 8]
+    doubting, _ = imagine_again(Dream(2), mixed, 0, "again")
+    assert doubting.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 2, "neither": 1}
+
+
+def test_imagined_rollouts_are_executed_from_their_starts_with_their_actions(episodes):
+    starts = [start_at(episode, 0) for episode in episodes]
+    imagined = replay(Dream(3), starts, action_chunks(episodes), 0, "dream", video=True)
+    outcomes, real = execute_for_real(tabletop_chunks(3), imagined, 0, "real")
+    assert outcomes.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 3, "neither": 0}
+    for row, episode in enumerate(episodes):
+        first = episode.first_success
+        assert real.first_success[row] == first
+        assert (real.states[row, : first + 2] == episode.states[: first + 2]).all()
+
+
+def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episodes):
+    first = episodes[0].first_success
+    assert first >= 16  # so that a dream of two chunks ends before it
+    starts, actions = [start_at(episodes[0], 0)], action_chunks(episodes[:1])
+    for at, dreamt, counts in ((3, 8, False), (15, 16, False), (first, first // 8 * 8 + 8, True)):
+        imagined = replay(Dream(1, at=at), starts, actions, 0, "dream", video=True)
+        padded = replace(
+            imagined,
+            actions=actions,  # what follows was never imagined, though it would succeed
+            executed=np.arange(actions.shape[1])[None] < dreamt // 8,
+            success=np.arange(actions.shape[1] * 8)[None] >= at,
+        )
+        outcomes, real = execute_for_real(tabletop_chunks(1), padded, 0, "real")
+        assert real.succeeded.all() and outcomes.imagined.all() and outcomes.real.tolist() == [counts]
+
+
+def test_error_is_measured_by_depth_over_the_episodes_that_are_that_long(episodes):
+    mixed = [episodes[0], given_up(episodes[1], 10)]
+    _, rollouts = imagine_again(Dream(2), mixed, 0, "again")
+    curves = psnr_by_depth(mixed, rollouts)
+    whole = len(episodes[0]) // 8
+    assert [depth for depth, _ in curves["world"]] == [8.0 * chunk for chunk in range(1, whole + 1)]
+    assert curves["world"] == curves["copy"]  # this dream copies the first frame
+    real = np.stack([episode.frames[1:9] for episode in mixed])
+    still = np.stack([np.repeat(episode.frames[:1], 8, 0) for episode in mixed])
+    assert curves["world"][0][1] == pytest.approx(psnr(real, still))
+    alone = psnr(episodes[0].frames[9:17], np.repeat(episodes[0].frames[:1], 8, 0))
+    assert curves["world"][1][1] == pytest.approx(alone)
+
+
+def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
+    _, rollouts = imagine_again(Dream(1), episodes[:1], 0, "again")
+    video = rollouts.video.copy()
+    video[0, : len(episodes[0]) + 1] = episodes[0].frames
+    curves = psnr_by_depth(episodes[:1], replace(rollouts, video=video))
+    assert {value for _, value in curves["world"]} == {99.0} and curves["copy"][0][1] < 60
