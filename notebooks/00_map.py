@@ -84,7 +84,6 @@ Image.fromarray(pictures.strip([episode.frames[::4]], scale=3))
 # %%
 folder = Path(run or mkdtemp(prefix="wovr-map-"))
 report = run_loop(config, folder)
-print({stage["name"]: stage["seconds"] for stage in report["stages"]})
 figures.stage_times(report["stages"]).show()
 
 # %% [markdown]
