@@ -12,7 +12,6 @@ from torch import nn
 from wovr_lab.errors import UserError
 from wovr_lab.runs import (
     Metrics,
-    checkpointed,
     load_into,
     load_tensors,
     optimizer_tensors,
@@ -161,18 +160,6 @@ def test_a_metric_that_is_not_finite_stops_the_run_and_is_not_logged(tmp_path, v
     with pytest.raises(UserError, match="sft diverged at step 4: loss"):
         metrics.log("sft", 4, {"loss": value, "rate": 1.0})
     assert metrics.rows() == []
-
-
-def test_checkpointed_makes_once_and_then_only_reads(tmp_path):
-    made = []
-
-    def make() -> dict[str, torch.Tensor]:
-        made.append(1)
-        return {"w": torch.tensor([7.0])}
-
-    for _ in range(2):
-        assert checkpointed(tmp_path / "w.safetensors", make)["w"].item() == 7.0
-    assert len(made) == 1
 
 
 def test_a_folder_is_never_seen_half_removed(tmp_path, monkeypatch):
