@@ -56,7 +56,7 @@ class LoopConfig:
     max_steps: int = 48
     backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
     # real data
-    demonstrations: int = 10
+    demonstrations: int = 1
     demonstration_noise: float = 0.15
     rollouts: int = 60
     rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
@@ -70,22 +70,24 @@ class LoopConfig:
     budget: int = 600  # real episodes, demonstrations aside
     # learning
     policy: PolicySize = field(default_factory=PolicySize)
-    imitation: ImitationConfig = field(default_factory=ImitationConfig)
-    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(500, 2e-3)))
+    imitation: ImitationConfig = field(
+        default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05))
+    )
+    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(400, 2e-3)))
     world_size: WorldSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(600, 3e-4, ema_decay=0.99)))
-    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(300, 2e-4, ema_decay=0.98)))
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(500, 3e-4, ema_decay=0.99)))
+    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(250, 2e-4, ema_decay=0.98)))
     context: ContextBuilder = field(default_factory=ContextBuilder)
-    sampler_steps: int = 5
+    sampler_steps: int = 2
     # interaction
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    iterations: tuple[int, int] = (16, 10)  # before and after PACE
+    iterations: tuple[int, int] = (14, 8)  # before and after PACE
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
     # judging
