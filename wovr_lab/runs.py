@@ -120,9 +120,10 @@ def load_model(kind: type[Model], folder: Path) -> Model:
 
     Raises UserError if the folder holds none, half of one, or another kind of model.
     """
+    folder = Path(folder)
     problem = f"{folder} holds no usable {kind.__name__}"
     advice = "train it again or give another folder"
-    written = read_json(Path(folder) / "config.json").get("_class_name")
+    written = read_json(folder / "config.json").get("_class_name")
     if written != kind.__name__:
         raise UserError(f"{problem} but {written}; {advice}")
     try:
@@ -135,6 +136,7 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     if differing:
         raise UserError(f"{problem}: {len(differing)} tensors do not fit it, e.g. {differing[0]}; {advice}")
     check_finite(model, folder)
+    model.register_to_config(_name_or_path=folder.name)  # not this machine's whole path, which would be saved again
     return model.eval()
 
 
