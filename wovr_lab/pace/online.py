@@ -23,10 +23,14 @@ BASE, DEMONSTRATIONS = "checkpoints/base", "episodes/demonstrations.hdf5"
 
 
 def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str, Any]:
-    """Demonstrations, SFT, online GRPO for about `trajectories` real episodes over all tasks, evaluation; resumable."""
+    """Demonstrations, SFT, online GRPO for about `trajectories` real episodes over all tasks, evaluation; resumable.
+
+    Returns online.json. Another number of trajectories in the same folder trains again from the same base.
+    """
     run = open_run(folder, config)
     group = config.grpo.groups * config.grpo.group_size
     iterations = max(1, round(trajectories / group))
+    done = iterations * group
 
     def improve_online(run: Run) -> None:
         policy = load_policy(run.path(BASE))
@@ -41,11 +45,11 @@ def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str,
     stages = (
         Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
         Stage("sft", sft, (DEMONSTRATIONS,), (BASE,)),
-        Stage("online", improve_online, (BASE,), ("checkpoints/online",)),
+        Stage(f"online_{done}", improve_online, (BASE,), ("checkpoints/online",)),
         Stage("evaluate_online", _evaluate, (BASE, "checkpoints/online"), ("online.json",)),
     )
     run_stages(run, stages)
-    return read_json(run.path("online.json")) | {"trajectories": iterations * group}
+    return read_json(run.path("online.json")) | {"trajectories": done}
 
 
 def _evaluate(run: Run) -> None:
