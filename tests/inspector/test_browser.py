@@ -20,6 +20,7 @@ from wovr_lab.inspector.page import SHOWN
 from wovr_lab.inspector.session import Session, load_models, load_session
 
 CHROMIUM = Path("/usr/bin/chromium")
+expect.set_options(timeout=60_000)  # milliseconds; only a failing test waits that long
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: run `make system-deps`"),
