@@ -32,7 +32,7 @@ from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pretraining import Pretraining, pretrain
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import CodecTraining, WorldTraining
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
 console = Console()
@@ -165,12 +165,14 @@ def pretrain_command(
     out: Annotated[Path, typer.Option(help="where the backbone goes, or is and is trained on")] = Path("data/backbone"),
     folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
     episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 3000,
+    codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = 3000,
     steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 8000,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
     world = WorldTraining(FitConfig(steps, 1e-3, 200, ema_decay=0.998))
-    pretrain(out, folder, Pretraining(episodes=episodes, world=world), seed, from_scratch)
+    codec = CodecTraining(FitConfig(codec_steps, 2e-3, ema_decay=0.995), batch=32)
+    pretrain(out, folder, Pretraining(episodes=episodes, codec=codec, world=world), seed, from_scratch)
 
 
 @app.command()

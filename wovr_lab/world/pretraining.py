@@ -75,7 +75,8 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
     train_world(world, latents, config.world, run_seed, run, metrics)
     world.save(out)
     provenance = {
-        "command": f"wovr-lab pretrain --out {out} --seed {run_seed}",
+        "command": f"wovr-lab pretrain --out {out} --seed {run_seed} --episodes {config.episodes} "
+        f"--codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps}",
         "config": asdict(config),
         "play_episodes": len(store),
         "play_frames": len(table.frames),
