@@ -13,7 +13,8 @@ import torch
 
 def seed_of(run_seed: int, *names: str | int) -> int:
     """A 63-bit seed for the stream of that name."""
-    digest = hashlib.blake2b(repr((int(run_seed), *names)).encode(), digest_size=8).digest()
+    plain = [name if isinstance(name, str) else int(name) for name in names]  # NumPy's integers are the same stream
+    digest = hashlib.blake2b(repr((int(run_seed), *plain)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -103,8 +103,8 @@ def fit(
         is_logged = step % config.log_every == 0 or step + 1 == config.steps
         is_saved = path is not None and (step + 1) % config.checkpoint_every == 0
         if is_logged or is_saved:
-            row = {"loss": loss.detach(), "gradient_norm": norm, "learning_rate": config.rate(step), **values}
-            row = {key: float(value) for key, value in row.items()}
+            row = {"loss": loss, "gradient_norm": norm, "learning_rate": config.rate(step), **values}
+            row = {key: float(torch.as_tensor(value).detach()) for key, value in row.items()}
             require_finite(name, step, row)
             if metrics and is_logged and accelerator.is_main_process:
                 metrics.log(name, step, row)
