@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 demo: setup  ## run the whole method on the tabletop, or go on where it stopped, and say where the report is
-	$(BIN)/wovr-lab run --scale demo --run runs/demo
+	$(BIN)/wovr-lab run --scale demo --run runs/demo --force
 
 test: setup  ## run all tests
 	$(BIN)/python -m pytest
