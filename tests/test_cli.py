@@ -210,7 +210,7 @@ def test_two_seeds_become_a_table_in_the_readme(wovr_lab, smoke_run, tmp_path, m
     assert code == 0
     readme = Path("README.md").read_text()
     assert "| setting | all | push_red | red_on_plate | seeds |" in readme
-    assert re.search(r"\| wovr_smoke \| \d+\.\d \[", readme) and "| base of wovr_smoke |" in readme
+    assert re.search(r"\| wovr_smoke \| \d+\.\d \[", readme) and "| base |" in readme
     Path("README.md").write_text(readme.replace("| wovr_smoke |", "| wrong |"))
     assert wovr_lab("tables")[0] == 0
     assert Path("README.md").read_text() == readme

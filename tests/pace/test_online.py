@@ -31,5 +31,5 @@ def test_the_online_baseline_trains_what_it_was_asked_for_and_can_be_pooled(tmp_
     collect_results(tmp_path / "tabletop.json", "online_grpo", [tmp_path / "run"])
     assert {row["setting"] for row in read_json(tmp_path / "tabletop.json")["rows"]} == {
         "online_grpo",
-        "base of online_grpo",
+        "base",
     }

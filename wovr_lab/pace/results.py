@@ -20,14 +20,14 @@ PACKAGES = ("torch", "diffusers", "transformers", "mujoco", "numpy")
 
 
 def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
-    """Adds the rows of `setting` and of its `base`, pooled over these runs, to the table at `path`.
+    """Puts the rows of `setting` and of the `base` it began with, pooled over these runs, into the table at `path`.
 
     Raises UserError if a run has no improved policy, or if the runs are not of different seeds under one protocol.
     """
     runs = [_outcomes(folder, setting) for folder in folders]
     _check_comparable(runs, setting)
     table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
-    names = (setting, f"base of {setting}")
+    names = (setting, "base")  # every method of a scale starts from the same base
     rows = [row for row in table["rows"] if row["setting"] not in names]
     for name, key in ((names[1], "base"), (setting, "method")):
         for task in ("all", *runs[0]["tasks"]):
