@@ -1,4 +1,4 @@
-"""Prints imagined frames a second of the shipped world model, by sampler steps and batch, and the share of its parts."""
+"""Prints imagined frames a second of the shipped world model by sampler steps and batch, and what decoding takes."""
 
 from __future__ import annotations
 
