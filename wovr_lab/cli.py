@@ -164,14 +164,14 @@ def online(
 def pretrain_command(
     out: Annotated[Path, typer.Option(help="where the backbone goes, or is and is trained on")] = Path("data/backbone"),
     folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
-    episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 3000,
-    codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = 3000,
-    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 8000,
+    episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 6000,
+    codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = 3500,
+    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 3600,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
     world = WorldTraining(FitConfig(steps, 1e-3, 200, ema_decay=0.998))
-    codec = CodecTraining(FitConfig(codec_steps, 2e-3, ema_decay=0.995), batch=32)
+    codec = CodecTraining(FitConfig(codec_steps, 2e-3, ema_decay=0.998), batch=32)
     pretrain(out, folder, Pretraining(episodes=episodes, codec=codec, world=world), seed, from_scratch)
 
 

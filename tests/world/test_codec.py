@@ -31,7 +31,7 @@ def test_four_frames_become_one_latent_and_four_frames_again(size, stride, side)
 def test_an_untrained_codec_decodes_the_background(frame_table):
     codec = FrameGroupCodec(width=16, latent_channels=4)
     codec.background.copy_(frame_table.background(np.random.default_rng(0)))
-    frames = codec.decode(torch.randn(2, *codec.latent_shape))
+    frames = codec.decode(torch.zeros(2, *codec.latent_shape))
     assert (frames == to_uint8(codec.background)).all()
 
 
@@ -49,6 +49,7 @@ def test_the_background_is_the_median_frame(trained_codec, frame_table):
 def test_latents_of_the_data_have_mean_0_and_deviation_1_in_every_channel(frame_table):
     codec = FrameGroupCodec(width=16, latent_channels=4)
     groups = frame_table.groups(np.arange(0, 60))
+    torch.nn.init.normal_(codec.project.weight)
     codec.normalise(groups)
     latents = codec.encode(groups)
     torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
@@ -59,12 +60,29 @@ def test_latents_of_the_data_have_mean_0_and_deviation_1_in_every_channel(frame_
 
 def test_a_training_step_reaches_encoder_and_decoder(groups):
     codec = FrameGroupCodec(width=16, latent_channels=4)
-    torch.nn.init.normal_(codec.autoencoder.decoder.layers[-1].weight, std=0.1)
+    for half in (codec.autoencoder.encoder, codec.autoencoder.decoder):
+        torch.nn.init.normal_(half.layers[-1].weight, std=0.1)
     batch = {"frames": torch.as_tensor(groups[:4]), "noise": torch.zeros(4, *codec.latent_shape)}
     loss, values = CodecReconstruction(codec)(batch)
     loss.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in codec.parameters())
     assert values["psnr"] > 0 and values["l1"] > 0
+
+
+def test_untrained_components_explain_what_as_many_singular_values_do(frame_table, groups):
+    codec = FrameGroupCodec(width=16, latent_channels=24)
+    codec.background.copy_(frame_table.background(np.random.default_rng(0)))
+    codec.project_onto_components(groups, torch.Generator().manual_seed(0))
+    pictures = to_float(groups)
+    raw = codec.encode_pictures(pictures).detach()
+    found = ((codec.decode_pictures(raw) - pictures) ** 2).sum()
+    changes = (pictures - codec.background).reshape(-1, 4, 3, 8, 4, 8, 4)
+    cells = changes.permute(0, 3, 5, 1, 2, 4, 6).reshape(-1, 192)  # one row a cell of 4 frames, 3 colours, 4 x 4 pixels
+    left_out = torch.linalg.svdvals(cells)[24:].square().sum()
+    torch.testing.assert_close(found, left_out, rtol=1e-2, atol=1e-2)
+    assert raw.std() == pytest.approx(1, abs=0.1)
+    spread = raw.std((0, 2, 3))
+    assert spread.max() < 4 * spread.min()  # every channel carries a part, unlike bare components
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 16, 16, 3), (2, 3, 32, 32, 3), (4, 32, 32, 3), (2, 4, 32, 32, 1)])

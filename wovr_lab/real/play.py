@@ -118,8 +118,14 @@ def _pick_and_place(env: TabletopEnv, generator: np.random.Generator) -> Script:
     """A grasp near a cube, or anywhere, often off centre or too high; a drop near the goal, or anywhere."""
     view = env.readout()
     cubes = list(view.cubes.values())
-    grasp = cubes[generator.integers(len(cubes))][:2] + generator.normal(0, generator.choice([0.006, 0.015, 0.03]), 2)
-    if generator.random() < 0.15:
+    cube = cubes[generator.integers(len(cubes))][:2]
+    kind = generator.choice(["near", "edge", "anywhere"], p=[0.57, 0.30, 0.13])
+    grasp = cube + generator.normal(0, generator.choice([0.006, 0.015, 0.03]), 2)
+    if kind == "edge":  # a finger comes down on the cube, or the fingers close on its corner
+        off = generator.normal(0, 0.006, 2)
+        off[int(generator.random() < 0.7)] = generator.choice([-1, 1]) * generator.uniform(0.015, 0.04)
+        grasp = cube + off
+    elif kind == "anywhere":
         grasp = generator.uniform([-0.10, -0.13], [0.10, 0.13])
     drop = view.goal + generator.normal(0, generator.choice([0.01, 0.035]), 2)
     if generator.random() < 0.25:

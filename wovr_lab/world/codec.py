@@ -2,8 +2,9 @@
 
 In: uint8 [B, 4, H, W, 3]. Out: normalised latents [B, C, H/s, W/s] and back. A first frame is encoded as four copies,
 so the anchor and the memory have the shape of everything else, and the latent of the last four imagined frames *is* the
-next memory: nothing is decoded and encoded again. Deviation: diffusers' AutoencoderTiny on pixel-unshuffled groups, as
-differences from the background, instead of AutoencoderKLWan, which is several times too slow on two cores.
+next memory: nothing is decoded and encoded again. Deviation: principal components of pixel-unshuffled groups, as
+differences from the background, which diffusers' AutoencoderTiny corrects, instead of AutoencoderKLWan, which is
+several times too slow on two cores. The components are sharp at once; convolutions alone take thousands of steps.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
         self,
         resolution: int = 32,
         spatial_stride: int = 4,
-        latent_channels: int = 16,
+        latent_channels: int = 32,
         width: int = 128,
         blocks: int = 2,
     ):
@@ -52,9 +53,12 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
             num_decoder_blocks=(blocks,),
             latent_channels=latent_channels,
         )
-        # starts by decoding the background: the library maps 0.5 to a change of 0
-        nn.init.zeros_(self.autoencoder.decoder.layers[-1].weight)
-        nn.init.constant_(self.autoencoder.decoder.layers[-1].bias, 0.5)
+        self.project = nn.Conv2d(channels, latent_channels, 1, bias=False)
+        self.unproject = nn.Conv2d(latent_channels, channels, 1, bias=False)
+        # the convolutions start silent, as a correction of the projection; the library maps 0.5 to a change of 0
+        for last, bias in ((self.autoencoder.encoder.layers[-1], 0.0), (self.autoencoder.decoder.layers[-1], 0.5)):
+            nn.init.zeros_(last.weight)
+            nn.init.constant_(last.bias, bias)
         # filled from data; persistent, so that a saved codec is complete
         self.register_buffer("background", torch.zeros(3, resolution, resolution))
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))
@@ -68,13 +72,30 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
         """float [B, 4, 3, H, W] in [-1, 1] -> raw latents [B, C, h, w], differentiable."""
-        changes = (pictures - self.background).flatten(1, 2)
-        return self.autoencoder.encoder(F.pixel_unshuffle(changes, self.config.spatial_stride))
+        cells = self._cells(pictures)
+        return self.project(cells) + self.autoencoder.encoder(cells)
 
     def decode_pictures(self, raw: Tensor) -> Tensor:
         """Raw latents -> float [B, 4, 3, H, W], differentiable."""
-        changes = F.pixel_shuffle(self.autoencoder.decoder(raw), self.config.spatial_stride)
-        return changes.unflatten(1, (GROUP, 3)) + self.background
+        cells = self.unproject(raw) + self.autoencoder.decoder(raw)
+        return F.pixel_shuffle(cells, self.config.spatial_stride).unflatten(1, (GROUP, 3)) + self.background
+
+    def _cells(self, pictures: Tensor) -> Tensor:
+        """Differences from the background, one vector a latent cell: [B, 12 s^2, h, w]."""
+        return F.pixel_unshuffle((pictures - self.background).flatten(1, 2), self.config.spatial_stride)
+
+    @torch.no_grad()
+    def project_onto_components(self, frames: np.ndarray, generator: torch.Generator) -> None:
+        """Starts from the principal components of groups uint8 [B, 4, H, W, 3], in a random rotation: every latent
+        channel then carries as much, and distances between latents are distances between pictures."""
+        cells = self._cells(to_float(frames, self.device)).movedim(1, -1).flatten(0, 2)
+        count = self.config.latent_channels
+        _, components = torch.linalg.eigh(cells.T @ cells / len(cells))
+        rotation, _ = torch.linalg.qr(torch.randn(count, count, generator=generator))
+        basis = components[:, -count:] @ rotation.to(self.device)  # [12 s^2, C], orthonormal
+        scale = (cells @ basis).std()
+        self.project.weight.copy_((basis / scale).T[:, :, None, None])
+        self.unproject.weight.copy_((basis * scale)[:, :, None, None])
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray | Tensor) -> Tensor:

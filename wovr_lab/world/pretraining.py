@@ -32,12 +32,12 @@ BATCH = 250  # episodes a file
 class Pretraining:
     """How much play, and how long the codec and the transformer learn from it."""
 
-    episodes: int = 3000
+    episodes: int = 6000
     resolution: int = 32
     codec: CodecTraining = field(
-        default_factory=lambda: CodecTraining(FitConfig(3000, 2e-3, ema_decay=0.995), batch=32)
+        default_factory=lambda: CodecTraining(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(8000, 1e-3, 200, ema_decay=0.998)))
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(3600, 1e-3, 200, ema_decay=0.998)))
 
 
 def collect_play(folder: Path, episodes: int, resolution: int, run_seed: int, processes: int = 2) -> EpisodeStore:

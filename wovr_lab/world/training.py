@@ -40,6 +40,8 @@ def train_codec(
 ) -> FrameGroupCodec:  # fmt: skip
     """Trains the codec in place on groups of the table's frames and sets its latent statistics."""
     codec.background.copy_(table.background(stream(run_seed, "codec", "background")))
+    chosen = stream(run_seed, "codec", "components").integers(len(table.frames), size=4096)
+    codec.project_onto_components(table.groups(chosen), torch_stream(run_seed, "codec", "components"))
     learner = CodecReconstruction(codec, latent_noise=config.latent_noise)
 
     def batch_at(step: int) -> dict[str, Tensor]:
