@@ -16,6 +16,7 @@ from wovr_lab.reward.training import (
     _judge,
     calibrate,
     judge,
+    shifted,
     train_reward,
 )
 from wovr_lab.training import FitConfig
@@ -56,6 +57,17 @@ def test_frames_belong_to_the_logit_of_their_instruction(make_episode):
         LabelledFrames.of(episodes[1:], words)
     with pytest.raises(UserError, match="an episode of 'lift the red cube'"):
         LabelledFrames.of(episodes, words[:1])
+
+
+def test_pictures_are_moved_by_whole_pixels_and_keep_their_border():
+    picture = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).expand(200, -1, -1, -1)
+    moved = shifted(picture, 1, torch.Generator().manual_seed(1))
+    padded = torch.nn.functional.pad(picture[:1], (1, 1, 1, 1), mode="replicate")
+    allowed = [padded[0, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
+    found = {min(range(9), key=lambda place: float((one - allowed[place]).abs().max())) for one in moved}
+    assert found == set(range(9))
+    assert max(min(float((one - place).abs().max()) for place in allowed) for one in moved) < 1e-5
+    assert torch.equal(shifted(picture, 0, torch.Generator()).round(decimals=5), picture.round(decimals=5))
 
 
 def test_precision_and_recall_by_hand():
