@@ -59,6 +59,21 @@ def test_a_failed_demonstration_ends_at_the_limit_and_says_so():
     assert len(episode) == 8 and not episode.success.any()
 
 
+@pytest.mark.parametrize("task", ["push_red", "red_on_plate"])
+def test_a_halted_expert_stops_at_its_step_and_stands_still_with_its_gripper_as_it_was(task):
+    usual = next(expert_episodes(task, [0], noise=0.0))
+    halted = next(expert_episodes(task, [0], noise=0.0, hold=5, halts=(10, 11)))
+    assert len(halted) == 15 and not halted.success.any()
+    assert (halted.actions[:10] == usual.actions[:10]).all()
+    assert not halted.actions[10:, :6].any()
+    assert (halted.actions[10:, 6] == usual.actions[9, 6]).all()
+
+
+def test_where_experts_halt_is_spread_over_the_range():
+    episodes = expert_episodes("push_blue", range(20), noise=0.0, hold=2, halts=(4, 9))
+    assert {len(episode) - 2 for episode in episodes} == {4, 5, 6, 7, 8}
+
+
 def test_moving_towards_a_point_is_straight_and_never_faster_than_allowed():
     env = TabletopEnv("push_red", 32)
     env.reset(seed=0)

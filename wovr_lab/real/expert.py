@@ -92,20 +92,25 @@ def expert_episodes(
     resolution: int = 32,
     run_seed: int = 0,
     max_steps: int = 48,
+    halts: tuple[int, int] | None = None,
 ) -> Iterator[Episode]:
     """One demonstration a seed, successful or not: `noise` is the standard deviation on executed x, y, z.
 
-    Success must come within `max_steps`; then `hold` more actions are recorded. Raises UserError on an unknown task.
+    Success must come within `max_steps`; then `hold` more actions are recorded. With `halts` = (low, high) the expert
+    stops somewhere in its first [low, high) steps and stands still for as long. Raises UserError on an unknown task.
     """
     env = TabletopEnv(task, resolution, max_steps)
     for seed in seeds:
         generator = stream(run_seed, "expert", task, seed)
         recorder = Recorder(env, seed)
-        held = 0
-        while held < hold if env.success else env.steps < max_steps:
-            held += env.success
-            clean = expert_action(env.readout(), env.definition)
-            executed = clean.copy()
-            executed[:3] += generator.normal(0.0, noise, 3)
+        halt = int(generator.integers(*halts)) if halts else max_steps + 1
+        held, gripper = 0, OPEN_GRIPPER
+        while held < hold if env.success or env.steps >= halt else env.steps < max_steps:
+            has_halted = env.steps >= halt
+            held += env.success or has_halted
+            view = env.readout()
+            clean = towards(view, view.target[:3], gripper) if has_halted else expert_action(view, env.definition)
+            executed, gripper = clean.copy(), clean[6]
+            executed[:3] += 0.0 if has_halted else generator.normal(0.0, noise, 3)
             recorder.step(np.clip(executed, -1.0, 1.0), clean)
         yield recorder.episode()
