@@ -47,10 +47,11 @@ def test_settings_that_cannot_work_are_refused(changes):
 
 def test_a_budget_too_small_for_the_run_is_refused_before_anything_is_collected():
     needed = scale_config("smoke").real_episodes
-    assert needed == 2 * (3 + 2 + 6 * 1)  # two tasks: rollouts, fresh rollouts, six policies of the gate
-    scale_config("smoke", budget=11)
-    with pytest.raises(UserError, match="would use 22 real episodes, its budget is 20"):
-        scale_config("smoke", budget=10)
+    # two tasks: examples, rollouts, fresh rollouts, six policies of the gate, three looks of two starts in both phases
+    assert needed == 2 * (2 + 3 + 2 + 6 * 1 + 2 * 3 * 2)
+    scale_config("smoke", budget=25)
+    with pytest.raises(UserError, match="would use 50 real episodes, its budget is 48"):
+        scale_config("smoke", budget=24)
 
 
 def test_a_described_configuration_is_json_that_names_its_mechanisms():

@@ -74,6 +74,15 @@ def test_each_real_point_carries_its_interval(rows):
     assert list(real["error_y"]["array"]) == pytest.approx([row["high"] - row["success"] for row in measured])
 
 
+def test_the_monitor_is_drawn_beside_imagined_success_where_something_was_imagined(rows):
+    seen = [{"phase": "improve_2/monitor", "step": s, "precision": p, "low": 0.3, "high": 0.9, "n": n}
+            for s, p, n in ((0, 0.75, 20), (6, 0.0, 0), (12, 0.5, 30))]  # fmt: skip
+    lines = figures.learning_curve([*rows, *seen]).to_dict()["data"]
+    monitor = next(line for line in lines if "monitor" in line["name"])
+    assert list(monitor["x"]) == [12, 24] and list(monitor["y"]) == [0.75, 0.5]
+    assert list(monitor["error_y"]["arrayminus"]) == pytest.approx([0.45, 0.2])
+
+
 def test_training_curves_have_a_panel_for_each_learner_and_none_for_grpo(rows):
     figure = figures.training_curves([*rows, {"phase": "improve_1", "step": 99, "loss": 1.0}])
     assert [note.text for note in figure.layout.annotations] == ["sft", "reward", "codec", "world", "refine"]

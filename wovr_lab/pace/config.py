@@ -6,6 +6,7 @@ Mechanisms are objects (context, mask, normaliser, starts by their share), so th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -42,7 +43,7 @@ class WorldSize:
     ffn_dim: int = 768
     num_layers: int = 6
     codec_width: int = 128
-    latent_channels: int = 16
+    latent_channels: int = 32
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class LoopConfig:
     # real data
     demonstrations: int = 1
     demonstration_noise: float = 0.15
+    examples: int = 24  # of how the task looks when it is done and nearly done, for reward and world model alone
+    example_noise: float = 0.5
+    example_halts: tuple[int, int] = (8, 28)  # every second one stops before the end, at a step in this range
     rollouts: int = 60
     rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
     gate_episodes: int = 10  # of each of the gate's six policies
@@ -70,24 +74,24 @@ class LoopConfig:
     budget: int = 600  # real episodes, demonstrations aside
     # learning
     policy: PolicySize = field(default_factory=PolicySize)
-    imitation: ImitationConfig = field(
-        default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05))
-    )
+    imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
     reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(400, 2e-3)))
     world_size: WorldSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(500, 3e-4, ema_decay=0.99)))
-    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(250, 2e-4, ema_decay=0.98)))
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99)))
+    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98)))
     context: ContextBuilder = field(default_factory=ContextBuilder)
-    sampler_steps: int = 2
+    sampler_steps: int = 1
     # interaction
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    iterations: tuple[int, int] = (14, 8)  # before and after PACE
+    iterations: tuple[int, int] = (16, 8)  # before and after PACE
+    monitor_every: int = 8  # iterations between looks at whether imagined success is real, which choose the checkpoint
+    monitor_starts: int = 16  # a look, paid for
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
     # judging
@@ -104,8 +108,11 @@ class LoopConfig:
             raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
         for task in self.tasks:
             get_task(task)
-        counts = (self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts)
-        if not self.tasks or min(counts) < 1:
+        counts = (
+            self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts,
+            self.monitor_every, self.monitor_starts,
+        )  # fmt: skip
+        if not self.tasks or min(counts) < 1 or self.examples < 0:
             raise UserError(f"a run needs tasks and positive counts, not {self.tasks} and {counts}")
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
@@ -123,10 +130,16 @@ class LoopConfig:
         """The base at its temperatures, the half-trained base, the expert at its noises."""
         return len(self.rollout_temperatures) + 1 + len(self.gate_noises)
 
+    def looks(self, number: int) -> int:
+        """How often the monitor looks during `improve_NUMBER`, at most."""
+        return 1 + math.ceil(self.iterations[number - 1] / self.monitor_every)
+
     @property
     def real_episodes(self) -> int:
-        """Real episodes that the whole run will use beside the demonstrations."""
-        return len(self.tasks) * (self.rollouts + self.fresh + self.gate_policies * self.gate_episodes)
+        """Real episodes that the whole run will use beside the demonstrations, at most."""
+        monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
+        judged = self.gate_policies * self.gate_episodes
+        return len(self.tasks) * (self.examples + self.rollouts + self.fresh + judged + monitored)
 
 
 def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
@@ -152,6 +165,7 @@ def _smoke() -> LoopConfig:
         tasks=("push_red", "red_on_plate"),
         backbone=None,
         demonstrations=2,
+        examples=2,
         rollouts=3,
         gate_episodes=1,
         fresh=2,
@@ -166,6 +180,8 @@ def _smoke() -> LoopConfig:
         sampler_steps=1,
         grpo=GRPOConfig(groups=2, group_size=2, minibatch=8),
         iterations=(2, 2),
+        monitor_every=1,
+        monitor_starts=2,
         evaluation_starts=4,
         check_every=2,
         check_starts=2,
@@ -178,13 +194,15 @@ def _full() -> LoopConfig:
     """Hours on two cores: the headline numbers."""
     return LoopConfig(
         scale="full",
-        rollouts=200,
-        gate_episodes=25,
-        fresh=100,
+        rollouts=150,
+        gate_episodes=20,
+        fresh=80,
         world=WorldTraining(FitConfig(5000, 5e-4, ema_decay=0.998)),
         refine=WorldTraining(FitConfig(2000, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)),
-        iterations=(40, 40),
+        iterations=(36, 36),
+        monitor_every=12,
+        monitor_starts=20,
     )
 
 

@@ -1,4 +1,4 @@
-"""The loop's real data: demonstrations, base rollouts, held-out gate rollouts, fresh rollouts of the improved policy.
+"""The loop's real data: demonstrations, examples of outcomes, rollouts of the base, the gate's, of the improved policy.
 
 Training seeds only, below 10,000; each purpose has its own range, so that what is held out was never seen.
 """
@@ -26,9 +26,12 @@ SEEDS = {  # first training seed and size of the range that a purpose draws from
     "rollouts": (1000, 2000),
     "gate": (3000, 1000),
     "fresh": (4000, 2000),
+    "examples": (6000, 1000),
+    "monitor": (7000, 1000),
     "check": (8000, 1000),
     "confusion": (9000, 1000),
 }
+PAID = ("demonstrations", "examples", "base")  # what reward and world model learn from before PACE
 ENVIRONMENTS = 32  # rows in a real environment
 
 
@@ -92,6 +95,7 @@ def collect(run: Run) -> None:
         for episode in real_rollouts(run, base, starts(config, part), temperature, f"collect/{temperature}")
     ]
     write_episodes(run.path("episodes/base.hdf5"), episodes)
+    write_episodes(run.path("episodes/examples.hdf5"), _examples(run))
     gate_starts = starts(config, seeds(config, "gate", config.gate_episodes))
     for temperature in temperatures:
         policy_episodes = real_rollouts(run, base, gate_starts, temperature, f"gate/{temperature}")
@@ -104,18 +108,31 @@ def collect(run: Run) -> None:
 
 
 def _gate_expert(run: Run, noise: float) -> None:
+    episodes = _expert(run, seeds(run.config, "gate", run.config.gate_episodes), noise)
+    write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), episodes)
+
+
+def _expert(run: Run, chosen: list[int], noise: float, halts: tuple[int, int] | None = None) -> list[Episode]:
+    """The expert's real episodes on these seeds of every task, booked."""
     config = run.config
-    run.ledger.reserve(run.stage, config.gate_episodes * len(config.tasks))
-    chosen = seeds(config, "gate", config.gate_episodes)
+    run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
     episodes = [
         episode
         for task in config.tasks
         for episode in expert_episodes(
-            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps
+            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps, halts
         )
     ]
     run.debit("real", episodes)
-    write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), episodes)
+    return episodes
+
+
+def _examples(run: Run) -> list[Episode]:
+    """The task shown done and nearly done: a weak base policy alone would leave the reward a handful of successes."""
+    config = run.config
+    chosen = seeds(config, "examples", config.examples)
+    halting = _expert(run, chosen[1::2], config.example_noise, config.example_halts)
+    return _expert(run, chosen[::2], config.example_noise) + halting
 
 
 def collect_again(run: Run) -> None:

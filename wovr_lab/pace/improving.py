@@ -10,6 +10,7 @@ from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again
 from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
+from wovr_lab.pace.monitor import Monitor
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.vla import VLAPolicy
@@ -77,17 +78,20 @@ def improve(
         )  # fmt: skip
         iterations = config.iterations[number - 1]
         check = _real_check(run, name, improving)
-        if trainer.iteration == 0:
-            check(0)
+        monitor = Monitor(run, name, imagined_env(run, world, reward, config.imagined_rows))
 
-        def look(iteration: int, values: dict[str, float]) -> None:
-            if (iteration + 1) % config.check_every == 0 or iteration + 1 == iterations:
-                check(iteration + 1)
+        def look(updates: int) -> bool:
+            """Both looks at reality; True if RL has to stop."""
+            is_last = updates == iterations
+            if updates % config.check_every == 0 or is_last:
+                check(updates)
+            return (updates % config.monitor_every == 0 or is_last) and not monitor.look(updates, improving)
 
-        trainer.train(iterations, look)
+        if trainer.iteration > 0 or not look(0):
+            trainer.train(iterations, lambda iteration, _: look(iteration + 1))
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
-        save_policy(improving, run.path(f"checkpoints/{out}"))
+        save_policy(monitor.finish(run.path(f"monitor_{number}.json")), run.path(f"checkpoints/{out}"))
 
     return work
 

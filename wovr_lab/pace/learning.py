@@ -11,7 +11,7 @@ from torch import nn
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import gate_stores, store
+from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
@@ -51,8 +51,8 @@ def sft(run: Run) -> None:
 
 
 def train_reward_stage(run: Run) -> None:
-    """The success classifier, from demonstrations and base rollouts; judged on the gate's held-out episodes."""
-    data = store(run, "demonstrations", "base")
+    """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
+    data = store(run, *PAID)
     instructions = [get_task(task).instruction for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
     _learn_reward(run, classifier, data, run.config.reward, "reward")
@@ -63,7 +63,7 @@ def train_world_stage(run: Run) -> None:
     config = run.config
     play = list(play_episodes(config.play, config.seed, 0, config.resolution))
     run.debit("pretraining", play)
-    rollouts = list(store(run, "demonstrations", "base"))
+    rollouts = list(store(run, *PAID))
     table = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
     if config.backbone is None:
         world = _world_from_noise(run, table)
@@ -76,12 +76,12 @@ def train_world_stage(run: Run) -> None:
 def refine(run: Run) -> None:
     """PACE: world model and reward learn from the improved policy's fresh rollouts, once."""
     config = run.config
-    fresh, old = store(run, "fresh"), store(run, "demonstrations", "base")
+    fresh, old = store(run, "fresh"), store(run, *PAID)
     play = list(play_episodes(config.play, config.seed, 0, config.resolution))
     weights = [1.0] * len(play) + [config.rollout_weight] * len(old) + [config.fresh_weight] * len(fresh)
     table = FrameTable.of([*play, *old, *fresh], weights)
     _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")
-    data = store(run, "demonstrations", "base", "fresh")
+    data = store(run, *PAID, "fresh")
     classifier = SuccessClassifier.load(run.path("checkpoints/reward"))
     _learn_reward(run, classifier, data, config.reward, "reward_evolved")
 

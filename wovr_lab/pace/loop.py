@@ -11,7 +11,7 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import collect, collect_again, demonstrate
+from wovr_lab.pace.data import PAID, collect, collect_again, demonstrate
 from wovr_lab.pace.improving import gate, improve, may_improve
 from wovr_lab.pace.judging import Improved, evaluate_stage
 from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
@@ -22,29 +22,30 @@ from wovr_lab.runs import read_json
 BASE, HALF, IMPROVED = "checkpoints/base", "checkpoints/half", "checkpoints/improved_1"
 WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
-DEMONSTRATIONS, ROLLOUTS, FRESH = "episodes/demonstrations.hdf5", "episodes/base.hdf5", "episodes/fresh.hdf5"
+LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
+DEMONSTRATIONS = LEARNT_FROM[0]
 HELD_OUT = "episodes/gate"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
     Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
-    Stage("collect", collect, (BASE, HALF), (ROLLOUTS, HELD_OUT)),
-    Stage("train_reward", train_reward_stage, (DEMONSTRATIONS, ROLLOUTS, HELD_OUT), (REWARD, "reward.json")),
-    Stage("train_world", train_world_stage, (DEMONSTRATIONS, ROLLOUTS), (WORLD,)),
+    Stage("collect", collect, (BASE, HALF), (*LEARNT_FROM[1:], HELD_OUT)),
+    Stage("train_reward", train_reward_stage, (*LEARNT_FROM, HELD_OUT), (REWARD, "reward.json")),
+    Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD,)),
     Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
 )
 FIRST = (
     Stage(
         "improve_1",
-        improve(1, "base", "world", "reward", ("demonstrations", "base"), "improved_1"),
-        (BASE, WORLD, REWARD, DEMONSTRATIONS, ROLLOUTS),
-        (IMPROVED,),
+        improve(1, "base", "world", "reward", PAID, "improved_1"),
+        (BASE, WORLD, REWARD, *LEARNT_FROM),
+        (IMPROVED, "monitor_1.json"),
     ),
     Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, DEMONSTRATIONS, ROLLOUTS, FRESH, HELD_OUT),
+        (WORLD, REWARD, *LEARNT_FROM, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
     Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),
@@ -52,9 +53,9 @@ FIRST = (
 SECOND = (
     Stage(
         "improve_2",
-        improve(2, "improved_1", "world_evolved", "reward_evolved", ("demonstrations", "base", "fresh"), "improved_2"),
-        (IMPROVED, *EVOLVED, DEMONSTRATIONS, ROLLOUTS, FRESH),
-        ("checkpoints/improved_2",),
+        improve(2, "improved_1", "world_evolved", "reward_evolved", (*PAID, "fresh"), "improved_2"),
+        (IMPROVED, *EVOLVED, *LEARNT_FROM, FRESH),
+        ("checkpoints/improved_2", "monitor_2.json"),
     ),
 )
 

@@ -90,13 +90,15 @@ def _errors(rates: Sequence[Interval], colour: str = "#1F2933") -> dict[str, Any
 def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
 
-    Both stand at the iteration that logged them. Real success was measured for the report only: nothing chose by it.
+    All stand at the iteration that logged them. Real success was measured for the report only: nothing chose by it;
+    the monitor's precision of imagined success is what RL is stopped by.
     """
     figure = go.Figure()
     begin = 0
     for number, phase in enumerate(PHASES):
         imagined = [row for row in rows if row["phase"] == phase and "reward" in row]
         real = [row for row in rows if row["phase"] == f"{phase}/real"]
+        monitored = [row for row in rows if row["phase"] == f"{phase}/monitor"]
         if not imagined and not real:
             continue
         if begin:
@@ -106,6 +108,8 @@ def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
                 font_color=QUIET,
             )  # fmt: skip
         _learning_lines(figure, imagined, real, begin, legend=number == 0 or not begin)
+        if monitored:
+            _monitor_line(figure, monitored, begin, legend=number == 0 or not begin)
         begin += max([row["step"] + 1 for row in imagined] + [row["step"] for row in real])
     figure.update_xaxes(title_text="GRPO iteration", range=[-0.5, begin + 0.5])
     figure.update_yaxes(title_text="success", tickformat=".0%", range=[0, 1.03])
@@ -123,6 +127,17 @@ def _learning_lines(figure: go.Figure, imagined: list[dict], real: list[dict], b
         x=[begin + row["step"] for row in real], y=[rate.rate for rate in rates], error_y=_errors(rates, REAL),
         mode="lines+markers", name="real (95 % interval)", legendgroup="real", showlegend=legend, marker_size=9,
         line_color=REAL, customdata=[rate.n for rate in rates], hovertemplate="%{y:.1%} real, n = %{customdata}",
+    )  # fmt: skip
+
+
+def _monitor_line(figure: go.Figure, monitored: list[dict], begin: int, legend: bool) -> None:
+    seen = [row for row in monitored if row["n"]]
+    rates = [Interval(row["precision"], int(row["n"]), row["low"], row["high"]) for row in seen]
+    figure.add_scatter(
+        x=[begin + row["step"] for row in seen], y=[rate.rate for rate in rates], error_y=_errors(rates, QUIET),
+        mode="lines+markers", name="imagined successes that are real (monitor)", legendgroup="monitor",
+        showlegend=legend, marker_symbol="diamond", marker_size=8, line=dict(color=QUIET, dash="dot"),
+        customdata=[rate.n for rate in rates], hovertemplate="%{y:.1%} of %{customdata} imagined successes are real",
     )  # fmt: skip
 
 

@@ -1,0 +1,71 @@
+"""The monitor: which policy it keeps, when it stops RL, what it books, and what survives a kill."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from wovr_lab.measure.gate import GateBounds
+from wovr_lab.measure.hallucination import PairedOutcomes
+from wovr_lab.pace.config import scale_config
+from wovr_lab.pace.monitor import Look, best, is_trusted
+from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.runs import read_json
+
+
+def look(updates: int, both: int, imagined_only: int, real_only: int = 0, neither: int = 0) -> Look:
+    """A look at so many rollouts of each outcome."""
+    counts = [both, imagined_only, real_only, neither]
+    imagined = np.repeat([True, True, False, False], counts)
+    real = np.repeat([True, False, True, False], counts)
+    return Look.of(updates, PairedOutcomes(imagined, real), frames=48 * len(real))
+
+
+def test_a_look_counts_by_hand():
+    seen = look(8, both=6, imagined_only=2, real_only=1, neither=7)
+    assert (seen.episodes, seen.frames) == (16, 768)
+    assert (seen.imagined.rate, seen.real.rate, seen.precision.rate) == (8 / 16, 7 / 16, 6 / 8)
+    assert Look.from_json(asdict(seen)) == seen
+
+
+def test_the_really_best_policy_is_kept_and_not_the_one_imagined_best():
+    looks = [look(0, 8, 2, 0, 10), look(8, 11, 3, 0, 6), look(16, 9, 11, 0, 0)]
+    assert looks[2].imagined.rate > looks[1].imagined.rate
+    assert best(looks).updates == 8
+
+
+def test_of_equally_good_policies_the_latest_is_kept():
+    assert best([look(0, 8, 2), look(8, 8, 2), look(16, 7, 3)]).updates == 8
+
+
+@pytest.mark.parametrize(("both", "imagined_only", "trusted"), [(30, 10, True), (10, 10, True), (5, 25, False)])
+def test_rl_stops_where_imagined_success_is_clearly_below_the_bound(both, imagined_only, trusted):
+    assert is_trusted(look(8, both, imagined_only), GateBounds(precision=0.65)) is trusted
+
+
+def test_nothing_imagined_is_nothing_to_distrust():
+    assert is_trusted(look(8, 0, 0, 3, 5), GateBounds())
+
+
+@pytest.mark.smoke
+def test_the_stage_ends_with_the_policy_that_the_monitor_kept(smoke_run):
+    for number in (1, 2):
+        written = read_json(smoke_run / f"monitor_{number}.json")
+        looks = [Look.from_json(row) for row in written["looks"]]
+        assert [seen.updates for seen in looks] == [0, 1, 2]
+        assert written["kept"] == best(looks).updates
+        if written["kept"] == 0:
+            before = load_policy(smoke_run / "checkpoints" / ("base" if number == 1 else "improved_1")).state_dict()
+            after = load_policy(smoke_run / "checkpoints" / f"improved_{number}").state_dict()
+            assert all(bool((before[name] == after[name]).all()) for name in before)
+
+
+@pytest.mark.smoke
+def test_every_look_is_charged_as_real_episodes(smoke_run):
+    config, ledger = scale_config("smoke"), read_json(smoke_run / "report.json")["ledger"]
+    for number in (1, 2):
+        booked = [row for row in ledger if row["stage"] == f"improve_{number}" and row["kind"] == "real"]
+        starts = len(config.tasks) * config.monitor_starts
+        assert [row["episodes"] for row in booked] == [config.looks(number) * starts]
