@@ -84,7 +84,7 @@ class Monitor:
             save_policy(policy, self._kept)
         write_json(self.path, [asdict(each) for each in self.looks])
         run.metrics.log(label, updates, _as_metrics(look))
-        return is_trusted(look, config.gate) or config.scale == "smoke"  # where nothing is learnt, nothing is judged
+        return run.force or config.scale == "smoke" or is_trusted(look, config.gate)  # as the gate
 
     def finish(self, path: Path) -> VLAPolicy:
         """Books all looks, writes them to `path` and returns the policy that the stage ends with."""
