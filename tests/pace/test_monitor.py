@@ -7,10 +7,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from wovr_lab.measure.gate import GateBounds
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.pace.config import scale_config
-from wovr_lab.pace.monitor import Look, best, is_trusted
+from wovr_lab.pace.monitor import Look, best, is_over_optimised
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json
 
@@ -40,13 +39,14 @@ def test_of_equally_good_policies_the_latest_is_kept():
     assert best([look(0, 8, 2), look(8, 8, 2), look(16, 7, 3)]).updates == 8
 
 
-@pytest.mark.parametrize(("both", "imagined_only", "trusted"), [(30, 10, True), (10, 10, True), (5, 25, False)])
-def test_rl_stops_where_imagined_success_is_clearly_below_the_bound(both, imagined_only, trusted):
-    assert is_trusted(look(8, both, imagined_only), GateBounds(precision=0.65)) is trusted
+@pytest.mark.parametrize(("both", "imagined_only", "stops"), [(40, 20, False), (28, 32, False), (15, 45, True)])
+def test_rl_stops_where_real_success_falls_clearly_behind_its_best(both, imagined_only, stops):
+    looks = [look(0, 20, 20, 0, 20), look(8, 32, 18, 0, 10), look(16, both, imagined_only)]
+    assert is_over_optimised(looks) is stops
 
 
-def test_nothing_imagined_is_nothing_to_distrust():
-    assert is_trusted(look(8, 0, 0, 3, 5), GateBounds())
+def test_a_poor_first_look_does_not_stop_rl_that_may_mend_it():
+    assert not is_over_optimised([look(0, 13, 33, 4, 14)])
 
 
 @pytest.mark.smoke

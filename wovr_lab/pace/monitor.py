@@ -1,8 +1,8 @@
 """The monitor: is what RL gains in imagination real? (not in the paper, which stops RL by hand)
 
 In: a policy that is being trained, starts that the ledger pays for. Out: a verdict at each look, and the policy that
-the stage ends with. At a look the policy's imagined rollouts are executed for real. RL stops when imagined success is
-no longer to be trusted; what is kept is the policy that really did best, never the one imagined best.
+the stage ends with. At a look the policy's imagined rollouts are executed for real. RL stops when what that achieves
+falls clearly behind its best; what is kept is the policy that really did best, never the one imagined best.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.gate import GateBounds
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.pace.data import real_env, seeds, starts
@@ -48,10 +47,10 @@ class Look:
         return cls(**(row | rates))
 
 
-def is_trusted(look: Look, bounds: GateBounds) -> bool:
-    """Whether imagined successes may still be mostly real: a look is small, so only a clear miss of the gate's bound
-    counts. Where none was imagined there is nothing to distrust."""
-    return look.precision.n == 0 or look.precision.high >= bounds.precision
+def is_over_optimised(looks: Sequence[Look]) -> bool:
+    """Whether the latest look's real success lies clearly below the best one's: its whole interval does. The level of
+    precision decides nothing here, since RL can start from a poor one and mend it; that is the gate's to judge."""
+    return looks[-1].real.high < best(looks).real.rate
 
 
 def best(looks: Sequence[Look]) -> Look:
@@ -84,7 +83,7 @@ class Monitor:
             save_policy(policy, self._kept)
         write_json(self.path, [asdict(each) for each in self.looks])
         run.metrics.log(label, updates, _as_metrics(look))
-        return run.force or config.scale == "smoke" or is_trusted(look, config.gate)  # as the gate
+        return config.scale == "smoke" or not is_over_optimised(self.looks)  # where nothing is learnt, noise decides
 
     def finish(self, path: Path) -> VLAPolicy:
         """Books all looks, writes them to `path` and returns the policy that the stage ends with."""

@@ -91,7 +91,7 @@ def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
 
     All stand at the iteration that logged them. Real success was measured for the report only: nothing chose by it;
-    the monitor's precision of imagined success is what RL is stopped by.
+    the monitor's looks choose the policy that is kept.
     """
     figure = go.Figure()
     begin = 0

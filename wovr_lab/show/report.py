@@ -127,7 +127,7 @@ def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         f"of them from keyframes), {REAL} where it was measured in the real simulator, for this report only. Where "
         "imagined success rises and real success does not, hallucination is being exploited; co-evolution (PACE) is "
         "there to bring them together again. The monitor executes imagined rollouts for real: it stops RL where "
-        "their successes are not, and keeps the policy that really did best.",
+        "real success falls clearly behind, and keeps the policy that really did best.",
         plot(figures.learning_curve(rows), "learning"),
         "<h3>How the updates behaved</h3>",
         plot(figures.grpo_curves(rows), "grpo"),
