@@ -59,7 +59,7 @@ class LoopConfig:
     # real data
     demonstrations: int = 1
     demonstration_noise: float = 0.15
-    examples: int = 24  # of how the task looks when it is done and nearly done, for reward and world model alone
+    examples: int = 24  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
     example_noise: float = 0.5
     example_halts: tuple[int, int] = (8, 28)  # every second one stops before the end, at a step in this range
     rollouts: int = 60
