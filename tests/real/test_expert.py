@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.real.expert import expert_action, expert_episodes, towards
+from wovr_lab.real.expert import broken_off, expert_action, expert_episodes, towards
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import TASKS
 
@@ -59,19 +59,23 @@ def test_a_failed_demonstration_ends_at_the_limit_and_says_so():
     assert len(episode) == 8 and not episode.success.any()
 
 
-@pytest.mark.parametrize("task", ["push_red", "red_on_plate"])
-def test_a_halted_expert_stops_at_its_step_and_stands_still_with_its_gripper_as_it_was(task):
-    usual = next(expert_episodes(task, [0], noise=0.0))
-    halted = next(expert_episodes(task, [0], noise=0.0, hold=5, halts=(10, 11)))
-    assert len(halted) == 15 and not halted.success.any()
-    assert (halted.actions[:10] == usual.actions[:10]).all()
-    assert not halted.actions[10:, :6].any()
-    assert (halted.actions[10:, 6] == usual.actions[9, 6]).all()
+@pytest.mark.parametrize("task", TASKS)
+def test_an_attempt_is_broken_off_before_its_success_and_stands_still_with_its_gripper_as_it_was(task):
+    whole = next(expert_episodes(task, [3], noise=0.2))
+    stop = whole.first_success - 3
+    nearly = broken_off(whole, 3, hold=5)
+    assert len(nearly) == stop + 5 and not nearly.success.any()
+    assert (nearly.frames[: stop + 1] == whole.frames[: stop + 1]).all()
+    assert (nearly.states[: stop + 1] == whole.states[: stop + 1]).all()
+    assert not nearly.actions[stop:, :6].any() and (nearly.actions[stop:, 6] == whole.actions[stop - 1, 6]).all()
 
 
-def test_where_experts_halt_is_spread_over_the_range():
-    episodes = expert_episodes("push_blue", range(20), noise=0.0, hold=2, halts=(4, 9))
-    assert {len(episode) - 2 for episode in episodes} == {4, 5, 6, 7, 8}
+def test_only_an_attempt_that_succeeds_later_can_be_broken_off():
+    failed = next(expert_episodes("push_red", [0], noise=0.0, max_steps=8))
+    with pytest.raises(ValueError, match="cannot stop 2 actions before success at -1"):
+        broken_off(failed, 2)
+    with pytest.raises(ValueError, match="cannot stop 0"):
+        broken_off(next(expert_episodes("push_red", [0], noise=0.0)), 0)
 
 
 def test_moving_towards_a_point_is_straight_and_never_faster_than_allowed():

@@ -95,20 +95,20 @@ def bright(episode: Episode, levels: list[float]) -> Episode:
     return replace(episode, frames=frames.round().astype(np.uint8))
 
 
-def test_calibration_takes_the_best_threshold_that_is_nearest_to_a_half(make_episode):
+def test_of_equally_good_thresholds_calibration_takes_the_strict_one(make_episode):
     classifier = Brightness(WORDS, width=8, consecutive=1)
-    success = bright(make_episode(0, 2, success_at=1), [0.1, 0.8])
+    success = bright(make_episode(0, 2, success_at=1), [0.1, 0.95])
     failure = bright(make_episode(1, 2), [0.1, 0.3])
     found = calibrate(classifier, [success, failure])
     assert found.precision == found.recall == 1
-    assert float(classifier.threshold) == pytest.approx(0.5)
+    assert float(classifier.threshold) == pytest.approx(0.9)
 
 
-def test_calibration_moves_away_from_a_half_where_that_is_worse(make_episode):
+def test_calibration_moves_away_from_the_strict_one_where_that_is_worse(make_episode):
     classifier = Brightness(WORDS, width=8, consecutive=1)
-    episodes = [bright(make_episode(0, 1, success_at=0), [0.9]), bright(make_episode(1, 1), [0.7])]
+    episodes = [bright(make_episode(0, 1, success_at=0), [0.5]), bright(make_episode(1, 1), [0.3])]
     calibrate(classifier, episodes)
-    assert 0.69 < float(classifier.threshold) <= 0.75
+    assert 0.45 < float(classifier.threshold) <= 0.5
 
 
 @pytest.fixture(scope="module")

@@ -59,9 +59,9 @@ class LoopConfig:
     # real data
     demonstrations: int = 1
     demonstration_noise: float = 0.15
-    examples: int = 24  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
-    example_noise: float = 0.5
-    example_halts: tuple[int, int] = (8, 28)  # every second one stops before the end, at a step in this range
+    examples: int = 32  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
+    example_noise: float = 0.4
+    example_ahead: int = 3  # every second one is broken off at most so many actions before its success
     rollouts: int = 60
     rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
     gate_episodes: int = 10  # of each of the gate's six policies
@@ -75,7 +75,7 @@ class LoopConfig:
     # learning
     policy: PolicySize = field(default_factory=PolicySize)
     imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
-    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(400, 2e-3)))
+    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(800, 2e-3)))
     world_size: WorldSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)

@@ -15,7 +15,7 @@ from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.expert import broken_off, expert_episodes
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
@@ -112,7 +112,7 @@ def _gate_expert(run: Run, noise: float) -> None:
     write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), episodes)
 
 
-def _expert(run: Run, chosen: list[int], noise: float, halts: tuple[int, int] | None = None) -> list[Episode]:
+def _expert(run: Run, chosen: list[int], noise: float) -> list[Episode]:
     """The expert's real episodes on these seeds of every task, booked."""
     config = run.config
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
@@ -120,7 +120,7 @@ def _expert(run: Run, chosen: list[int], noise: float, halts: tuple[int, int] | 
         episode
         for task in config.tasks
         for episode in expert_episodes(
-            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps, halts
+            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps
         )
     ]
     run.debit("real", episodes)
@@ -130,9 +130,16 @@ def _expert(run: Run, chosen: list[int], noise: float, halts: tuple[int, int] | 
 def _examples(run: Run) -> list[Episode]:
     """The task shown done and nearly done: a weak base policy alone would leave the reward a handful of successes."""
     config = run.config
-    chosen = seeds(config, "examples", config.examples)
-    halting = _expert(run, chosen[1::2], config.example_noise, config.example_halts)
-    return _expert(run, chosen[::2], config.example_noise) + halting
+    whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise)
+    run.ledger.reserve(run.stage, len(whole))
+    ahead = stream(config.seed, "broken off").integers(1, config.example_ahead, len(whole), endpoint=True)
+    nearly = [
+        broken_off(episode, steps, config.hold)
+        for episode, steps in zip(whole, ahead.tolist(), strict=True)
+        if episode.first_success > steps
+    ]
+    run.debit("real", nearly)
+    return whole + nearly
 
 
 def collect_again(run: Run) -> None:

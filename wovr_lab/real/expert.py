@@ -92,25 +92,36 @@ def expert_episodes(
     resolution: int = 32,
     run_seed: int = 0,
     max_steps: int = 48,
-    halts: tuple[int, int] | None = None,
 ) -> Iterator[Episode]:
     """One demonstration a seed, successful or not: `noise` is the standard deviation on executed x, y, z.
 
-    Success must come within `max_steps`; then `hold` more actions are recorded. With `halts` = (low, high) the expert
-    stops somewhere in its first [low, high) steps and stands still for as long. Raises UserError on an unknown task.
+    Success must come within `max_steps`; then `hold` more actions are recorded. Raises UserError on an unknown task.
     """
     env = TabletopEnv(task, resolution, max_steps)
     for seed in seeds:
         generator = stream(run_seed, "expert", task, seed)
         recorder = Recorder(env, seed)
-        halt = int(generator.integers(*halts)) if halts else max_steps + 1
-        held, gripper = 0, OPEN_GRIPPER
-        while held < hold if env.success or env.steps >= halt else env.steps < max_steps:
-            has_halted = env.steps >= halt
-            held += env.success or has_halted
-            view = env.readout()
-            clean = towards(view, view.target[:3], gripper) if has_halted else expert_action(view, env.definition)
-            executed, gripper = clean.copy(), clean[6]
-            executed[:3] += 0.0 if has_halted else generator.normal(0.0, noise, 3)
+        held = 0
+        while held < hold if env.success else env.steps < max_steps:
+            held += env.success
+            clean = expert_action(env.readout(), env.definition)
+            executed = clean.copy()
+            executed[:3] += generator.normal(0.0, noise, 3)
             recorder.step(np.clip(executed, -1.0, 1.0), clean)
         yield recorder.episode()
+
+
+def broken_off(episode: Episode, ahead: int, hold: int = 4) -> Episode:
+    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `hold` actions of
+    standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
+    ValueError where there is nothing to stop."""
+    stop = episode.first_success - ahead
+    if ahead < 1 or stop < 1:
+        raise ValueError(f"cannot stop {ahead} actions before success at {episode.first_success}")
+    env = TabletopEnv(episode.task, episode.frames.shape[1], len(episode) + hold)
+    recorder = Recorder(env, episode.seed)
+    still = np.zeros(ACTION_DIM, np.float32)
+    still[6] = episode.actions[stop - 1, 6]
+    for action in [*episode.actions[:stop], *[still] * hold]:
+        recorder.step(action)
+    return recorder.episode()

@@ -26,6 +26,7 @@ from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import Episode
 
 NEAR = 12  # frames before a success, or before a failure's end, that count as hard
+PREFERRED = 0.9  # threshold, above the paper's 0.5: RL exploits a false success, a missed one costs it a sample
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,13 @@ def _judge(probabilities: list[np.ndarray], truth: list[bool], threshold: float,
 
 def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> EpisodeJudgement:
     """Sets the threshold at which the worse of recall and precision on these real episodes is best; of several, the one
-    nearest to the paper's 0.5, since a few episodes leave long stretches equal that imagined frames would not."""
+    nearest to PREFERRED, since a few episodes leave long stretches equal that imagined frames would not."""
     probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
     judged = [_judge(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
     scores = np.array([min(j.precision, j.recall) for j in judged])
     best = np.flatnonzero(scores >= scores.max() - 1e-9)
-    chosen = best[np.abs(grid[best] - 0.5).argmin()]
+    chosen = best[np.abs(grid[best] - PREFERRED).argmin()]
     classifier.threshold.fill_(float(grid[chosen]))
     return judged[chosen]
