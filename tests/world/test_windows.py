@@ -91,21 +91,22 @@ def test_a_short_memory_is_encoded_apart_from_the_future(frame_table, trained_co
     assert close(window["future"][0, 0, :, 0], trained_codec.encode(episodes[0].frames[None, 11:15])[0])
 
 
-def test_frames_near_a_gripper_event_of_their_own_episode_weigh_three_times_as_much(make_episode):
-    still, closing = make_episode(0, 40), make_episode(1, 40)
-    still.actions[:, 6] = -1
-    closing.actions[:, 6] = -1
-    closing.actions[20:, 6] = 1  # so the first frame after the event is frame 21
-    weight = FrameTable.of([still, closing, still], weights=[1, 1, 2]).weight.reshape(3, 41)
-    assert (weight[0] == 0.5).all() and (weight[2] == 1.0).all()
-    near = np.flatnonzero(weight[1] == 1.5)
-    assert near.tolist() == list(range(21 - 16, 21 + 8))  # two chunks after a frame, one chunk before it
-    assert np.delete(weight[1], near).tolist() == [0.5] * (41 - 24)
+def test_frames_from_which_the_hand_stays_down_weigh_five_times_as_much(make_episode):
+    level, dipping = make_episode(0, 40), make_episode(1, 40)
+    level.actions[:, 2] = 0
+    dipping.actions[:, 2] = 0
+    dipping.actions[10:13, 2] = -1  # heights 0, -1, -2, -3: down from frame 13
+    dipping.actions[30:33, 2] = 1  # and up again at frame 31
+    weight = FrameTable.of([level, dipping, level], weights=[1, 1, 2]).weight.reshape(3, 41)
+    assert (weight[0] == 0.25).all() and (weight[2] == 0.5).all()
+    # of the frames t..t+8 more than half lie in 12..31: the third deepest height is -2, not below -3 + 3 / 3
+    down = [t for t in range(41) if sum(13 <= f <= 30 for f in range(t, min(t + 9, 41))) * 2 > min(9, 41 - t)]
+    assert np.flatnonzero(weight[1] == 1.25).tolist() == down and len(down) == 18
 
 
-def test_an_event_at_an_episodes_beginning_does_not_weigh_on_the_one_before(make_episode):
-    before, after = make_episode(0, 30), make_episode(1, 30)
-    before.actions[:, 6] = -1
-    after.actions[:, 6] = 1  # closes at once
-    weight = FrameTable.of([before, after]).weight.reshape(2, 31)
-    assert (weight[0] == 0.5).all() and (weight[1, :9] == 1.5).all()
+def test_where_the_hand_goes_in_one_episode_does_not_weigh_on_the_next(make_episode):
+    falling, level = make_episode(0, 30), make_episode(1, 30)
+    falling.actions[:, 2] = -1
+    level.actions[:, 2] = 0
+    weight = FrameTable.of([falling, level]).weight.reshape(2, 31)
+    assert (weight[0, 21:] == 1.25).all() and (weight[0, :10] == 0.25).all() and (weight[1] == 0.25).all()

@@ -75,7 +75,7 @@ class LoopConfig:
     # learning
     policy: PolicySize = field(default_factory=PolicySize)
     imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
-    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(800, 2e-3)))
+    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
     world_size: WorldSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)

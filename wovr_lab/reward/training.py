@@ -26,7 +26,6 @@ from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import Episode
 
 NEAR = 12  # frames before a success, or before a failure's end, that count as hard
-PREFERRED = 0.9  # threshold, above the paper's 0.5: RL exploits a false success, a missed one costs it a sample
 
 
 @dataclass(frozen=True)
@@ -158,14 +157,14 @@ def _judge(probabilities: list[np.ndarray], truth: list[bool], threshold: float,
 
 
 def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> EpisodeJudgement:
-    """Sets the threshold at which the worse of recall and precision on these real episodes is best; of several, the one
-    nearest to PREFERRED, since a few episodes leave long stretches equal that imagined frames would not."""
+    """Sets the strictest threshold that misjudges no more of these real episodes than the best one does, give or take a
+    standard error: a few episodes leave long stretches alike, and RL exploits a false success while a missed one only
+    costs it a sample."""
     probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
     judged = [_judge(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
-    scores = np.array([min(j.precision, j.recall) for j in judged])
-    best = np.flatnonzero(scores >= scores.max() - 1e-9)
-    chosen = best[np.abs(grid[best] - PREFERRED).argmin()]
+    errors = np.array([j.false_positive + j.false_negative for j in judged])
+    chosen = np.flatnonzero(errors <= errors.min() + np.sqrt(errors.min() + 1))[-1]
     classifier.threshold.fill_(float(grid[chosen]))
     return judged[chosen]

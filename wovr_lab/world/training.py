@@ -67,6 +67,7 @@ class WorldTraining:
     ramp: float = 0.4
     self_forcing_steps: int = 1
     motion_weight: float = 4.0
+    pure_noise: float = 0.5  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
 
     def __post_init__(self) -> None:
         if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6 or min(self.self_forcing) < 0:
@@ -133,20 +134,22 @@ def train_world(
         chunks = config.depth(step, rng.random()) + 1
         index, cumulative = candidates[chunks - 1]
         batch = table.window(index[np.searchsorted(cumulative, rng.random(config.batch), side="right")], chunks)
-        return batch | flow_noise(batch, torch_stream(run_seed, "world", step))
+        return batch | flow_noise(batch, torch_stream(run_seed, "world", step), config.pure_noise)
 
     learner = FlowMatching(world, config.motion_weight, config.self_forcing_steps)
     fit(learner, batch_at, config.fit, name, folder, metrics)
     return world.eval()
 
 
-def flow_noise(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """The random parts of a training batch: noise, times (uniform, shifted) and the context's noise level."""
+def flow_noise(batch: dict[str, Tensor], generator: torch.Generator, pure_noise: float = 0.0) -> dict[str, Tensor]:
+    """The random parts of a training batch: noise, times and the context's noise level. Times are uniform and shifted,
+    but 1 for a share `pure_noise` of the rows."""
     rows, chunks = batch["actions"].shape[:2]
     channels, height, width = batch["memory"].shape[1:]
+    sigma = shifted(torch.rand(rows, generator=generator)).clamp_min(SMALLEST_SIGMA)
     return {
         "noise": torch.randn(rows, chunks, channels, FUTURE, height, width, generator=generator),
         "context_noise": torch.randn(rows, channels, height, width, generator=generator),
-        "sigma": shifted(torch.rand(rows, generator=generator)).clamp_min(SMALLEST_SIGMA),
+        "sigma": torch.where(torch.rand(rows, generator=generator) < pure_noise, 1.0, sigma),
         "context_sigma": torch.rand(rows, generator=generator),
     }

@@ -45,7 +45,7 @@ class FrameTable:
             actions=actions,
             first=np.repeat(begin, lengths),
             last=np.repeat(begin + lengths - 1, lengths),
-            weight=np.repeat(factors, lengths) * (0.5 + _near_gripper_events(actions, begin, lengths)),
+            weight=np.repeat(factors, lengths) * (0.25 + _hand_is_down(actions, begin, lengths)),
         )
 
     def groups(self, index: np.ndarray) -> np.ndarray:
@@ -59,17 +59,18 @@ class FrameTable:
         return torch.as_tensor(np.median(sample, axis=0) / 127.5 - 1, dtype=torch.float32).movedim(-1, 0)
 
 
-def _near_gripper_events(actions: np.ndarray, begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """bool [F]: the gripper command changes within the chunk before or the two chunks after this frame, in its episode
-    (`begin`, `lengths` [E]). Known from actions alone, this is where outcomes are decided."""
-    change = np.zeros(len(actions))
-    change[1:] = np.diff(actions[:, 6] > 0)
-    change[begin] = 0  # between episodes
-    total = np.concatenate([[0], np.cumsum(change)])  # of the actions before index i
-    index, first = np.arange(len(actions)), np.repeat(begin, lengths)
-    low = np.maximum(index - CHUNK + 1, first)
-    high = np.minimum(index + 2 * CHUNK, first + np.repeat(lengths, lengths) - 1) + 1
-    return total[high] - total[low] > 0
+def _hand_is_down(actions: np.ndarray, begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """bool [F]: through most of the chunk that starts at this frame the hand is in the lower third of the heights that
+    its episode (`begin`, `lengths` [E]) commanded. Known from actions alone, this is where things touch."""
+    down = np.zeros(len(actions), bool)
+    for first, length in zip(begin, lengths, strict=True):
+        height = np.cumsum(actions[first : first + length, 2])
+        is_low = height < height.min() + np.ptp(height) / 3
+        total = np.concatenate([[0], np.cumsum(is_low)])
+        index = np.arange(length)
+        end = np.minimum(index + CHUNK + 1, length)
+        down[first : first + length] = total[end] - total[index] > (end - index) / 2
+    return down
 
 
 @dataclass(frozen=True)
