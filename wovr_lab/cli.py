@@ -25,6 +25,7 @@ from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results, render_tables
+from wovr_lab.pace.shipping import ship
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.show.comparisons import draw_comparisons
@@ -183,6 +184,15 @@ def results(
     """Pool finished runs of several seeds into data/results/tabletop.json."""
     collect_results(Path("data/results/tabletop.json"), name, folders)
     tables()
+
+
+@app.command("ship")
+def ship_command(
+    folder: Annotated[Path, typer.Argument(help="finished run folder")],
+    out: Annotated[Path, typer.Option(help="where the small copy goes")] = Path("data/demo"),
+) -> None:
+    """Make a small copy of a finished run: its models, its numbers, a few episodes."""
+    console.print(f"{out}: {ship(folder, out) / 1e6:.1f} MB")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,12 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist; run the stage that writes it first") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not valid JSON ({error}); delete it to have it made anew") from error
+
+
+def current_commit() -> str:
+    """The short hash of the code in the working directory, for provenance; "unknown" outside a repository."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

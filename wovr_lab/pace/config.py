@@ -112,8 +112,11 @@ class LoopConfig:
             self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts,
             self.monitor_every, self.monitor_starts,
         )  # fmt: skip
-        if not self.tasks or min(counts) < 1 or self.examples < 0:
-            raise UserError(f"a run needs tasks and positive counts, not {self.tasks} and {counts}")
+        if not self.tasks or min(counts) < 1 or self.examples < 2:
+            raise UserError(
+                f"a run needs tasks, positive counts and two examples or more, not {self.tasks}, {counts} and "
+                f"{self.examples}"
+            )
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
         if not 0 <= self.keyframe_share <= 1:

@@ -31,7 +31,8 @@ SEEDS = {  # first training seed and size of the range that a purpose draws from
     "check": (8000, 1000),
     "confusion": (9000, 1000),
 }
-PAID = ("demonstrations", "examples", "base")  # what reward and world model learn from before PACE
+STARTS = ("demonstrations", "examples", "base")  # episodes that imagination starts in, before PACE
+PAID = (*STARTS, "nearly")  # what reward and world model learn from before PACE
 ENVIRONMENTS = 32  # rows in a real environment
 
 
@@ -95,7 +96,7 @@ def collect(run: Run) -> None:
         for episode in real_rollouts(run, base, starts(config, part), temperature, f"collect/{temperature}")
     ]
     write_episodes(run.path("episodes/base.hdf5"), episodes)
-    write_episodes(run.path("episodes/examples.hdf5"), _examples(run))
+    _examples(run)
     gate_starts = starts(config, seeds(config, "gate", config.gate_episodes))
     for temperature in temperatures:
         policy_episodes = real_rollouts(run, base, gate_starts, temperature, f"gate/{temperature}")
@@ -127,8 +128,9 @@ def _expert(run: Run, chosen: list[int], noise: float) -> list[Episode]:
     return episodes
 
 
-def _examples(run: Run) -> list[Episode]:
-    """The task shown done and nearly done: a weak base policy alone would leave the reward a handful of successes."""
+def _examples(run: Run) -> None:
+    """The task shown done, since a weak base policy alone would leave the reward a handful of successes; and the same
+    attempts nearly done, in a file of their own since they share their seeds."""
     config = run.config
     whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise)
     run.ledger.reserve(run.stage, len(whole))
@@ -139,7 +141,8 @@ def _examples(run: Run) -> list[Episode]:
         if episode.first_success > steps
     ]
     run.debit("real", nearly)
-    return whole + nearly
+    write_episodes(run.path("episodes/examples.hdf5"), whole)
+    write_episodes(run.path("episodes/nearly.hdf5"), nearly)
 
 
 def collect_again(run: Run) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, collect, collect_again, demonstrate
+from wovr_lab.pace.data import PAID, STARTS, collect, collect_again, demonstrate
 from wovr_lab.pace.improving import gate, improve, may_improve
 from wovr_lab.pace.judging import Improved, evaluate_stage
 from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
@@ -23,13 +23,13 @@ BASE, HALF, IMPROVED = "checkpoints/base", "checkpoints/half", "checkpoints/impr
 WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
-DEMONSTRATIONS = LEARNT_FROM[0]
+DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
 HELD_OUT = "episodes/gate"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
     Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
-    Stage("collect", collect, (BASE, HALF), (*LEARNT_FROM[1:], HELD_OUT)),
+    Stage("collect", collect, (BASE, HALF), (*COLLECTED, HELD_OUT)),
     Stage("train_reward", train_reward_stage, (*LEARNT_FROM, HELD_OUT), (REWARD, "reward.json")),
     Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD,)),
     Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
@@ -37,7 +37,7 @@ PREPARE = (
 FIRST = (
     Stage(
         "improve_1",
-        improve(1, "base", "world", "reward", PAID, "improved_1"),
+        improve(1, "base", "world", "reward", STARTS, "improved_1"),
         (BASE, WORLD, REWARD, *LEARNT_FROM),
         (IMPROVED, "monitor_1.json"),
     ),
@@ -53,7 +53,7 @@ FIRST = (
 SECOND = (
     Stage(
         "improve_2",
-        improve(2, "improved_1", "world_evolved", "reward_evolved", (*PAID, "fresh"), "improved_2"),
+        improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2"),
         (IMPROVED, *EVOLVED, *LEARNT_FROM, FRESH),
         ("checkpoints/improved_2", "monitor_2.json"),
     ),

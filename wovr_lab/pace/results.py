@@ -4,7 +4,6 @@ become the README's tables, so that text and numbers cannot part. In: run folder
 
 from __future__ import annotations
 
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.runs import read_json, write_json, write_text
+from wovr_lab.runs import current_commit, read_json, write_json, write_text
 from wovr_lab.seeding import stream
 
 BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
@@ -34,7 +33,7 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
             rows.append(_row(name, task, [_of_task(run, key, task) for run in runs], [run["seed"] for run in runs]))
     table |= {
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
-        "commit": _commit(),
+        "commit": current_commit(),
         "versions": {package: version(package) for package in PACKAGES},
         "protocol": runs[0]["protocol"],
         "rows": rows,
@@ -95,11 +94,6 @@ def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
 
 def _of_task(run: dict[str, Any], key: str, task: str) -> np.ndarray:
     return run[key] if task == "all" else run[key][run["task_of"] == task]
-
-
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 def render_tables(readme: Path, results: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.real.play import play_episodes
-from wovr_lab.runs import Metrics, write_json
+from wovr_lab.runs import Metrics, current_commit, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
@@ -73,10 +74,11 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
         world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer())
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, config.world, run_seed, run, metrics)
-    world.save(out)
+    deepcopy(world).half().save(out)
     provenance = {
         "command": f"wovr-lab pretrain --out {out} --seed {run_seed} --episodes {config.episodes} "
         f"--codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps}",
+        "commit": current_commit(),
         "config": asdict(config),
         "play_episodes": len(store),
         "play_frames": len(table.frames),
