@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from wovr_lab.episodes import EpisodeStore
+from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.stages import Run
@@ -63,6 +63,7 @@ def train_world_stage(run: Run) -> None:
     config = run.config
     play = list(play_episodes(config.play, config.seed, 0, config.resolution))
     run.debit("pretraining", play)
+    write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
     table = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
     if config.backbone is None:
@@ -76,8 +77,7 @@ def train_world_stage(run: Run) -> None:
 def refine(run: Run) -> None:
     """PACE: world model and reward learn from the improved policy's fresh rollouts, once."""
     config = run.config
-    fresh, old = store(run, "fresh"), store(run, *PAID)
-    play = list(play_episodes(config.play, config.seed, 0, config.resolution))
+    fresh, old, play = store(run, "fresh"), store(run, *PAID), store(run, "play")
     weights = [1.0] * len(play) + [config.rollout_weight] * len(old) + [config.fresh_weight] * len(fresh)
     table = FrameTable.of([*play, *old, *fresh], weights)
     _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")

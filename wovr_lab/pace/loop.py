@@ -24,14 +24,14 @@ WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
-HELD_OUT = "episodes/gate"
+HELD_OUT, PLAY = "episodes/gate", "episodes/play.hdf5"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
     Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
     Stage("collect", collect, (BASE, HALF), (*COLLECTED, HELD_OUT)),
     Stage("train_reward", train_reward_stage, (*LEARNT_FROM, HELD_OUT), (REWARD, "reward.json")),
-    Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD,)),
+    Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD, PLAY)),
     Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
 )
 FIRST = (
@@ -45,7 +45,7 @@ FIRST = (
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, *LEARNT_FROM, FRESH, HELD_OUT),
+        (WORLD, REWARD, PLAY, *LEARNT_FROM, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
     Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),
