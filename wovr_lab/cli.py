@@ -167,7 +167,7 @@ def pretrain_command(
     folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
     episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 6000,
     codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = 3500,
-    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 3600,
+    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 6000,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""

@@ -91,7 +91,7 @@ class LoopConfig:
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
     iterations: tuple[int, int] = (16, 8)  # before and after PACE
     monitor_every: int = 8  # iterations between looks at whether imagined success is real, which choose the checkpoint
-    monitor_starts: int = 16  # a look, paid for
+    monitor_starts: int = 32  # a look, paid for
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
     # judging

@@ -38,7 +38,7 @@ class Pretraining:
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(3600, 1e-3, 200, ema_decay=0.998)))
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 1e-3, 200, ema_decay=0.998)))
 
 
 def collect_play(folder: Path, episodes: int, resolution: int, run_seed: int, processes: int = 2) -> EpisodeStore:
