@@ -58,3 +58,9 @@ def test_play_replays_exactly_from_its_first_state(episodes):
 def test_negative_counts_are_refused():
     with pytest.raises(UserError, match="cannot play"):
         next(play_episodes(-1, 0, 0))
+
+
+def test_held_out_play_begins_where_no_training_does(episodes):
+    held_out = list(play_episodes(2, run_seed=0, first_seed=3, resolution=16, held_out=True))
+    assert [episode.seed for episode in held_out] == [10_003, 10_004]
+    assert (held_out[0].states[0] != episodes[3].states[0]).any()

@@ -28,24 +28,25 @@ Script = Iterator[np.ndarray]
 
 
 def play_episodes(
-    count: int, run_seed: int, first_seed: int, resolution: int = 32, steps: int = 40
+    count: int, run_seed: int, first_seed: int, resolution: int = 32, steps: int = 40, held_out: bool = False
 ) -> Iterator[Episode]:
     """`count` episodes of `steps` actions, numbers `first_seed`, `first_seed` + 1, ...: any split gives the same ones.
 
-    Their initial states have training seeds. `task` is "play" and success is never claimed. Raises UserError on a
-    negative count or number.
+    Their initial states have training seeds, or `held_out` ones, 10,000 and so on. `task` is "play" and success is
+    never claimed. Raises UserError on a negative count or number.
     """
     if count < 0 or first_seed < 0 or steps < 1:
         raise UserError(f"cannot play {count} episodes of {steps} steps from number {first_seed}; use positive numbers")
     env = TabletopEnv(resolution=resolution, max_steps=steps)
     for number in range(first_seed, first_seed + count):
-        yield _play(env, run_seed, number, steps)
+        seed = TRAINING_SEEDS + number if held_out else seed_of(run_seed, "play start", number) % TRAINING_SEEDS
+        yield _play(env, run_seed, number, steps, seed)
 
 
-def _play(env: TabletopEnv, run_seed: int, number: int, steps: int) -> Episode:
+def _play(env: TabletopEnv, run_seed: int, number: int, steps: int, seed: int) -> Episode:
     generator = stream(run_seed, "play", number)
     env.task = list(TASKS)[int(generator.integers(len(TASKS)))]  # decides the scene, and what the expert attempts
-    recorder = Recorder(env, seed_of(run_seed, "play start", number) % TRAINING_SEEDS)
+    recorder = Recorder(env, seed)
     disturb = _disturbance(env, generator)
     for action in _scripts(env, generator):
         recorder.step(disturb(action))

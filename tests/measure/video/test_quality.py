@@ -1,0 +1,56 @@
+"""Videos are judged by depth, worse ones worse, alike whenever they are judged."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from wovr_lab.errors import UserError
+from wovr_lab.measure.video.quality import VideoJudge
+from wovr_lab.measure.video.yardsticks import ShippedFeatures
+
+
+@pytest.fixture(scope="module")
+def yardsticks() -> ShippedFeatures:
+    return ShippedFeatures()
+
+
+def test_every_metric_gets_worse_with_damage_and_is_perfect_without(make_videos, yardsticks):
+    real = make_videos(6)
+    judge = VideoJudge(real, (16, 32), yardsticks)
+    perfect, little, much = (judge.judge(make_videos(6, damage=damage)) for damage in (0, 8, 40))
+    assert set(perfect.rollouts) == {"psnr", "ssim", "efficientnet_distance", "flow_efficientnet_distance"}
+    assert set(perfect.sets) == {"efficientnet_frechet", "efficientnet_clip_frechet"}
+    for name in perfect.rollouts:
+        sign = -1 if name in ("psnr", "ssim") else 1
+        for depth in (16, 32):
+            values = [sign * np.mean(quality.rollouts[name][depth]) for quality in (perfect, little, much)]
+            assert values == sorted(values), name
+            assert len(much.rollouts[name][depth]) == 6
+    for name in perfect.sets:
+        assert perfect.sets[name][32] < 1e-3 < little.sets[name][32] < much.sets[name][32]
+    json.dumps(vars(much), allow_nan=False)
+
+
+def test_a_depth_counts_the_frames_up_to_it_and_no_others(make_videos, yardsticks):
+    real, imagined = make_videos(3), make_videos(3)
+    imagined[:, 17:] = make_videos(3, damage=60)[:, 17:]
+    found = VideoJudge(real, (16, 32), yardsticks).judge(imagined)
+    assert found.rollouts["psnr"][16] == [99] * 3 and max(found.rollouts["psnr"][32]) < 70
+    assert found.sets["efficientnet_frechet"][16] < 1e-3 < found.sets["efficientnet_frechet"][32]
+
+
+@pytest.mark.parametrize("depths", [(), (8,), (24,), (48,)])
+def test_depths_that_are_no_whole_clips_or_too_deep_are_refused(make_videos, yardsticks, depths):
+    with pytest.raises(UserError, match="multiples of 16 below 33"):
+        VideoJudge(make_videos(), depths, yardsticks)
+
+
+def test_one_video_is_no_set(make_videos, yardsticks):
+    with pytest.raises(UserError, match="at least two videos"):
+        VideoJudge(make_videos(1), (16,), yardsticks)
+    judge = VideoJudge(make_videos(2), (16,), yardsticks)
+    with pytest.raises(UserError, match="differ"):
+        judge.judge(make_videos(3))
