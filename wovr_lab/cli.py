@@ -18,6 +18,8 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
+from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
+from wovr_lab.pace.ablations import Ablation, ablate
 from wovr_lab.pace.config import LoopConfig, described, scale_config
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.doctor import findings
@@ -26,8 +28,10 @@ from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
+from wovr_lab.pace.video_table import write_video_table
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json, write_json
+from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
 from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
@@ -193,6 +197,28 @@ def ship_command(
 ) -> None:
     """Make a small copy of a finished run: its models, its numbers, a few episodes."""
     console.print(f"{out}: {ship(folder, out) / 1e6:.1f} MB")
+
+
+@app.command("ablate")
+def ablate_command(
+    folder: Annotated[Path, typer.Argument(help="run folder with base rollouts and policies")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="where variants and their qualities are kept")] = Path("runs/ablate"),
+    steps: Annotated[int, typer.Option(min=1, help="fine-tuning steps of each variant")] = 120,
+    rollouts: Annotated[int, typer.Option(min=2, help="held-out rollouts of play, and of each policy")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="how many, from 0 on")] = 3,
+    weights: Annotated[str | None, typer.Option(help="folder or hub repository of LPIPS, FID, FVD networks")] = None,
+    table: Annotated[Path, typer.Option(help="where the table goes")] = Path("data/results/video.json"),
+    picture: Annotated[Path, typer.Option(help="where the picture goes")] = Path("docs/video.png"),
+) -> None:  # fmt: skip
+    """The paper's Table 4: take the world model's mechanisms away one at a time, and judge deep rollouts."""
+    yardsticks = PaperFeatures(weights) if weights else ShippedFeatures()
+    fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
+    ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
+    config = _config_of(folder)
+    ablate(folder, config, out, ablation, yardsticks)
+    command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
+    write_video_table(out, table, config, ablation, command, yardsticks.names)
+    draw_ablations(out, picture, ablation.seeds[0], ablation.depths)
 
 
 @app.command()

@@ -33,8 +33,7 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
             rows.append(_row(name, task, [_of_task(run, key, task) for run in runs], [run["seed"] for run in runs]))
     table |= {
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
-        "commit": current_commit(),
-        "versions": {package: version(package) for package in PACKAGES},
+        **provenance(),
         "protocol": runs[0]["protocol"],
         "rows": rows,
     }
@@ -96,6 +95,11 @@ def _of_task(run: dict[str, Any], key: str, task: str) -> np.ndarray:
     return run[key] if task == "all" else run[key][run["task_of"] == task]
 
 
+def provenance() -> dict[str, Any]:
+    """The commit and the versions that a table is made with."""
+    return {"commit": current_commit(), "versions": {package: version(package) for package in PACKAGES}}
+
+
 def render_tables(readme: Path, results: Path) -> None:
     """Replaces every table between its two marks in the README by what the results file says.
 
@@ -115,7 +119,10 @@ def render_tables(readme: Path, results: Path) -> None:
 
 
 def markdown_table(table: dict[str, Any]) -> str:
-    """Settings down, tasks across; percent with its interval, and the seeds' values. A dash: not measured."""
+    """Settings down, and across them tasks in percent with the seeds' values, or what the table's own `columns`
+    ([metric, depth] each) name. Values with their intervals; a dash: not measured."""
+    if "columns" in table:
+        return _columns_table(table)
     tasks = list(dict.fromkeys(row["task"] for row in table["rows"]))
     cells = {(row["setting"], row["task"]): row for row in table["rows"]}
     lines = ["| setting | " + " | ".join(tasks) + " | seeds |", "|---" * (len(tasks) + 2) + "|"]
@@ -128,3 +135,23 @@ def markdown_table(table: dict[str, Any]) -> str:
 
 def _cell(row: dict[str, Any] | None) -> str:
     return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row else "-"
+
+
+def _columns_table(table: dict[str, Any]) -> str:
+    """Rows of all tasks; what a row is `than` another setting (better, worse) stands behind its interval."""
+    columns = [tuple(column) for column in table["columns"]]
+    names = [metric if depth is None else f"{metric} {depth}" for metric, depth in columns]
+    rows = [row for row in table["rows"] if row["task"] == "all" and (row["metric"], row["depth"]) in columns]
+    cells = {(row["setting"], row["metric"], row["depth"]): row for row in rows}
+    lines = ["| setting | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for setting in dict.fromkeys(row["setting"] for row in rows):
+        texts = [_number(cells.get((setting, *column))) for column in columns]
+        lines.append(f"| {setting} | " + " | ".join(texts) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _number(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if row["low"] < row["high"] else ""
+    return f"{row['value']:.3g}{interval} {row.get('than', '')}".strip()

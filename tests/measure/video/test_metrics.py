@@ -1,4 +1,4 @@
-"""Each metric does the arithmetic of its paper, worked by hand or against its library, and refuses what has no value."""
+"""Each metric does the arithmetic of its paper, worked by hand, and refuses what has no value."""
 
 from __future__ import annotations
 

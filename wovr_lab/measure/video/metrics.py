@@ -25,7 +25,9 @@ def check_videos(real: np.ndarray, imagined: np.ndarray) -> None:
     for name, videos in (("real", real), ("imagined", imagined)):
         if videos.dtype != np.uint8:
             bad = "" if np.isfinite(np.asarray(videos, float)).all() else " with NaN or infinity"
-            raise UserError(f"{name} videos must be uint8, these are {videos.dtype}{bad}; round them with pixels.to_uint8")
+            raise UserError(
+                f"{name} videos must be uint8, these are {videos.dtype}{bad}; round them with pixels.to_uint8"
+            )
         if videos.ndim != 5 or videos.shape[-1] != 3 or min(videos.shape) < 1 or min(videos.shape[:2]) < 2:
             raise UserError(
                 f"{name} videos must be [N, T, H, W, 3] with at least two videos of two frames, not {videos.shape}; "

@@ -1,7 +1,7 @@
 """The quality of imagined videos by depth: real videos in once, imagined ones of the same actions as often as wanted.
 
-In: uint8 [N, T + 1, H, W, 3], the first frame being the real one that both begin with. Out: values of every rollout, and
-values of the whole set where a metric has no other, over all frames up to each depth.
+In: uint8 [N, T + 1, H, W, 3], the first frame being the real one that both begin with. Out: values of every rollout,
+and of the whole set where a metric has no other, over all frames up to each depth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BATCH = 128  # pictures that go through a network at once
 
 @dataclass(frozen=True)
 class Quality:
-    """`rollouts[metric][depth]` are values of each rollout, float [N]; `sets[metric][depth]` of all of them together."""
+    """`rollouts[metric][depth]` are values of each rollout, [N]; `sets[metric][depth]` is one of all together."""
 
     rollouts: dict[str, dict[int, list[float]]]
     sets: dict[str, dict[int, float]]

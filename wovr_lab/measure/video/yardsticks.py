@@ -4,6 +4,7 @@ that a package ships, under names of their own. A number is never called after w
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 
@@ -124,11 +125,8 @@ def load_weights(network: nn.Module, weights: str, name: str) -> None:
     Raises UserError if the file is not there or holds another network.
     """
     path = Path(weights) / f"{name}.safetensors"
-    if not path.exists() and not Path(weights).is_dir():
-        try:
-            path = Path(hf_hub_download(weights, path.name))
-        except (OSError, ValueError, RuntimeError):  # no such repository, no such file, or no way there
-            pass
+    if not path.exists() and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", weights) and not Path(weights).exists():
+        path = _from_hub(weights, path.name) or path
     if not path.exists():
         raise UserError(
             f"{name}.safetensors is neither in the folder {weights} nor in a hub repository of that name that can be "
@@ -136,7 +134,14 @@ def load_weights(network: nn.Module, weights: str, name: str) -> None:
             f"{HOW_TO_GET[name]}; or leave the weights out to measure with shipped features"
         )
     own = network.state_dict()
-    tensors = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")} | load_tensors(path)
-    load_into(network, tensors, path)
+    counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}  # often left out
+    load_into(network, counters | load_tensors(path), path)
     check_finite(network, path)
     network.eval().requires_grad_(False)
+
+
+def _from_hub(repository: str, file: str) -> Path | None:
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (OSError, ValueError):  # no such repository or file, or no way there
+        return None
