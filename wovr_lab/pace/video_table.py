@@ -35,13 +35,15 @@ def write_video_table(
         rows += _rows("full", f"{SHIFTED} policy", _values(shifted), ablation.seeds, {})
     for setting in REFERENCES:
         rows += _rows(setting, "all", _values([out / f"{setting}.json"]), (), {})
+    old = read_json(path) if path.exists() else {"rows": [], "protocol": {}}  # others' rows stay, as of the codecs
+    rows += [row for row in old["rows"] if row["setting"] not in {row["setting"] for row in rows}]
     distance, deepest = names[0], max(ablation.depths)
     table = {
         "schema": 1,
         "title": "Video quality by depth and ablation",
         "command": command,
         **provenance(),
-        "protocol": _protocol(config, ablation, names),
+        "protocol": old["protocol"] | _protocol(config, ablation, names),
         "columns": [["psnr", deepest], *([distance, depth] for depth in ablation.depths), [names[2], deepest]],
         "rows": rows,
     }
