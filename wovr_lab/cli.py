@@ -203,7 +203,7 @@ def ship_command(
 def ablate_command(
     folder: Annotated[Path, typer.Argument(help="run folder with base rollouts and policies")] = Path("runs/demo"),
     out: Annotated[Path, typer.Option(help="where variants and their qualities are kept")] = Path("runs/ablate"),
-    steps: Annotated[int, typer.Option(min=1, help="fine-tuning steps of each variant")] = 120,
+    steps: Annotated[int, typer.Option(min=1, help="fine-tuning steps of each variant")] = 100,
     rollouts: Annotated[int, typer.Option(min=2, help="held-out rollouts of play, and of each policy")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="how many, from 0 on")] = 3,
     weights: Annotated[str | None, typer.Option(help="folder or hub repository of LPIPS, FID, FVD networks")] = None,

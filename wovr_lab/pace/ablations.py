@@ -63,7 +63,7 @@ class Ablation:
     """The budget of each variant and what all are judged by. `full` is judged with all `sampler_steps`, others with the
     first."""
 
-    training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(120, 3e-4, 20, ema_decay=0.98)))
+    training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(100, 3e-4, 20, ema_decay=0.98)))
     seeds: tuple[int, ...] = (0, 1, 2)
     rollouts: int = 50  # of play, and of each policy
     depths: tuple[int, ...] = (32, 64, 128)

@@ -17,6 +17,7 @@ from wovr_lab.runs import read_json, write_json
 
 HIGHER_IS_BETTER = ("psnr", "ssim")
 REFERENCES = ("codec_alone", "copied_first_frame")
+RESAMPLES = 500
 Values = dict[tuple[str, int], list[np.ndarray]]  # metric, depth -> of each seed, [rollouts] or [1]
 
 
@@ -67,7 +68,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows = []
     for (metric, depth), per_seed in values.items():
-        low, high = pooled_interval(per_seed)
+        low, high = pooled_interval(per_seed, RESAMPLES)
         means = [float(each.mean()) for each in per_seed]
         row = {
             "setting": setting, "metric": metric, "task": task, "depth": depth, "value": float(np.mean(means)),
@@ -83,7 +84,7 @@ def _rows(
 def _against(full: list[np.ndarray], other: list[np.ndarray], higher_is_better: bool) -> dict[str, Any]:
     """The paired difference to the full model, and its sign in words if the interval leaves zero out."""
     differences = [each - whole for each, whole in zip(other, full, strict=True)]
-    low, high = pooled_interval(differences)
+    low, high = pooled_interval(differences, RESAMPLES)
     value = float(np.mean([each.mean() for each in differences]))
     than = "" if low <= 0 <= high else ("better" if (low > 0) == higher_is_better else "worse")
     return {"difference": {"value": value, "low": low, "high": high}, "than": than}

@@ -54,7 +54,7 @@ def test_the_papers_networks_give_lpips_fid_and_fvd_features_from_files(weights,
     layers = yardsticks.layers(frames)
     assert [layer.shape[1] for layer in layers] == [head.shape[1] for head in yardsticks.heads]
     assert all((head >= 0).all() for head in yardsticks.heads)  # LPIPS's are trained to be
-    assert yardsticks.features(frames).shape == (2, 2048) and yardsticks.clips(clips).shape == (1, 400)
+    assert yardsticks.features(frames, layers).shape == (2, 2048) and yardsticks.clips(clips).shape == (1, 400)
     expected = untrained("alexnet")[0](yardsticks_scaled(frames))
     assert torch.allclose(layers[0], expected.relu(), atol=1e-5)
 
@@ -89,7 +89,11 @@ def test_shipped_features_are_pretrained_and_never_called_lpips_fid_or_fvd(make_
     assert all("efficientnet" in name for name in yardsticks.names)
     assert not {"lpips", "fid", "fvd"} & {part for name in yardsticks.names for part in name.split("_")}
     frames = make_videos(2)[:, 0]
-    assert [layer.shape[1] for layer in yardsticks.layers(frames)] == [16, 24, 40, 112]
-    assert yardsticks.features(frames).shape == (2, 112) and yardsticks.clips(make_videos(3, 16)).shape == (3, 80)
+    layers = yardsticks.layers(frames)
+    assert [layer.shape[1] for layer in layers] == [16, 24, 40, 112]
+    assert yardsticks.features(frames, layers).shape == (2, 112) and yardsticks.clips(make_videos(3, 16)).shape == (
+        3,
+        80,
+    )
     still = np.repeat(make_videos(1, 1), 16, 1)
     assert (yardsticks.clips(still)[:, 40:] == 0).all()  # nothing changes in it

@@ -50,14 +50,17 @@ class VideoJudge:
             raise UserError(f"depths {list(depths)} must be multiples of {CLIP} below {real.shape[1]} frames")
         self.real, self.depths, self.yardsticks = real, tuple(depths), yardsticks
         check_videos(real, real)
-        self._real_features, self._real_clips = self._features(real), self._clips(real)
+        frames = _chunk_ends(real, 0)
+        batches = (frames[first : first + BATCH] for first in range(0, len(frames), BATCH))
+        features = torch.cat([yardsticks.features(batch, yardsticks.layers(batch)) for batch in batches])
+        self._real_features, self._real_clips = features.unflatten(0, (len(real), -1)), self._clips(real)
 
     @torch.inference_mode()
     def judge(self, imagined: np.ndarray) -> Quality:
         """Raises UserError if these are not videos like the real ones."""
         check_videos(self.real, imagined)
-        frame_values = self._frame_values(imagined)
-        features, clips = self._features(imagined), self._clips(imagined)
+        frame_values, features = self._look(imagined)
+        clips = self._clips(imagined)
         _, picture_name, clip_name = self.yardsticks.names
         rollouts = {
             name: {depth: values[:, : depth // CHUNK].mean(1).tolist() for depth in self.depths}
@@ -73,9 +76,9 @@ class VideoJudge:
                 sets[name][depth] = frechet_distance(first[:, upto].flatten(0, 1), second[:, upto].flatten(0, 1))
         return Quality(rollouts, sets)
 
-    def _frame_values(self, imagined: np.ndarray) -> dict[str, np.ndarray]:
-        """float [N, T / 8] of every metric that compares frame with frame."""
-        name = self.yardsticks.names[0]
+    def _look(self, imagined: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:
+        """float [N, T / 8] of every metric that compares frame with frame, and features [N, T / 8, D]."""
+        name, features = self.yardsticks.names[0], []
         found: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": [], name: [], f"flow_{name}": []}
         count = (self.real.shape[1] - 1) // CHUNK
         flat = [_chunk_ends(videos, offset) for offset in (0, -1) for videos in (self.real, imagined)]
@@ -87,13 +90,9 @@ class VideoJudge:
             weight = flow_weight(_flow(real_before, real), _flow(fake_before, fake))
             found[name].append(layer_distance(*layers, self.yardsticks.heads).numpy())
             found[f"flow_{name}"].append(layer_distance(*layers, self.yardsticks.heads, weight).numpy())
-        return {key: np.concatenate(values).reshape(-1, count) for key, values in found.items()}
-
-    def _features(self, videos: np.ndarray) -> Tensor:
-        """[N, T / 8, D]"""
-        frames = _chunk_ends(videos, 0)
-        parts = [self.yardsticks.features(frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)]
-        return torch.cat(parts).unflatten(0, (len(videos), -1))
+            features.append(self.yardsticks.features(fake, layers[1]))
+        values = {key: np.concatenate(values).reshape(-1, count) for key, values in found.items()}
+        return values, torch.cat(features).unflatten(0, (-1, count))
 
     def _clips(self, videos: np.ndarray) -> Tensor:
         """[N, T / 16, D]"""
