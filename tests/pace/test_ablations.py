@@ -39,7 +39,7 @@ def done(smoke_run: Path, tmp_path_factory) -> tuple[Path, LoopConfig]:
 @pytest.fixture
 def table(done, tmp_path) -> dict:
     out, config = done
-    return write_video_table(out, tmp_path / "video.json", config, TINY, "the command", ShippedFeatures.names)
+    return write_video_table(out, tmp_path / "video.json", config, TINY, "the command", ShippedFeatures())
 
 
 @pytest.mark.smoke
@@ -113,7 +113,9 @@ def test_other_settings_in_the_same_folder_are_refused(done, smoke_run):
 
 
 def qualities(folder: Path, setting: str, seed: int, psnr: list[float]) -> None:
-    quality = {"rollouts": {"psnr": {"16": psnr}, "d": {"16": [-value for value in psnr]}}, "sets": {"f": {"16": 1.0}}}
+    distance = {"16": [-value for value in psnr]}
+    rollouts = {"psnr": {"16": psnr}, "efficientnet_distance": distance}
+    quality = {"rollouts": rollouts, "sets": {"efficientnet_frechet": {"16": 1.0}}}
     write_json(folder / f"{setting}-{seed}" / "all.json", quality)
 
 
@@ -128,9 +130,9 @@ def test_worse_and_better_are_said_only_where_the_paired_interval_leaves_zero_ou
     for reference in ("codec_alone", "copied_first_frame"):
         qualities(tmp_path, reference, 0, [1.0])
         (tmp_path / f"{reference}-0" / "all.json").rename(tmp_path / f"{reference}.json")
-    found = write_video_table(tmp_path, tmp_path / "v.json", scale_config("demo"), ablation, "", ("d", "f", "f"))
+    found = write_video_table(tmp_path, tmp_path / "v.json", scale_config("demo"), ablation, "", ShippedFeatures())
     verdicts = {(row["setting"], row["metric"]): row.get("than") for row in found["rows"]}
-    assert verdicts["no_reference", "psnr"] == "worse" == verdicts["no_reference", "d"]
+    assert verdicts["no_reference", "psnr"] == "worse" == verdicts["no_reference", "efficientnet_distance"]
     assert verdicts["memory_1", "psnr"] == "better" and verdicts["no_noisy_context", "psnr"] == ""
     row = next(row for row in found["rows"] if (row["setting"], row["metric"]) == ("no_reference", "psnr"))
     assert row["difference"]["value"] == pytest.approx(-3.5 / 3) and row["low"] < 20 < row["high"]

