@@ -217,6 +217,7 @@ def ablate_command(
     config = _config_of(folder)
     ablate(folder, config, out, ablation, yardsticks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
+    command += f" --weights {weights}" if weights else ""
     write_video_table(out, table, config, ablation, command, yardsticks)
     draw_ablations(out, picture, ablation.seeds[0], ablation.depths)
 

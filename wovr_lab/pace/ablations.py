@@ -7,6 +7,7 @@ the same batches, judged on the same held-out deep rollouts, as data/results/vid
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -23,6 +24,7 @@ from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.pace.config import LoopConfig, described
 from wovr_lab.pace.data import PAID
+from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.play import play_episodes
 from wovr_lab.real.single import TRAINING_SEEDS
@@ -78,11 +80,14 @@ class Ablation:
 def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsticks: Yardsticks) -> Path:
     """Trains and judges what is not in `out` yet; one JSON file of qualities a (setting, seed) is left there.
 
-    Raises UserError if `out` was made with other settings, or if the run has no base rollouts yet.
+    Raises UserError if `out` was made with other settings or another backbone, or if the run has no base policy yet.
     """
-    settings = {"ablation": described(ablation), "run": described(config), "networks": yardsticks.source}
+    settings = {
+        "ablation": described(ablation), "run": described(config), "networks": yardsticks.source,
+        "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / "checkpoints/base"),
+    }  # fmt: skip
     if (out / "config.json").exists() and read_json(out / "config.json") != settings:
-        raise UserError(f"{out} was made with other settings; choose another folder, or delete it")
+        raise UserError(f"{out} was made with other settings or weights; choose another folder, or delete it")
     write_json(out / "config.json", settings)
     held_out = {name: list(EpisodeStore([path])) for name, path in held_out_files(run, config, out, ablation).items()}
     seen = [episode for name, episodes in held_out.items() if name != SHIFTED for episode in episodes]
@@ -123,13 +128,12 @@ def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation)
     makers: dict[str, Callable[[], Any]] = {
         "play": partial(play_episodes, count, seed_of(0, "held-out play"), 0, size, depth, held_out=True)
     }
-    for name, checkpoints in (("base", ("base",)), (SHIFTED, ("improved_2", "improved_1"))):
-        found = [run / "checkpoints" / each for each in checkpoints if (run / "checkpoints" / each).exists()]
-        if found:
-            makers[name] = partial(
-                deep_episodes, load_policy(found[0]), config.tasks, count, depth, size, ablation.temperature,
-                TRAINING_SEEDS,
-            )  # fmt: skip
+    improved = [name for name in ("improved_2", "improved_1") if (run / "checkpoints" / name).exists()]
+    for name, checkpoint in (("base", "base"), *((SHIFTED, name) for name in improved[:1])):
+        policy = load_policy(run / "checkpoints" / checkpoint)
+        makers[name] = partial(
+            deep_episodes, policy, config.tasks, count, depth, size, ablation.temperature, TRAINING_SEEDS
+        )
     paths = {name: out / "held_out" / f"{name}.hdf5" for name in makers}
     for name, path in paths.items():
         if not path.exists():
@@ -147,6 +151,13 @@ def _table(run: Path, config: LoopConfig, context: ContextBuilder) -> LatentTabl
 
 def _backbone(run: Path, config: LoopConfig) -> WorldModel:
     return load_backbone(config.backbone) if config.backbone else WorldModel.load(run / "checkpoints/world")
+
+
+def _weights_hash(world: WorldModel) -> str:
+    total = hashlib.sha256()
+    for tensor in world.state_dict().values():
+        total.update(tensor.numpy().tobytes())
+    return total.hexdigest()[:12]
 
 
 def _learnt(
