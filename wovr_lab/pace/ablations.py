@@ -180,7 +180,9 @@ def _learnt(
 
 def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWanTransformer:
     """The same weights with actions coming in by these channels (both, modulation, attention)."""
-    changed = ActionWanTransformer.from_config({**transformer.config, "action_channels": channels})
+    # without diffusers' note of which values were defaults, which it would set back to them
+    config = {name: value for name, value in transformer.config.items() if name != "_use_default_values"}
+    changed = ActionWanTransformer.from_config(config | {"action_channels": channels})
     changed.load_state_dict(transformer.state_dict())
     return changed.eval()
 
