@@ -1,12 +1,15 @@
 """Executes notebooks: `python notebooks/run.py [00_map ...] [-p NAME VALUE ...]`, by default all of this folder.
 
-In: py:percent sources. Out, in runs/notebooks: executed NAME.ipynb and NAME.html with its figures. A failure prints the
-cell, its error and the path of the executed copy; the exit code is then 1.
+In: py:percent sources. Out, in runs/notebooks: executed NAME.ipynb, NAME.html with its figures, NAME.metrics.json with
+the numbers it keeps. At its own parameters these must be those of goldens.json, within tolerances that are explained
+there. A failure prints the cell, its error and the path of the executed copy, or the number, what it was and is; the
+exit code is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -21,8 +24,11 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from plotly.io import to_html
 
+from wovr_lab.show.keeping import KEPT
+
 FOLDER = Path(__file__).resolve().parent
 OUTPUT = FOLDER.parent / "runs" / "notebooks"
+GOLDENS = FOLDER / "goldens.json"
 KERNEL = "python3"  # the one that is installed beside jupyter
 FIGURE = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -78,8 +84,35 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
         failure = f"cell {error.exec_count} failed: {error.ename}: {error.evalue}\n\n{error.source}\n"
     except (DeadKernelError, CellTimeoutError) as error:
         failure = f"its kernel died or hung: {error}"
-    executed.with_suffix(".html").write_text(page(nbformat.read(executed, as_version=4)))
+    notebook = nbformat.read(executed, as_version=4)
+    found = kept(notebook)
+    executed.with_suffix(".metrics.json").write_text(json.dumps(found, indent=1) + "\n")
+    executed.with_suffix(".html").write_text(page(notebook))
+    if not failure and not given and source.parent == FOLDER:
+        failure = "\n".join(drifted(found, json.loads(GOLDENS.read_text()).get(source.stem, {})))
     return failure and f"{source.stem}: {failure}\nexecuted copy: {executed}"
+
+
+def kept(notebook: nbformat.NotebookNode) -> dict[str, float]:
+    """The numbers that a notebook kept by `wovr_lab.show.keeping.keep`."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return {name: value for o in outputs for name, value in o.get("data", {}).get(KEPT, {}).items()}
+
+
+def drifted(found: dict[str, float], goldens: dict[str, dict]) -> list[str]:
+    """What differs from the goldens {name: {"value", "tolerance", "why"}}, one message a number."""
+    messages = [
+        f"{name} is {found[name]:.6g} and has no golden value" for name in sorted(found.keys() - goldens.keys())
+    ]
+    for name, golden in goldens.items():
+        if name not in found:
+            messages.append(f"{name} was {golden['value']:.6g} and is not kept any more")
+        elif abs(found[name] - golden["value"]) > golden["tolerance"]:
+            messages.append(
+                f"{name} was {golden['value']:.6g}, is {found[name]:.6g} (tolerance {golden['tolerance']:g}: "
+                f"{golden['why']})"
+            )
+    return messages
 
 
 def page(notebook: nbformat.NotebookNode) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -103,3 +104,26 @@ def test_the_map_runs_and_shows_its_figures(tmp_path: Path):
     assert page.count("Plotly.newPlot(") >= 5 and page.count("data:image/png;base64,") >= 3
     assert not re.findall(FOREIGN_SCRIPT, page)
     assert "0%|" not in page and "model_id" not in page, "progress bars are of no use in a page"
+
+
+def test_kept_numbers_are_compared_with_their_goldens(runner: ModuleType):
+    golden = {"value": 0.5, "tolerance": 0.1, "why": "few rollouts"}
+    assert runner.drifted({"a": 0.58}, {"a": golden}) == []
+    assert runner.drifted({"a": 0.7}, {"a": golden}) == ["a was 0.5, is 0.7 (tolerance 0.1: few rollouts)"]
+    assert runner.drifted({"b": 1.0}, {"a": golden}) == [
+        "b is 1 and has no golden value",
+        "a was 0.5 and is not kept any more",
+    ]
+
+
+def test_the_objective_stands_by_its_goldens_and_falls_without_its_mask(tmp_path: Path):
+    good = run("08_masked_grpo", folder=tmp_path)
+    assert good.returncode == 0, good.stdout + good.stderr
+    found = json.loads((tmp_path / "output" / "08_masked_grpo.metrics.json").read_text())
+    assert found["praise"] == pytest.approx(1.28)
+    again = run("08_masked_grpo", folder=tmp_path)
+    assert again.returncode == 0
+    assert json.loads((tmp_path / "output" / "08_masked_grpo.metrics.json").read_text()) == found, "not the same twice"
+    unmasked = run("08_masked_grpo", "-p", "masked", "False", folder=tmp_path)
+    assert unmasked.returncode == 1
+    assert "AssertionError: 62% of the quick success's gradient" in unmasked.stdout
