@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.measure.intervals import mcnemar, paired_difference, rate_of, wilson
+from wovr_lab.measure.intervals import difference_of_rates, mcnemar, paired_difference, rate_of, wilson
 from wovr_lab.types import Interval
 
 
@@ -63,3 +63,15 @@ def test_outcomes_that_are_not_paired_are_refused():
     for before, after in ((np.ones(3, bool), np.ones(4, bool)), (np.ones(0, bool), np.ones(0, bool))):
         with pytest.raises(ValueError, match="equally many"):
             paired_difference(before, after)
+
+
+def test_a_published_difference_of_rates_is_reproduced():
+    found = difference_of_rates(wilson(56, 70), wilson(48, 80))  # Newcombe 1998, table II (a), method 10
+    assert found.rate == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert found.n == 70
+
+
+def test_rates_that_are_equal_differ_by_zero_within_an_interval_around_it():
+    found = difference_of_rates(wilson(30, 60), wilson(30, 60))
+    assert found.rate == 0 and found.low == pytest.approx(-found.high)

@@ -22,6 +22,14 @@ def rate_of(outcomes: np.ndarray) -> Interval:
     return wilson(int(outcomes.sum()), outcomes.size)
 
 
+def difference_of_rates(first: Interval, second: Interval) -> Interval:
+    """first - second of two rates with their Wilson intervals, and Newcombe's 95 % interval (1998, method 10)."""
+    difference = first.rate - second.rate
+    below = np.hypot(first.rate - first.low, second.high - second.rate)
+    above = np.hypot(first.high - first.rate, second.rate - second.low)
+    return Interval(difference, min(first.n, second.n), float(difference - below), float(difference + above))
+
+
 def paired_difference(before: np.ndarray, after: np.ndarray) -> Interval:
     """after - before of bool [n] outcomes on the same starts, with a 95 % paired bootstrap interval."""
     if before.shape != after.shape or before.size == 0:

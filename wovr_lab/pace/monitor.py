@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
-from wovr_lab.measure.intervals import rate_of
+from wovr_lab.measure.intervals import difference_of_rates, rate_of
 from wovr_lab.pace.data import real_env, seeds, starts
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
@@ -48,9 +48,10 @@ class Look:
 
 
 def is_over_optimised(looks: Sequence[Look]) -> bool:
-    """Whether the latest look's real success lies clearly below the best one's: its whole interval does. The level of
-    precision decides nothing here, since RL can start from a poor one and mend it; that is the gate's to judge."""
-    return looks[-1].real.high < best(looks).real.rate
+    """Whether the latest look's real success lies clearly below the best one's: the interval of their difference leaves
+    zero out. The level of precision decides nothing here, since RL can start from a poor one and mend it; that is the
+    gate's to judge."""
+    return difference_of_rates(best(looks).real, looks[-1].real).low > 0
 
 
 def best(looks: Sequence[Look]) -> Look:
