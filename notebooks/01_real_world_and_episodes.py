@@ -34,6 +34,7 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
+# %%
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.episodes.validation import validate_file
 from wovr_lab.measure.intervals import rate_of

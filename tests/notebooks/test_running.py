@@ -126,4 +126,11 @@ def test_the_objective_stands_by_its_goldens_and_falls_without_its_mask(tmp_path
     assert json.loads((tmp_path / "output" / "08_masked_grpo.metrics.json").read_text()) == found, "not the same twice"
     unmasked = run("08_masked_grpo", "-p", "masked", "False", folder=tmp_path)
     assert unmasked.returncode == 1
-    assert "AssertionError: 62% of the quick success's gradient" in unmasked.stdout
+    assert "of the quick success's gradient falls on actions that came after it" in unmasked.stdout
+
+
+def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path: Path):
+    good = run("01_real_world_and_episodes", folder=tmp_path)
+    assert good.returncode == 0, good.stdout + good.stderr
+    noisy = run("01_real_world_and_episodes", "-p", "noise", "0.8", folder=tmp_path)
+    assert noisy.returncode == 1 and "too much noise to learn from" in noisy.stdout
