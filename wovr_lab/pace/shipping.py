@@ -1,7 +1,7 @@
 """A finished run made small enough to ship: its models, its numbers, a few episodes to look at.
 
 In: a run folder. Out: a smaller folder of the same layout, so that whatever opens a run opens it too, with
-`provenance.json`: the command, the commit and what each part is.
+`provenance.json`: the command, the commit that shipped it and what each part is.
 """
 
 from __future__ import annotations
@@ -75,6 +75,6 @@ def _copy_models(source: Path, target: Path) -> None:
 def _provenance(config: dict) -> dict:
     return {
         "command": f"wovr-lab run --scale {config['scale']} --seed {config['seed']}, then wovr-lab ship",
-        "commit": current_commit(),
+        "shipped_by_commit": current_commit(),
         "parts": {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()},
     }
