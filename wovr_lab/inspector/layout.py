@@ -145,7 +145,7 @@ def leaving_tab() -> Parts:
     """Links, files, a notebook cell, the gallery."""
     with gr.Tab("Take away"):
         label = "Link to this branch (same run folder)"
-        parts: Parts = {"link": gr.Textbox("", label=label, interactive=False, buttons=["copy"])}
+        parts: Parts = {"link": gr.Textbox("", label=label, interactive=False, elem_id="link")}
         with _row():
             parts["prepare"] = _button("Prepare downloads")
             parts["name"] = gr.Textbox("", label="Name in the gallery", max_length=40, min_width=140)

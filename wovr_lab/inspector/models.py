@@ -25,6 +25,7 @@ from wovr_lab.world.sampler import FlowSampler
 OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
 SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
 POLICIES = {"base policy": ("base",), "improved policy": ("improved_2", "improved_1")}  # the last that exists first
+MOST_PLACES = 100  # of a kind in the page's list
 HALLUCINATION, KEYFRAME, EPISODE = "recorded hallucination", "keyframe", "episode of the run"
 
 
@@ -107,7 +108,7 @@ class Models:
         return store[origin.index]
 
     def beginnings(self) -> list[Beginning]:
-        """Recorded hallucinations, keyframes, episodes, in this order."""
+        """Recorded hallucinations, keyframes, episodes, in this order; of many, some of each kind from everywhere."""
         places: dict[tuple[str, int], Origin] = {}
         found: list[Beginning] = []
         for source in self._sources():
@@ -122,7 +123,8 @@ class Models:
                     places.setdefault((summary.task, summary.seed), origin)
         keyframes = self._keyframes(places)
         dreams = [place for place in found if place.kind == HALLUCINATION]
-        return [*dreams, *keyframes, *(place for place in found if place.kind == EPISODE)]
+        episodes = [place for place in found if place.kind == EPISODE]
+        return [*dreams, *_spread(keyframes), *_spread(episodes)]
 
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
         found = []
@@ -167,6 +169,11 @@ class Models:
 
     def _checkpoint(self, name: str) -> Path:
         return self.run / "checkpoints" / name
+
+
+def _spread(places: list[Beginning]) -> list[Beginning]:
+    """At most `MOST_PLACES` of them, evenly."""
+    return places[:: -(-len(places) // MOST_PLACES) or 1]
 
 
 def find_run(folder: Path | None = None) -> Path:
