@@ -13,12 +13,11 @@ from wovr_lab.inspector.app import launch
 def main() -> int:
     """Exit code 2 if the folder holds no models."""
     parser = argparse.ArgumentParser(description="Steer the imagined and the real world side by side.")
-    parser.add_argument("run", type=Path, nargs="?", default=Path("runs/demo"), help="run folder (runs/demo)")
+    parser.add_argument("run", type=Path, nargs="?", help="run folder (runs/demo, else data/demo)")
     parser.add_argument("--port", type=int, help="port on 127.0.0.1 (the first free one from 7860)")
-    parser.add_argument("--evolved", action="store_true", help="take the models that PACE refined")
     arguments = parser.parse_args()
     try:
-        launch(arguments.run, arguments.port, arguments.evolved)
+        launch(arguments.run, arguments.port)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -41,7 +41,8 @@ from tempfile import mkdtemp
 from PIL import Image
 
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.session import load_session
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.real.chunks import initial_start
 from wovr_lab.real.expert import expert_episodes
@@ -101,10 +102,10 @@ figures.learning_curve(reading.load_metrics(folder)).show()
 # inspect`.
 
 # %%
-session = load_session(folder)
+session = Session(Models(folder))
 session.start(config.tasks[0], seed=10_000)
-step = session.step(direction_chunk("d", session.gripper))
-print(f"{step.psnr:.1f} dB after {step.depth} imagined frames; about success the two worlds: {step.verdict}")
+step = session.step(direction_chunk("d", session.state.gripper))
+print(f"{step.psnr:.1f} dB after {session.state.depth} imagined frames; about success the two worlds: {step.verdict}")
 Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scale=3))
 
 # %% [markdown]
@@ -136,8 +137,8 @@ assert 0 < budget["real_episodes"] <= budget["real_episodes_allowed"], "the ledg
 assert all(rate["low"] <= rate["rate"] <= rate["high"] for rate in report["success"].values() if rate["n"])
 assert gate["passed"] or gate["reasons"], "a refusal must give its reasons"
 assert scale != "smoke" or not gate["passed"], "the gate trusted a simulator that has learnt nothing"
-session.rewind()
-again = session.step(direction_chunk("d", session.gripper))
+session.undo()
+again = session.step(direction_chunk("d", session.state.gripper))
 assert (again.imagined == step.imagined).all() and (again.real == step.real).all(), "a replay is not exact"
 
 # %% [markdown]

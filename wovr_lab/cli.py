@@ -229,9 +229,13 @@ def tables() -> None:
 
 
 @app.command()
-def inspect(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo")) -> None:
+def inspect(
+    folder: Annotated[Path | None, typer.Argument(help="run folder; runs/demo, else data/demo, if not given")] = None,
+    port: Annotated[int | None, typer.Option(help="the first free one from 7860, if not given")] = None,
+    host: Annotated[str, typer.Option(help="others than 127.0.0.1 need a password: WOVR_LAB_PASSWORD")] = "127.0.0.1",
+) -> None:
     """Open the hallucination inspector on the models of a run."""
-    launch(folder)
+    launch(folder, port, host)
 
 
 @app.command()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from wovr_lab.inspector.session import Session, load_session
+from wovr_lab.episodes import write_episodes
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.session import Session
+from wovr_lab.policy.checkpoints import save_policy
+from wovr_lab.policy.language import build_tokenizer
+from wovr_lab.policy.vla import VLAConfig, VLAPolicy
+from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.runs import write_json
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler
@@ -32,13 +40,34 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(codec.autoencoder.decoder.layers[-1].weight, std=0.1)
         instructions = [task.instruction for task in TASKS.values()]
         reward = SuccessClassifier(instructions, 32, 8)
-    WorldModel(codec, transformer, sampler=FlowSampler(2)).save(folder / "checkpoints" / "world")
-    reward.save(folder / "checkpoints" / "reward")
+    world = WorldModel(codec, transformer, sampler=FlowSampler(2))
+    for suffix, threshold in (("", 0.5), ("_evolved", 0.25)):
+        reward.threshold.fill_(threshold)
+        world.save(folder / "checkpoints" / f"world{suffix}")
+        reward.save(folder / "checkpoints" / f"reward{suffix}")
+        torch.nn.init.normal_(transformer.proj_out.weight, std=0.6, generator=torch.Generator().manual_seed(1))
+    _episodes(folder)
+    size = VLAConfig(stem_width=8, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, max_words=8)
+    policy = VLAPolicy.create(size, build_tokenizer(task.instruction for task in TASKS.values()), 0)
+    save_policy(policy, folder / "checkpoints" / "base")
     return folder
 
 
+def _episodes(folder: Path) -> None:
+    """Demonstrations, a keyframe in them, and an "imagined" episode, which has no simulator states."""
+    episodes = list(expert_episodes("push_red", [20, 21], 0.0))
+    write_episodes(folder / "episodes" / "demonstrations.hdf5", episodes)
+    write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [replace(episodes[0], states=None)])
+    write_json(folder / "keyframes-improve_1.json", [{"task": "push_red", "seed": 20, "step": 9}])
+
+
+@pytest.fixture(scope="session")
+def models(run_folder: Path) -> Models:
+    return Models(run_folder)
+
+
 @pytest.fixture
-def session(run_folder: Path) -> Session:
-    session = load_session(run_folder)
+def session(models: Models) -> Session:
+    session = Session(models)
     session.start("push_red", 20)
     return session

@@ -33,13 +33,13 @@ def test_a_key_moves_the_hand_that_way(key: str, coordinate: int, sign: int):
 
 
 def test_space_turns_the_gripper_round_and_moves_keep_it(session: Session):
-    assert session.gripper == -1
-    session.step(direction_chunk("space", session.gripper))
-    assert session.gripper == 1
-    session.step(direction_chunk("d", session.gripper))
-    assert session.gripper == 1
-    session.rewind(2)
-    assert session.gripper == -1
+    assert session.state.gripper == -1
+    session.step(direction_chunk("space", session.state.gripper))
+    assert session.state.gripper == 1
+    session.step(direction_chunk("d", session.state.gripper))
+    assert session.state.gripper == 1
+    session.undo(2)
+    assert session.state.gripper == -1
 
 
 def test_unknown_keys_and_impossible_strengths_are_refused():

@@ -10,13 +10,22 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.session import Session, Step, load_session
+from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, find_run
+from wovr_lab.inspector.session import MOST_BRANCHES, Session
+from wovr_lab.inspector.timeline import Origin, Step, verdict
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.types import HOLD
 
 FORWARD, RIGHT = direction_chunk("w", -1.0), direction_chunk("d", -1.0)
+DREAM = "comparison/base-imagined_only-imagined.hdf5"
+
+
+def assert_same(first: Step, second: Step) -> None:
+    for name in ("imagined", "real", "states", "probability_imagined", "success_imagined", "success_real"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert first.after.depth == second.after.depth
 
 
 def test_a_step_shows_what_the_tabletop_does_with_these_actions(session: Session):
@@ -41,33 +50,151 @@ def test_a_step_has_both_worlds_frame_by_frame(session: Session):
 
 def test_imagination_goes_on_from_imagined_frames_deeper_and_deeper(session: Session):
     steps = [session.step(FORWARD), session.step(FORWARD), session.step(RIGHT)]
-    assert [step.depth for step in steps] == [8, 16, 24]
+    assert [step.after.depth for step in steps] == [8, 16, 24]
     assert (steps[0].imagined != steps[1].imagined).any()
+    assert len(session.branch.imagined) == len(session.branch.real) == 25
 
 
 def test_other_actions_are_imagined_otherwise(session: Session):
     forward = session.step(FORWARD).imagined
-    session.rewind()
+    session.undo()
     assert (session.step(RIGHT).imagined != forward).any()
 
 
 def test_undone_and_done_again_is_bit_equal_in_both_worlds(session: Session):
     session.step(FORWARD)
     first, second = session.step(RIGHT), session.step(FORWARD)
-    session.rewind(2)
-    assert len(session.steps) == 1
-    for before, after in ((first, session.step(RIGHT)), (second, session.step(FORWARD))):
-        np.testing.assert_array_equal(before.imagined, after.imagined)
-        np.testing.assert_array_equal(before.real, after.real)
-        assert before.depth == after.depth
+    session.undo(2)
+    assert len(session.steps) == 1 == len(session.branch.steps)
+    assert_same(first, session.step(RIGHT))
+    assert_same(second, session.step(FORWARD))
+
+
+def test_a_step_after_a_rewind_forks_and_keeps_what_was_there(session: Session):
+    steps = [session.step(FORWARD), session.step(RIGHT), session.step(FORWARD)]
+    session.rewind(1)
+    assert session.steps == (steps[0],) and len(session.branch.steps) == 3
+    other = session.step(FORWARD)
+    assert session.name == "branch 2" and session.branch.steps == (steps[0], other)
+    session.select("main")
+    assert session.branch.steps == tuple(steps)
+    session.rewind(1)
+    assert_same(session.step(RIGHT), steps[1])  # the same again, on a third branch
+
+
+def test_branches_are_forked_named_and_deleted(session: Session):
+    session.step(FORWARD)
+    session.fork("left")
+    session.step(RIGHT)
+    assert [len(branch.steps) for branch in session.branches.values()] == [1, 2]
+    session.rename("right")
+    assert list(session.branches) == ["main", "right"]
+    with pytest.raises(UserError, match="taken"):
+        session.fork("main")
+    with pytest.raises(UserError, match="no branch 'left'"):
+        session.select("left")
+    session.delete("right")
+    assert session.name == "main" and session.position == 1
+    with pytest.raises(UserError, match="only branch"):
+        session.delete("main")
+    for _ in range(MOST_BRANCHES - 1):
+        session.fork()
+    with pytest.raises(UserError, match="delete one first"):
+        session.fork()
 
 
 def test_another_noise_is_another_imagination_of_the_same_reality(session: Session):
     first = session.step(RIGHT)
-    session.start("push_red", 20, noise=1)
+    session.start("push_red", 20)
+    session.switch(noise=1)
     second = session.step(RIGHT)
     assert (first.imagined != second.imagined).any()
     np.testing.assert_array_equal(first.real, second.real)
+
+
+@pytest.mark.parametrize(
+    "change", [{"anchor": False}, {"memory": 1}, {"sampler_steps": 5}, {"noise": 9}, {"checkpoint": "evolved"}]
+)
+def test_a_switch_changes_the_next_chunk_and_is_recorded(session: Session, change: dict):
+    before = session.step(RIGHT)
+    plain = session.step(FORWARD)
+    session.undo()
+    session.switch(**change)
+    switched = session.step(FORWARD)
+    assert (switched.imagined != plain.imagined).any()
+    np.testing.assert_array_equal(switched.real, plain.real)
+    name, value = next(iter(change.items()))
+    assert getattr(switched.switches, name) == value != getattr(before.switches, name)
+
+
+def test_the_threshold_decides_what_is_believed_from_here_on(session: Session):
+    probability = session.step(RIGHT).probability_imagined
+    session.undo()
+    session.switch(threshold=float(probability.min()) / 2)
+    assert session.step(RIGHT).success_imagined[-1]
+    session.undo()
+    session.switch(threshold=1 - (1 - float(probability.max())) / 2)
+    assert not session.step(RIGHT).success_imagined.any()
+
+
+def test_another_checkpoint_brings_its_own_threshold(session: Session):
+    assert session.switch(checkpoint="evolved").threshold == 0.25
+    assert session.switch(checkpoint="base", threshold=0.9).threshold == 0.9
+
+
+@pytest.mark.parametrize(
+    "change", [{"memory": 2}, {"sampler_steps": 0}, {"noise": -1}, {"threshold": 1.0}, {"checkpoint": "../base"}]
+)
+def test_impossible_switches_are_refused_and_change_nothing(session: Session, change: dict):
+    before = session.switches
+    with pytest.raises(UserError, match=r"not possible|no checkpoint"):
+        session.switch(**change)
+    assert session.switches == before
+
+
+def test_reanchoring_goes_on_from_the_real_frames(session: Session):
+    session.step(FORWARD)
+    session.step(RIGHT)
+    drifted = session.step(FORWARD)
+    session.undo()
+    anchored = session.reanchor()
+    assert anchored.kind == "re-anchor" and anchored.after.depth == 0
+    np.testing.assert_array_equal(anchored.after.imagined.memory, anchored.after.real.memory)
+    again = session.step(FORWARD)
+    assert again.after.depth == 8 and (again.imagined != drifted.imagined).any()
+    np.testing.assert_array_equal(again.real, drifted.real)
+
+
+def test_a_single_action_is_the_first_frame_of_a_chunk_padded_with_holding(session: Session):
+    padded = session.step(np.concatenate([RIGHT[:1], np.tile(HOLD, (7, 1))]))
+    session.undo()
+    single = session.step(RIGHT[:1])
+    assert single.kind == "action" and single.after.depth == 1
+    np.testing.assert_array_equal(single.imagined, padded.imagined[:1])
+    np.testing.assert_array_equal(single.real, padded.real[:1])
+    assert session.step(RIGHT[:1]).after.depth == 2
+
+
+def test_a_preview_happens_only_when_it_is_committed(session: Session):
+    seen = session.preview(RIGHT)
+    assert not session.steps
+    session.undo()
+    with pytest.raises(UserError, match="nothing is previewed"):
+        session.commit()
+    session.preview(RIGHT)
+    assert_same(session.commit(), seen)
+    assert len(session.steps) == 1 and session.pending is None
+
+
+def test_four_futures_differ_in_imagination_alone_and_one_can_be_taken(session: Session):
+    session.step(FORWARD)
+    step = session.step(RIGHT)
+    futures = session.futures()
+    assert len({future.imagined.tobytes() for future in futures}) == 4 and futures[0] is step
+    assert all((future.real == step.real).all() for future in futures)
+    session.take(futures[2])
+    assert session.switches.noise == 2 and session.branch.steps[-1] is futures[2]
+    assert session.branches["main"].steps[-1] is step
 
 
 def test_real_success_latches_and_ends_nothing(session: Session):
@@ -80,14 +207,14 @@ def test_real_success_latches_and_ends_nothing(session: Session):
 
 
 @pytest.mark.parametrize(
-    ("imagined", "real", "verdict"),
+    ("imagined", "real", "expected"),
     [(0, 0, "agree"), (1, 1, "agree"), (1, 0, "imagined only"), (0, 1, "real only")],
 )
-def test_the_verdict_names_who_alone_believes_in_success(session: Session, imagined: int, real: int, verdict: str):
-    step: Step = replace(
-        session.step(RIGHT), success_imagined=np.full(8, bool(imagined)), success_real=np.full(8, bool(real))
-    )
-    assert step.verdict == verdict
+def test_the_verdict_names_who_alone_believes_in_success(session: Session, imagined: int, real: int, expected: str):
+    assert verdict(bool(imagined), bool(real)) == expected
+    step = session.step(RIGHT)
+    believing = replace(step, success_imagined=np.full(8, bool(imagined)), success_real=np.full(8, bool(real)))
+    assert session.branch.cut(0).then(believing).verdicts == [expected] * 8
 
 
 def test_refused_actions_change_nothing(session: Session):
@@ -97,24 +224,13 @@ def test_refused_actions_change_nothing(session: Session):
             session.step(bad)
     assert len(session.steps) == 1
     after = session.step(FORWARD)
-    session.rewind()
-    np.testing.assert_array_equal(after.imagined, session.step(FORWARD).imagined)
+    session.undo()
+    assert_same(after, session.step(FORWARD))
 
 
-def test_the_end_of_an_episode_is_said_and_can_be_undone(run_folder: Path):
-    session = load_session(run_folder)
-    session.start("push_red", 20)
-    for _ in range(6):
-        session.step(RIGHT)
-    with pytest.raises(UserError, match="over after 48"):
-        session.step(RIGHT)
-    session.rewind()
-    assert session.step(RIGHT).depth == 48
-
-
-def test_what_cannot_be_done_is_refused_with_advice(run_folder: Path):
-    session = load_session(run_folder)
-    for too_early in (lambda: session.step(RIGHT), session.rewind, lambda: session.gripper):
+def test_what_cannot_be_done_is_refused_with_advice(models: Models):
+    session = Session(models)
+    for too_early in (lambda: session.step(RIGHT), session.undo, session.reanchor, lambda: session.state):
         with pytest.raises(UserError, match="start with a task"):
             too_early()
     with pytest.raises(UserError, match="push_red"):
@@ -122,38 +238,71 @@ def test_what_cannot_be_done_is_refused_with_advice(run_folder: Path):
     with pytest.raises(UserError, match="negative"):
         session.start("push_red", -1)
     session.start("push_red", 0)
-    with pytest.raises(UserError, match="0 chunks to undo"):
-        session.rewind()
+    with pytest.raises(UserError, match="0 steps to undo"):
+        session.undo()
+    with pytest.raises(UserError, match="no imagined step"):
+        session.futures()
+    with pytest.raises(UserError, match="no moment 1"):
+        session.rewind(1)
 
 
-def test_a_refused_start_leaves_the_running_episode_alone(session: Session):
+def test_a_refused_start_leaves_the_running_episode_alone(run_folder: Path):
+    session = Session(Models(run_folder))
+    session.start("push_red", 20)
     session.step(RIGHT)
     expected = session.step(FORWARD)
-    session.rewind()
-    with pytest.raises(UserError):
-        session.start("push_rad", 0)
-    with pytest.raises(UserError):
-        session.start("push_red", -1)
-    session.reward = SuccessClassifier(["push the red cube into the zone"], 32, 8)
-    with pytest.raises(UserError, match="train one on that task"):
-        session.start("push_blue", 0)
+    session.undo()
+    session.models._rewards["base"] = SuccessClassifier(["push the red cube into the zone"], 32, 8)
+    for task, seed in (("push_rad", 0), ("push_red", -1), ("push_blue", 0)):
+        with pytest.raises(UserError):
+            session.start(task, seed)
     np.testing.assert_array_equal(session.step(FORWARD).real, expected.real)
 
 
-def test_two_sessions_do_not_disturb_each_other(run_folder: Path, session: Session):
+def test_two_sessions_do_not_disturb_each_other(models: Models, session: Session):
     alone = session.step(FORWARD)
-    session.rewind()
-    other = load_session(run_folder)
+    session.undo()
+    other = Session(models)
     other.start("green_on_plate", 3)
+    other.switch(anchor=False, memory=1, sampler_steps=3)
     other.step(RIGHT)
-    np.testing.assert_array_equal(session.step(FORWARD).imagined, alone.imagined)
+    assert_same(session.step(FORWARD), alone)
 
 
-def test_a_folder_without_a_world_model_is_refused(tmp_path: Path):
+def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session: Session):
+    places = session.models.beginnings()
+    assert [place.kind for place in places] == [HALLUCINATION, KEYFRAME, EPISODE, EPISODE]
+    keyframe = places[1].origin
+    session.start_recorded(keyframe)
+    episode = session.recording
+    np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[9])
+    step = session.step(episode.actions[9:17])
+    np.testing.assert_array_equal(step.real, episode.frames[10:18])
+    session.start_recorded(places[0].origin)  # imagined: reality begins at its seed
+    np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[0])
+    with pytest.raises(UserError, match="no simulator state"):
+        session.start_recorded(replace(places[0].origin, step=3))
+
+
+@pytest.mark.parametrize("source", ["../secret.hdf5", "/etc/passwd", "checkpoints/world/world.json", ""])
+def test_only_episodes_of_the_run_folder_are_opened(session: Session, source: str):
+    with pytest.raises(UserError, match="begin at another place"):
+        session.start_recorded(Origin("push_red", 20, source))
+    with pytest.raises(UserError, match="none has number 7"):
+        session.start_recorded(Origin("push_red", 20, DREAM, 7))
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"checkpoints/world does not exist; finish a run"):
-        load_session(tmp_path)
-
-
-def test_evolved_models_are_not_replaced_by_the_first_ones_in_silence(run_folder: Path):
-    with pytest.raises(UserError, match="world_evolved does not exist"):
-        load_session(run_folder, evolved=True)
+        Models(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"neither runs/demo nor data/demo .*`make demo`"):
+        find_run()
+    for name in ("world", "reward"):
+        (tmp_path / "data/demo/checkpoints" / name).mkdir(parents=True)
+    assert find_run() == Path("data/demo")
+    (tmp_path / "runs/demo/checkpoints/reward").mkdir(parents=True)
+    assert find_run() == Path("data/demo")  # yours has no world model yet
+    (tmp_path / "runs/demo/checkpoints/world").mkdir()
+    assert find_run() == Path("runs/demo")
+    assert find_run(Path("runs/x/checkpoints/world")) == Path("runs/x")

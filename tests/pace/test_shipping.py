@@ -10,7 +10,8 @@ import torch
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.session import load_session
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.session import Session
 from wovr_lab.pace.shipping import FEW, ship
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json
@@ -41,7 +42,10 @@ def test_models_come_back_at_full_precision_and_almost_equal(smoke_run, shipped)
 
 
 def test_it_opens_in_the_inspector_and_its_keyframes_have_their_episodes(shipped):
-    assert load_session(shipped, evolved=True).start("push_red", 10_000).task == "push_red"
+    session = Session(Models(shipped))
+    session.start("push_red", 10_000)
+    session.switch(checkpoint="evolved")
+    assert session.branch.origin.task == "push_red"
     stores = {name: EpisodeStore([shipped / f"episodes/{name}.hdf5"]) for name in ("base", "fresh")}
     assert all(0 < len(store.select(task="push_red")) <= FEW for store in stores.values())
     files = [shipped / f"episodes/{name}.hdf5" for name in ("demonstrations", "examples", "base", "fresh")]

@@ -1,26 +1,34 @@
 """The inspector's page: keys and buttons in, both worlds side by side out. It computes nothing: it asks a `Session`.
 
-Runs on this machine only: loopback address, no sharing link, no analytics, nothing loaded from elsewhere. Everything
-that touches a world runs one at a time; each tab has a session of its own.
+Everything that touches a world runs one at a time; each tab has a session of its own (`tabs`), `serve` shows the page.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.keys import DIRECTIONS, GRIPPER_KEY, STRENGTH, direction_chunk
-from wovr_lab.inspector.page import View, view
-from wovr_lab.inspector.session import Session, load_models
+from wovr_lab.inspector import layout
+from wovr_lab.inspector.autopilot import propose
+from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
+from wovr_lab.inspector.keys import direction_chunk
+from wovr_lab.inspector.layout import Parts
+from wovr_lab.inspector.links import UPLOAD, Gallery, session_from, write_link
+from wovr_lab.inspector.models import HALLUCINATION, Beginning, Models, find_run
+from wovr_lab.inspector.page import compared, futures_view
+from wovr_lab.inspector.serve import LOOPBACK, Server
+from wovr_lab.inspector.session import Session
+from wovr_lab.inspector.tabs import ALONE, Tab, Tabs
 
-FOLDER = Path(__file__).parent
+GALLERY = Path("runs/gallery")
 KEPT = (600, 3600)  # seconds: how often shown pictures are cleared away, and at what age
-KEYPAD = (("q", "w", "e", "r"), ("a", "s", "d", "f"))
-ARROWS = {"w": " ↑", "a": " ←", "s": " ↓", "d": " →"}
+PLAYED = 48  # actions after which an autopilot that plays gives the robot back
 PICTURES = {
     "imagined": "Imagined",
     "difference": "Difference",
@@ -28,104 +36,159 @@ PICTURES = {
     "picture": "Real, for us",
 }
 INTRODUCTION = """# Hallucination inspector
-Steer the robot **inside the world model** and, with the same actions, **in the real simulator**. One key is one chunk
-of eight actions. Where the two part, you are looking at a hallucination."""
+Steer the robot **inside the world model** and, with the same actions, **in the real simulator**. Where the two part,
+you are looking at a hallucination."""
+Wire = Callable[..., None]
 
 
-def build_app(session_factory: Callable[[], Session]) -> gr.Blocks:
-    """The page; `session_factory` makes a fresh session for every tab. `serve` shows it."""
-    tasks = list(session_factory().tasks)
+def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
+    """The page and the sessions behind it."""
+    tabs = Tabs(models, Gallery(gallery))
+    places = models.beginnings()
+    choices = [(f"{place.kind}: {place.label}", str(number)) for number, place in enumerate(places)]
+    choices += [(f"gallery: {name}", f"gallery {name}") for name in tabs.gallery.names()]
     with gr.Blocks(title="Hallucination inspector", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as app:
-        session = gr.State(None)
         gr.Markdown(INTRODUCTION)
-        with gr.Row(elem_classes="controls"):
-            task = gr.Dropdown(tasks, value=tasks[0], label="Task", min_width=160)
-            seed = gr.Number(10_000, label="Seed of the initial state", precision=0, minimum=0, min_width=120)
-            noise = gr.Number(0, label="Seed of the imagination", precision=0, minimum=0, min_width=120)
-            strength = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=160)
-            begin = gr.Button("Start", variant="primary", min_width=100)
+        begin = layout.beginnings(list(models.tasks), choices)
         with gr.Row():
-            pictures = [_picture(name, label, smooth=name == "picture") for name, label in PICTURES.items()]
+            pictures = [layout.picture(name, label, smooth=name == "picture") for name, label in PICTURES.items()]
+        film = layout.picture("film", "The frames of this step: imagined, real, difference")
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
-                buttons = _keypad()
+                keys, controls = layout.keypad(), layout.controls()
             with gr.Column(scale=3, min_width=340):
                 numbers = gr.HTML(elem_id="readout")
-        film = _picture("film", "The eight frames of this chunk: imagined, real, difference")
-        views = [*pictures, film, numbers]
-        alone = {"concurrency_id": "worlds", "concurrency_limit": 1, "api_visibility": "private"}
-        quiet = {**alone, "show_progress": "hidden", "inputs": [session, strength], "outputs": views}
+        timeline = gr.Plot(show_label=False, elem_id="timeline")
+        with gr.Tabs():
+            branches, switches, pilot = layout.branch_tab(), layout.switch_tab(models), layout.pilot_tab()
+            futures, leaving = layout.futures_tab(), layout.leaving_tab()
+        standing = [branches["branch"], branches["position"], branches["other"], pilot["pilot"], leaving["link"]]
+        views = [*pictures, film, numbers, timeline, *standing, *switches.values()]
+        gain = controls["gain"]
 
-        def opened(task: str, seed: int, noise: int) -> tuple[Session, *View]:
-            fresh = session_factory()
-            return fresh, *_start(fresh, task, seed, noise)
+        def wire(trigger: Callable[..., Any], action: Callable[..., object], *inputs: gr.components.Component) -> None:
+            trigger(tabs.doing(action), [gain, *inputs], views, trigger_mode="multiple", **ALONE)
 
-        app.load(opened, [task, seed, noise], [session, *views], **alone)
-        begin.click(_start, [session, task, seed, noise], views, **alone)
-        for key, button in buttons.items():
-            button.click(_undo if key == "z" else partial(_act, key), **quiet)
-    return app
-
-
-def _picture(name: str, label: str, smooth: bool = False) -> gr.Image:
-    """A picture under its caption; pixels stay squares unless `smooth`."""
-    with gr.Column(min_width=150, elem_classes="captioned"):
-        gr.Markdown(label)
-        return gr.Image(
-            show_label=False, alt_text=label, format="png", interactive=False, buttons=["fullscreen"],
-            container=False, elem_id=name, elem_classes=["smooth" if smooth else "pixels"],
-        )  # fmt: skip
+        app.load(tabs.opened, [gain], views, **ALONE)
+        app.unload(tabs.closed)
+        wire(gain.release, lambda session: None)
+        _wire_keys(wire, keys, controls)
+        _wire_beginnings(wire, begin, tabs, places)
+        _wire_branches(wire, branches, tabs)
+        _wire_switches(wire, switches)
+        _wire_pilot(wire, pilot, tabs, gain, views)
+        _wire_futures(wire, futures, tabs)
+        _wire_leaving(leaving, tabs)
+    return app, tabs
 
 
-def _keypad() -> dict[str, gr.Button]:
-    """Buttons by key, laid out as on a keyboard."""
-    buttons = {}
-    for row in KEYPAD:
-        with gr.Row(elem_classes="keypad"):
-            for key in row:
-                label = f"{key.upper()}{ARROWS.get(key, '')} {DIRECTIONS[key][0]}"
-                buttons[key] = gr.Button(label, elem_id=f"key-{key}", min_width=60)
-    with gr.Row(elem_classes="keypad"):
-        buttons[GRIPPER_KEY] = gr.Button("Space: gripper", elem_id="key-space", min_width=60)
-        buttons["z"] = gr.Button("Z: undo", elem_id="key-z", min_width=60)
-    return buttons
+def _wire_keys(wire: Wire, keys: dict[str, gr.Button], controls: Parts) -> None:
+    def act(key: str, session: Session, kind: int, strength: float, preview: bool) -> None:
+        session.preview(direction_chunk(key, session.state.gripper, strength)[:kind])
+        if not preview:
+            session.commit()
+
+    for key, button in keys.items():
+        if key == "enter":
+            wire(button.click, Session.commit)
+        elif key == "z":
+            wire(button.click, Session.undo)
+        else:
+            wire(button.click, partial(act, key), controls["kind"], controls["strength"], controls["preview"])
 
 
-def _start(session: Session, task: str, seed: int, noise: int) -> View:
-    return _attempt(session, lambda: session.start(task, int(seed), int(noise)))
+def _wire_beginnings(wire: Wire, parts: Parts, tabs: Tabs, places: list[Beginning]) -> None:
+    def start_there(session: Session, choice: str | None) -> None:
+        if choice is None:
+            raise UserError("choose a place to begin at first")
+        if choice.startswith("gallery "):
+            session.become(session_from(tabs.models, tabs.gallery.link(choice.removeprefix("gallery "))))
+        else:
+            place = places[int(choice)]
+            if place.kind == HALLUCINATION:
+                session.switch(checkpoint=place.checkpoint)
+            session.start_recorded(place.origin)
+
+    def start_uploaded(session: Session, file: str, index: int, step: int) -> None:
+        try:
+            begin_uploaded(session, Path(file), Path(file).name, int(index), int(step))
+        finally:
+            Path(file).unlink(missing_ok=True)
+
+    wire(parts["start"].click, lambda session, task, seed: session.start(task, int(seed)), parts["task"], parts["seed"])
+    wire(parts["there"].click, start_there, parts["place"])
+    wire(parts["upload"].upload, start_uploaded, parts["upload"], parts["index"], parts["step"])
 
 
-def _act(key: str, session: Session, strength: float) -> View:
-    return _attempt(session, lambda: session.step(direction_chunk(key, session.gripper, strength)))
+def _wire_branches(wire: Wire, parts: Parts, tabs: Tabs) -> None:
+    wire(parts["branch"].input, Session.select, parts["branch"])
+    wire(parts["position"].release, lambda session, position: session.rewind(int(position)), parts["position"])
+    wire(parts["reanchor"].click, Session.reanchor)
+    wire(parts["fork"].click, Session.fork, parts["name"])
+    wire(parts["rename"].click, Session.rename, parts["name"])
+    wire(parts["delete"].click, lambda session: session.delete(session.name))
+    shown = [parts["frames"], parts["curves"], parts["table"]]
+    parts["compare"].click(
+        tabs.telling(lambda tab, other: compared(tab.session, other), 3), parts["other"], shown, **ALONE
+    )
 
 
-def _undo(session: Session, strength: float) -> View:
-    return _attempt(session, session.rewind)
+def _wire_switches(wire: Wire, parts: Parts) -> None:
+    def switch(name: str, session: Session, value: Any) -> None:
+        if value is not None and value != getattr(session.switches, name):
+            session.switch(**{name: value})
+
+    triggers = {name: [control.input] for name, control in parts.items()}
+    triggers["threshold"] = [parts["threshold"].release]
+    triggers["noise"] = [parts["noise"].submit, parts["noise"].blur]  # not at every digit
+    for name, control in parts.items():
+        for trigger in triggers[name]:
+            wire(trigger, partial(switch, name), control)
 
 
-def _attempt(session: Session, action: Callable[[], object]) -> View:
-    """What there is to see after the action, or as before with a message if it was refused."""
-    try:
-        action()
-    except UserError as error:
-        gr.Warning(str(error), title="Not possible")
-    return view(session)
+def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, gain: gr.Slider, views: list) -> None:
+    def fly(session: Session, name: str | None, sees: str) -> None:
+        session.step(propose(session, name, sees))
+
+    def played(request: gr.Request, gain: float, name: str | None, sees: str) -> list[Any]:
+        session = tabs.of(request).session
+        before = len(session.branch.actions)
+        shown = tabs.doing(fly)(request, gain, name, sees)
+        return [*shown, gr.Timer(active=before < len(session.branch.actions) < PLAYED)]
+
+    wire(parts["once"].click, fly, parts["pilot"], parts["sees"])
+    parts["play"].click(lambda: gr.Timer(active=True), None, parts["timer"], api_visibility="private")
+    parts["pause"].click(lambda: gr.Timer(active=False), None, parts["timer"], api_visibility="private")
+    parts["timer"].tick(played, [gain, parts["pilot"], parts["sees"]], [*views, parts["timer"]], **ALONE)
 
 
-def serve(app: gr.Blocks, port: int | None = None, block: bool = True) -> str:
-    """Shows the page on this machine only and returns its address, at once if not `block`."""
-    _, address, _ = app.launch(
-        server_name="127.0.0.1", server_port=port, prevent_thread_lock=not block, share=False, show_error=False,
-        ssr_mode=False, run_history=False, max_file_size="1kb", footer_links=[], quiet=not block,
-        css_paths=FOLDER / "page.css", head=f"<script>{(FOLDER / 'keyboard.js').read_text()}</script>",
-    )  # fmt: skip
-    return address
+def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:
+    shown = [parts["film"], parts["numbers"]]
+    parts["again"].click(tabs.telling(lambda tab: futures_view(tab.session.futures()), 2), None, shown, **ALONE)
+    wire(parts["take"].click, lambda session, number: session.take(session.futures()[number - 1]), parts["number"])
 
 
-def launch(run: Path, port: int | None = None, evolved: bool = False) -> None:
-    """Opens the inspector on a run folder's world model and reward, until interrupted. Raises UserError without them.
+def _wire_leaving(parts: Parts, tabs: Tabs) -> None:
+    def leave(tab: Tab) -> tuple[list[str], str]:
+        paths = export(tab.session, Path(tab.folder.name))
+        cell = notebook_cell(tab.session) if tab.session.branch.origin.source != UPLOAD else ""
+        return [str(path) for path in paths], cell
 
-    `evolved` takes the models that PACE refined, instead of the first ones.
+    def keep(tab: Tab, name: str) -> tuple[str]:
+        tabs.gallery.save(name, write_link(tab.session.branch, tab.session.switches))
+        gr.Info("It is among the places to begin at when the page is opened anew.", title="Saved")
+        return ("",)
+
+    parts["prepare"].click(tabs.telling(leave, 2), None, [parts["files"], parts["cell"]], **ALONE)
+    parts["save"].click(tabs.telling(keep, 1), parts["name"], parts["name"], **ALONE)
+
+
+def launch(run: Path | None = None, port: int | None = None, host: str = LOOPBACK[0]) -> None:
+    """Opens the inspector on a run folder's models, until interrupted. Raises UserError where there are none.
+
+    The password for a `host` that others can reach comes from the environment: WOVR_LAB_PASSWORD.
     """
-    world, reward = load_models(run, evolved)
-    serve(build_app(lambda: Session(world, reward)), port)
+    models = Models(find_run(run))
+    server = Server(build_app(models)[0], port, host, os.environ.get("WOVR_LAB_PASSWORD"))
+    print(f"{models.run} is open at {server.address} (Ctrl+C ends it)", flush=True)
+    server.run()

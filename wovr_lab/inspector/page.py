@@ -1,20 +1,27 @@
-"""What the inspector's page shows of a session: frames enlarged without smoothing, a film of a chunk, read-outs.
+"""What the page shows of a session: frames enlarged without smoothing, a film of a chunk, read-outs, branches.
 
-In: a `Session`. Out: pictures uint8 [H, W, 3] and HTML, in the order of `View`. Presentation only.
+In: a `Session`. Out: pictures uint8 [H, W, 3], figures and HTML. Presentation only.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import plotly.graph_objects as go
 
-from wovr_lab.inspector.session import Session, Step
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.figure import timeline_figure
+from wovr_lab.inspector.session import Session
+from wovr_lab.inspector.timeline import Branch, Step
+from wovr_lab.measure.hallucination import psnr
 from wovr_lab.show.pictures import enlarge, strip
+from wovr_lab.show.style import plain
 
 SHOWN = 320  # pixels a side, about
 FILM_SCALE = 4
+COMPARED = 2  # every second frame of compared branches
 
-# imagined, difference, real, the real world for people, the chunk's film, read-outs
-View = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]
+# imagined, difference, real, the real world for people, the step's film, read-outs, timeline
+View = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, str, go.Figure]
 
 
 def enlarged(frame: np.ndarray) -> np.ndarray:
@@ -22,46 +29,98 @@ def enlarged(frame: np.ndarray) -> np.ndarray:
     return enlarge(frame[None], max(1, SHOWN // frame.shape[1]))[0]
 
 
-def view(session: Session) -> View:
-    """Everything the page shows. Raises UserError before the session has started."""
-    imagined, real = session.imagined_frame, session.real_frame
-    if session.steps:
-        step = session.steps[-1]
-        films = (step.imagined, step.real, step.difference)
+def view(session: Session, gain: float = 1) -> View:
+    """Everything about the moment; a preview shows what is imagined, while reality waits. `gain` multiplies the
+    difference. Raises UserError before the session has started."""
+    state, pending = session.state, session.pending
+    real = state.real.memory[-1]
+    step = next((step for step in reversed(session.steps) if len(step.actions)), None)
+    if pending is not None:
+        films = (pending.imagined, real[None])
+        imagined, difference = pending.imagined[-1], np.zeros_like(real)
     else:
-        films = (imagined[None], real[None], np.zeros_like(real)[None])
-    film = strip(films, scale=FILM_SCALE)
-    return enlarged(imagined), enlarged(films[2][-1]), enlarged(real), session.picture, film, readout(session)
+        films = (step.imagined, step.real, _gained(step.difference, gain)) if step else (real[None],) * 2
+        imagined = state.imagined.memory[-1]
+        difference = _gained(np.abs(imagined.astype(np.int16) - real), gain)
+    return (
+        enlarged(imagined), enlarged(difference), enlarged(real), session.picture, strip(films, scale=FILM_SCALE),
+        readout(session), timeline_figure(session.branch, session.position),
+    )  # fmt: skip
+
+
+def _gained(difference: np.ndarray, gain: float) -> np.ndarray:
+    return np.clip(difference * gain, 0, 255).astype(np.uint8)
 
 
 def readout(session: Session) -> str:
     """The numbers, as HTML. Raises UserError before the session has started."""
-    rows = [("", "imagined", "real"), *_comparison(session.steps)]
-    table = "".join(f"<tr><th>{name}</th><td>{first}</td><td>{second}</td></tr>" for name, first, second in rows)
-    last = session.steps[-1] if session.steps else None
-    depth = (
-        f"{last.depth} imagined frames since the last real one, {last.psnr:.1f} dB" if last else "no imagined frame yet"
-    )
-    gripper = "closed" if session.gripper > 0 else "open"
-    marks = "".join(
-        f'<li class="{step.verdict.replace(" ", "-")}">{step.depth - 7}-{step.depth}: {step.verdict}</li>'
-        for step in session.steps
-    )
+    state, last = session.state, next((s for s in reversed(session.steps) if len(s.actions)), None)
+    rows = "".join(f"<tr><th>{n}</th><td>{i}</td><td>{r}</td></tr>" for n, i, r in _comparison(session, last))
+    if last is None:
+        depth = "no imagined frame yet"
+    else:
+        path = session.branch.cut(session.position)
+        so_far = psnr(path.imagined[1:], path.real[1:])
+        depth = f"{state.depth} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
+    notes = []
+    if session.pending is not None:
+        notes.append("Preview: Enter makes it happen, Z drops it.")
+    if session.steps and session.steps[-1].kind == "action":
+        notes.append("A single action is off the trained protocol: imagined as a chunk padded with standing still.")
+    if session.steps and session.steps[-1].kind == "re-anchor":
+        notes.append("Re-anchored: imagination goes on from the real frames.")
+    verdict = session.steps[-1].verdict if session.steps else "agree"
+    where = f"{plain(session.name)}, step {session.position} of {len(session.branch.steps)}"
     return (
-        f"<div class='readout'><p><b>{session.instruction}</b> · gripper {gripper}</p><table>{table}</table>"
-        f"<p>Error depth: {depth}</p><ol aria-label='verdict by chunk'>{marks}</ol></div>"
+        f"<div class='readout'><p><b>{plain(state.real.instruction)}</b> · {where} · gripper "
+        f"{'closed' if state.gripper > 0 else 'open'} · <span class='{verdict.replace(' ', '-')}'>{verdict}</span></p>"
+        f"<table>{rows}</table><p>Error depth: {depth}</p>{''.join(f'<p>{note}</p>' for note in notes)}</div>"
     )
 
 
-def _comparison(steps: tuple[Step, ...]) -> list[tuple[str, str, str]]:
+def _comparison(session: Session, last: Step | None) -> list[tuple[str, str, str]]:
     """(name, imagined, real) of each read-out."""
-    if not steps:
-        return [("success so far", "no", "no"), ("success probability (reward)", "-", "-")]
-    step = steps[-1]
-    successes = (step.success_imagined, step.success_real)
-    probabilities = (step.probability_imagined, step.probability_real)
+    words = ["yes" if reached else "no" for reached in session.state.succeeded]
+    now, highest = ("-", "-"), ("-", "-")
+    if last is not None:
+        believed = (last.probability_imagined, last.probability_real)
+        now = tuple(f"{probability[-1]:.2f}" for probability in believed)
+        highest = tuple(f"{probability.max():.2f}" for probability in believed)
     return [
-        ("success so far", *("yes" if success[-1] else "no" for success in successes)),
-        ("success probability (reward)", *(f"{probability[-1]:.2f}" for probability in probabilities)),
-        ("its highest in this chunk", *(f"{probability.max():.2f}" for probability in probabilities)),
+        ("", "imagined", "real"),
+        ("success so far", *words),
+        ("success probability (reward)", *now),
+        ("its highest in this step", *highest),
     ]
+
+
+def futures_view(futures: list[Step]) -> tuple[np.ndarray, str]:
+    """Four imaginations of one chunk above what happened, and what each believes."""
+    rows = [*(step.imagined for step in futures), futures[0].real]
+    spread = np.stack([step.imagined for step in futures]).astype(float).std(0).mean()
+    believed = "".join(
+        f"<li>noise seed {step.switches.noise}: success probability {step.probability_imagined[-1]:.2f}, "
+        f"{step.psnr:.1f} dB</li>"
+        for step in futures
+    )
+    note = f"Last row: real. The futures differ by {spread:.1f} grey levels (standard deviation, mean over pixels)."
+    return strip(rows, scale=FILM_SCALE), f"<div class='readout'><ol>{believed}</ol><p>{note}</p></div>"
+
+
+def compared(session: Session, other: str) -> tuple[np.ndarray, go.Figure, str]:
+    """The current branch and another: frames (imagined, real of each), curves, numbers. Raises UserError if there is no
+    such branch."""
+    if other not in session.branches:
+        raise UserError("there is no other branch to compare with; rewind and act, or fork, to make one")
+    both = {session.name: session.branch, other: session.branches[other]}
+    rows = [frames[::COMPARED] for branch in both.values() for frames in (branch.imagined, branch.real)]
+    figure = timeline_figure(session.branch, session.position, both[other], other)
+    lines = "".join(f"<tr><th>{plain(name)}</th>{_summary(branch)}</tr>" for name, branch in both.items())
+    head = "<tr><th></th><td>success imagined</td><td>real</td><td>actions</td><td>PSNR</td></tr>"
+    return strip(rows, scale=2), figure, f"<div class='readout'><table>{head}{lines}</table></div>"
+
+
+def _summary(branch: Branch) -> str:
+    imagined, real = ("yes" if reached else "no" for reached in branch.state(len(branch.steps)).succeeded)
+    quality = f"{psnr(branch.imagined[1:], branch.real[1:]):.1f} dB" if len(branch.actions) else "-"
+    return f"<td>{imagined}</td><td>{real}</td><td>{len(branch.actions)}</td><td>{quality}</td>"

@@ -1,173 +1,207 @@
 """Paired stepping: the same actions from the same start in the imagined and in the real world (paper section 1).
 
-In: a task, a seed, action chunks. Out: a `Step` a chunk: both worlds' frames, their difference, the reward's opinion of
-both, error depth. Going back is doing again what came before: both worlds are exact functions of start, noise and
-actions (one row at a time, since results differ in the last bits between batch sizes).
+In: a start, actions, switches. Out: branches of `Step`s. Both worlds are exact functions of start, switches and
+actions, one row at a time, since results differ in the last bits between batch sizes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.inspector.keys import GRIPPER
-from wovr_lab.measure.hallucination import psnr
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.single import PEOPLE_RESOLUTION
-from wovr_lab.real.tasks import TASKS, get_task
-from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.types import CHUNK, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.timeline import Branch, Origin, State, Step, Switches
+from wovr_lab.inspector.worlds import Worlds
+from wovr_lab.types import Episode, Start
 
-
-@dataclass(frozen=True)
-class Step:
-    """What one chunk led to in both worlds."""
-
-    actions: np.ndarray  # float32 [8, 7]
-    imagined: np.ndarray  # uint8 [8, H, W, 3]
-    real: np.ndarray  # uint8 [8, H, W, 3]
-    probability_imagined: np.ndarray  # float32 [8], the reward's, of the imagined frames
-    probability_real: np.ndarray  # float32 [8], the reward's, of the real frames
-    success_imagined: np.ndarray  # bool [8], latched, by the reward
-    success_real: np.ndarray  # bool [8], latched, by the simulator
-    depth: int  # error depth: imagined frames since the last real one, at the end of the chunk
-    psnr: float  # of the imagined frames against the real ones, dB
-
-    @property
-    def difference(self) -> np.ndarray:
-        """uint8 [8, H, W, 3], absolute."""
-        return np.abs(self.imagined.astype(np.int16) - self.real).astype(np.uint8)
-
-    @property
-    def verdict(self) -> str:
-        """Whether the two worlds agree about success up to here: "agree", "imagined only" or "real only"."""
-        imagined, real = bool(self.success_imagined[-1]), bool(self.success_real[-1])
-        if imagined == real:
-            return "agree"
-        return "imagined only" if imagined else "real only"
+MOST_STEPS, MOST_BRANCHES, LONGEST_NAME = 200, 20, 40  # what one session may hold
+FIRST = "main"
 
 
 class Session:
-    """One person's walk through both worlds. `start` first; `steps` holds what has happened since.
+    """One person's walk through both worlds: `start`, then `step`. Success ends nothing; it latches."""
 
-    Success ends nothing here: it latches, and one may go on to see whether the worlds still agree.
-    """
+    def __init__(self, models: Models):
+        self.models = models
+        self.worlds = Worlds(models)
+        self.switches: Switches = models.switches("base")
+        self.branches: dict[str, Branch] = {}
+        self.name, self.position = FIRST, 0
+        self.pending: Step | None = None
+        self.recording: Episode | None = None  # that the autopilot can repeat
 
-    def __init__(self, world: WorldModel, reward: SuccessClassifier, max_steps: int = 48):
-        """Raises UserError if the world model and the reward do not see frames of one size."""
-        self.reward = reward
-        self.imagined = ImaginedEnv(world, reward, 1, max_steps, hold_after_success=max_steps)
-        self.real = tabletop_chunks(1, self.imagined.resolution, max_steps, hold_after_success=max_steps)
-        self.begun: Start | None = None
-        self.noise = 0
-        self.steps: tuple[Step, ...] = ()
+    def become(self, other: Session) -> None:
+        """Goes on where another session stands."""
+        self.switches, self.branches, self.recording = other.switches, other.branches, other.recording
+        self._stand(other.name, other.position)
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Tasks that the reward was trained on."""
-        known = list(self.reward.config.instructions)
-        return tuple(task.name for task in TASKS.values() if task.instruction in known)
+    def start(self, task: str, seed: int) -> None:
+        """Begins anew at the initial state of `seed`. Raises UserError on an unknown task, one that the reward was not
+        trained on, or a negative seed; what was there then stays."""
+        self._begin(Origin(task, seed), self.worlds.initial(task, seed), None)
 
-    def start(self, task: str, seed: int, noise: int = 0) -> Start:
-        """Puts both worlds at the initial state of `seed`; `noise` names the imagination's random stream.
+    def start_recorded(self, origin: Origin) -> None:
+        """Begins at a place of the run folder. Raises UserError if there is none, or if reality cannot begin there."""
+        self.start_episode(self.models.episode(origin), origin)
 
-        Raises UserError on an unknown task, one that the reward was not trained on, or a negative seed.
-        """
-        if seed < 0:
-            raise UserError(f"seed {seed} is negative; initial states have seeds from 0 on")
-        self.reward.columns([get_task(task).instruction])
-        self.begun, self.noise = start_of_seed(self.real.envs[0], task, seed), noise
-        self._restart()
-        return self.begun
-
-    def step(self, chunk: np.ndarray) -> Step:
-        """Imagines the chunk float32 [8, 7] and executes it. Nothing happens in either world if it raises UserError:
-        before `start`, at the end of the episode, on a wrong shape, NaN or a value outside [-1, 1]."""
-        self._begun()
-        if len(self.steps) * CHUNK >= self.imagined.max_steps:
-            raise UserError(f"the episode is over after {self.imagined.max_steps} actions; undo or start another")
-        actions = self.imagined.check_actions(np.asarray(chunk, np.float32)[None])
-        self.steps = (*self.steps, self._execute(actions))
-        return self.steps[-1]
-
-    def rewind(self, chunks: int = 1) -> None:
-        """Undoes the last chunks in both worlds. Raises UserError if there are not that many."""
-        self._begun()
-        if not 0 <= chunks <= len(self.steps):
-            raise UserError(f"there are {len(self.steps)} chunks to undo, not {chunks}")
-        kept = self.steps[: len(self.steps) - chunks]
-        self._restart()
-        for step in kept:
-            self.steps = (*self.steps, self._execute(step.actions[None]))
+    def start_episode(self, episode: Episode, origin: Origin) -> None:
+        """Begins at frame `origin.step` of an episode. Raises UserError as `start_recorded` does."""
+        self._begin(origin, self.worlds.start_in(episode, origin.step), episode)
 
     @property
-    def instruction(self) -> str:
-        """The running task in words."""
-        return self._begun().instruction
+    def branch(self) -> Branch:
+        """The current one. Raises UserError before the session has started."""
+        if not self.branches:
+            raise UserError("nothing has begun yet: start with a task and a seed first")
+        return self.branches[self.name]
 
     @property
-    def gripper(self) -> float:
-        """The last gripper command: -1 open, +1 close."""
-        produced = self.steps[-1].actions if self.steps else self._begun().memory_actions
-        return float(produced[-1, GRIPPER])
+    def state(self) -> State:
+        """Both worlds where we stand."""
+        return self.branch.state(self.position)
 
     @property
-    def imagined_frame(self) -> np.ndarray:
-        """uint8 [H, W, 3], the latest imagined frame; the real one that it all began with before the first step."""
-        return self.steps[-1].imagined[-1] if self.steps else self._begun().memory[-1]
-
-    @property
-    def real_frame(self) -> np.ndarray:
-        """uint8 [H, W, 3], the latest real frame."""
-        return self.steps[-1].real[-1] if self.steps else self._begun().memory[-1]
+    def steps(self) -> tuple[Step, ...]:
+        """What led to where we stand."""
+        return self.branch.steps[: self.position]
 
     @property
     def picture(self) -> np.ndarray:
-        """uint8 [256, 256, 3], the real world now, for people."""
-        return self.real.envs[0].look(PEOPLE_RESOLUTION)
+        """uint8 [256, 256, 3], the real world where we stand, for people."""
+        return self.worlds.look(self.state)
 
-    def _begun(self) -> Start:
-        if self.begun is None:
-            raise UserError("nothing has begun yet: start with a task and a seed first")
-        return self.begun
+    def step(self, actions: np.ndarray) -> Step:
+        """Imagines and executes actions float32 [8, 7], or [1, 7]: one action, off the trained protocol.
 
-    def _restart(self) -> None:
-        start = [self._begun()]
-        for env in (self.imagined, self.real):
-            env.reset(seed=self.noise, options={"starts": start})
-        self.steps = ()
+        Forks if later steps of this branch would be lost. Nothing happens if it raises UserError: before `start`, on
+        a wrong shape, NaN or a value outside [-1, 1], or where the session is full.
+        """
+        self.preview(actions)
+        return self.commit()
 
-    def _execute(self, actions: np.ndarray) -> Step:
-        """One chunk float32 [1, 8, 7] in both worlds."""
-        imagined, real = self.imagined.step(actions)[-1], self.real.step(actions)[-1]
-        return Step(
-            actions=actions[0],
-            imagined=imagined["frames"][0],
-            real=real["frames"][0],
-            probability_imagined=imagined["success_probability"][0],
-            probability_real=self.reward.probability(real["frames"], self.real.instructions)[0],
-            success_imagined=imagined["success"][0],
-            success_real=real["success"][0],
-            depth=CHUNK * (len(self.steps) + 1),
-            psnr=psnr(imagined["frames"], real["frames"]),
-        )
+    def preview(self, actions: np.ndarray) -> Step:
+        """What `step` would do, held back until `commit`."""
+        self.pending = self.worlds.simulate(self.state, actions, self.switches, self.position)
+        return self.pending
 
+    def commit(self) -> Step:
+        """Makes the previewed step happen. Raises UserError if there is none or the session is full."""
+        step = self.pending
+        if step is None:
+            raise UserError("nothing is previewed; choose an action first")
+        self._append(step)
+        return step
 
-def load_models(run: Path, evolved: bool = False) -> tuple[WorldModel, SuccessClassifier]:
-    """World model and reward of a run, the first or those that PACE refined. Raises UserError if it holds none."""
-    suffix = "_evolved" if evolved else ""
-    folders = [run / "checkpoints" / f"{name}{suffix}" for name in ("world", "reward")]
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"{folder} does not exist; finish a run first (make demo) or give another run folder")
-    return WorldModel.load(folders[0]), SuccessClassifier.load(folders[1])
+    def reanchor(self) -> Step:
+        """Replaces the imagined frames by the real ones of this moment; imagination goes on from there."""
+        step = self.worlds.anchored(self.state, self.switches)
+        self._append(step)
+        return step
 
+    def switch(self, **changes: Any) -> Switches:
+        """Applies from here on, and is recorded with every step. Another checkpoint brings its own reward's threshold
+        and sampler steps. Raises UserError on values that are not possible."""
+        checkpoint = changes.get("checkpoint", self.switches.checkpoint)
+        if checkpoint != self.switches.checkpoint:
+            own = self.models.switches(checkpoint)
+            changes = {"threshold": own.threshold, "sampler_steps": own.sampler_steps, **changes}
+        self.switches = replace(self.switches, **changes)
+        self.pending = None
+        return self.switches
 
-def load_session(run: Path, evolved: bool = False) -> Session:
-    """A session in the world model of a run folder. Raises UserError if it holds none."""
-    return Session(*load_models(run, evolved))
+    def undo(self, steps: int = 1) -> None:
+        """Takes back a preview, or the last steps up to here. Raises UserError if there are not that many."""
+        if self.pending is not None and steps == 1:
+            self.pending = None
+            return
+        branch = self.branch
+        if not 0 <= steps <= self.position:
+            raise UserError(f"there are {self.position} steps to undo, not {steps}")
+        kept = branch.cut(self.position - steps)
+        self.branches = self.branches | {self.name: kept}
+        self._stand(self.name, len(kept.steps))
+
+    def rewind(self, position: int) -> None:
+        """Stands after `position` steps of this branch; the later ones stay. Raises UserError outside the branch."""
+        self.branch.state(position)
+        self._stand(self.name, position)
+
+    def fork(self, name: str = "") -> str:
+        """A branch of its own from where we stand, and goes on there. Raises UserError on a name that is taken."""
+        kept = self.branch.cut(self.position)
+        name = self._free_name(name)
+        self.branches = self.branches | {name: kept}
+        self._stand(name, self.position)
+        return name
+
+    def select(self, name: str) -> None:
+        """Stands at the end of a branch. Raises UserError if there is none of that name."""
+        self._stand(name, len(self._named(name).steps))
+
+    def rename(self, name: str) -> None:
+        """Renames the current branch. Raises UserError on a name that is taken."""
+        self.pending, new = None, self._free_name(name)
+        self.branches = {new if old == self.name else old: branch for old, branch in self.branches.items()}
+        self.name = new
+
+    def delete(self, name: str) -> None:
+        """Forgets a branch. Raises UserError if it is the last one, or there is none of that name."""
+        self._named(name)
+        if len(self.branches) == 1:
+            raise UserError("this is the only branch; start anew instead")
+        self.branches = {other: branch for other, branch in self.branches.items() if other != name}
+        if name == self.name:
+            self.select(next(iter(self.branches)))
+
+    def futures(self, count: int = 4) -> list[Step]:
+        """The last step imagined again with the noise seeds from its own on; the first is what happened.
+
+        Raises UserError if nothing was imagined there.
+        """
+        if not self.steps or not len(self.steps[-1].actions):
+            raise UserError("there is no imagined step here to imagine again; act first")
+        last, before = self.steps[-1], self.branch.state(self.position - 1)
+        others = [replace(last.switches, noise=last.switches.noise + extra) for extra in range(1, count)]
+        return [last, *(self.worlds.simulate(before, last.actions, switches, self.position - 1) for switches in others)]
+
+    def take(self, future: Step) -> str:
+        """A branch in which the last step is this future; its noise seed applies from here on."""
+        self.branch.state(self.position - 1)
+        name = self._free_name("")
+        self.branches = self.branches | {name: self.branch.cut(self.position - 1).then(future)}
+        self.switches = future.switches
+        self._stand(name, self.position)
+        return name
+
+    def _begin(self, origin: Origin, start: Start, recording: Episode | None) -> None:
+        begun = self.worlds.begin(start, self.switches)
+        self.branches, self.recording = {FIRST: Branch(origin, begun)}, recording
+        self._stand(FIRST, 0)
+
+    def _append(self, step: Step) -> None:
+        if self.position >= MOST_STEPS:
+            raise UserError(f"a branch ends after {MOST_STEPS} steps; undo some or start anew")
+        if self.position < len(self.branch.steps):
+            self.fork()
+        self.branches = self.branches | {self.name: self.branch.then(step)}
+        self._stand(self.name, self.position + 1)
+
+    def _stand(self, name: str, position: int) -> None:
+        self.name, self.position, self.pending = name, position, None
+
+    def _named(self, name: str) -> Branch:
+        if name not in self.branches:
+            raise UserError(f"there is no branch {name!r}; choose one of {', '.join(self.branches)}")
+        return self.branches[name]
+
+    def _free_name(self, name: str) -> str:
+        """The name if nobody has it, or a new one. Raises UserError if it is taken, too long or one too many."""
+        name = name.strip() or next(n for n in (f"branch {k}" for k in range(2, 999)) if n not in self.branches)
+        if name in self.branches or len(name) > LONGEST_NAME:
+            raise UserError(f"the name {name[:LONGEST_NAME]!r} is taken or longer than {LONGEST_NAME}; choose another")
+        if len(self.branches) >= MOST_BRANCHES:
+            raise UserError(f"a session keeps {MOST_BRANCHES} branches; delete one first")
+        return name

@@ -1,0 +1,75 @@
+"""The server's borders, without a browser: hosts, origins, files, passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.app import build_app
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.serve import Server
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def client(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    server = Server(build_app(models, tmp_path_factory.mktemp("gallery"))[0])
+    with httpx.Client(base_url=server.start(), timeout=120) as client:
+        yield client
+    server.stop()
+
+
+def test_the_page_comes_with_a_policy_that_keeps_everything_on_this_machine(client: httpx.Client):
+    answer = client.get("/")
+    assert answer.status_code == 200 and "Hallucination inspector" in answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_other_hosts_and_other_origins_are_refused(client: httpx.Client):
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    upload = {"files": ("x.hdf5", b"x")}
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        assert client.post("/gradio_api/upload", files=upload, headers={"Origin": origin}).status_code == 403
+    own = str(client.base_url).rstrip("/")
+    assert client.post("/gradio_api/upload", files=upload, headers={"Origin": own}).status_code == 200
+
+
+def test_large_uploads_are_refused(client: httpx.Client):
+    answer = client.post("/gradio_api/upload", files={"files": ("x.hdf5", b"0" * (9 * 2**20))})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("start", ["/gradio_api/file=", "/file=", "/gradio_api/file/", "/static/", "/assets/"])
+def test_files_outside_are_not_served(client: httpx.Client, start: str, run_folder: Path):
+    weights = run_folder / "checkpoints" / "reward" / "config.json"
+    for place in (
+        "/etc/passwd", "../../../../etc/passwd", "..%2f..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd",
+        "....//....//etc/passwd", str(weights), "pyproject.toml", ".git/config",
+    ):  # fmt: skip
+        answer = client.get(start + place)
+        assert answer.status_code in (400, 403, 404, 405), (start + place, answer.status_code)
+
+
+def test_others_must_know_a_password(models: Models, tmp_path: Path):
+    for password in (None, "", "short"):
+        with pytest.raises(UserError, match="WOVR_LAB_PASSWORD"):
+            Server(build_app(models, tmp_path)[0], host="0.0.0.0", password=password)
+    server = Server(build_app(models, tmp_path)[0], host="0.0.0.0", password="long enough")
+    server.start()
+    with httpx.Client(base_url=server.address.replace("0.0.0.0", "127.0.0.1"), timeout=120) as client:
+        assert client.get("/config").status_code == 401
+        assert client.post("/login", data={"username": "inspector", "password": "wrong"}).status_code == 400
+        assert client.post("/login", data={"username": "inspector", "password": "long enough"}).status_code == 200
+        assert client.get("/config").status_code == 200
+    server.stop()
+
+
+def test_a_port_in_use_is_said(client: httpx.Client, models: Models, tmp_path: Path):
+    with pytest.raises(UserError, match="not free"):
+        Server(build_app(models, tmp_path)[0], port=client.base_url.port)

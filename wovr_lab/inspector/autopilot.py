@@ -1,0 +1,57 @@
+"""Who else can act: policies, the scripted expert, a recorded episode. In: a session. Out: a chunk float32 [8, 7]."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.keys import hold_action
+from wovr_lab.inspector.models import POLICIES
+from wovr_lab.inspector.session import Session
+from wovr_lab.real.expert import expert_action
+from wovr_lab.seeding import torch_stream
+from wovr_lab.types import CHUNK
+
+EXPERT, RECORDING = "scripted expert", "recorded actions"
+
+
+def pilots(session: Session) -> list[str]:
+    """Those that can act in this session."""
+    recorded = [RECORDING] if session.recording is not None else []
+    return [*session.models.policies, EXPERT, *recorded]
+
+
+def propose(session: Session, pilot: str, sees: str = "imagined") -> np.ndarray:
+    """What a pilot does now. A policy is greedy and sees the "imagined" or the "real" frame; the expert knows the real
+    simulator's state. Raises UserError on an unknown pilot, and at the end of a recording."""
+    if pilot in POLICIES:
+        start = session.state.imagined if sees == "imagined" else session.state.real
+        observation = {"frame": start.memory[-1:]}
+        generator = torch_stream(session.switches.noise, "autopilot", session.position)
+        return session.models.policy(pilot).act(observation, (start.instruction,), generator, 0.0).actions[0]
+    if pilot == EXPERT:
+        return _expert(session)
+    if pilot == RECORDING:
+        return _recorded(session)
+    raise UserError(f"there is no pilot {pilot!r}; choose one of {', '.join(pilots(session))}")
+
+
+def _expert(session: Session) -> np.ndarray:
+    """Looks at reality before every action, as it always does."""
+    session.worlds.put(session.state.real)
+    env, actions = session.worlds.env, []
+    for _ in range(CHUNK):
+        actions.append(np.clip(expert_action(env.readout(), env.definition), -1, 1))
+        env.step(actions[-1])
+    return np.stack(actions)
+
+
+def _recorded(session: Session) -> np.ndarray:
+    """The actions that follow in the episode; it stands still where that ends within the chunk."""
+    if session.recording is None:
+        raise UserError("nothing was recorded here; begin in an episode to repeat its actions")
+    following = session.recording.actions[session.state.real.step :][:CHUNK]
+    if not len(following):
+        raise UserError("the recorded episode ends here; act yourself or let another pilot act")
+    padding = np.tile(hold_action(float(following[-1, -1])), (CHUNK - len(following), 1))
+    return np.concatenate([following, padding])

@@ -1,0 +1,192 @@
+"""What a run folder offers the inspector: world models with their rewards, policies, and episodes to begin in.
+
+In: a run folder, finished or shipped. Out: models, loaded when first asked for and shared by all sessions, which never
+change them; recordings by the name that links use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wovr_lab.episodes import EpisodeStore
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.timeline import Origin, Switches
+from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.real.tasks import TASKS
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.runs import read_json
+from wovr_lab.types import Episode
+from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.model import WorldModel
+from wovr_lab.world.sampler import FlowSampler
+
+OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
+SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
+POLICIES = {"base policy": ("base",), "improved policy": ("improved_2", "improved_1")}  # the last that exists first
+MOST_PLACES = 100  # of a kind in the page's list
+HALLUCINATION, KEYFRAME, EPISODE = "recorded hallucination", "keyframe", "episode of the run"
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A place in the run folder to begin at, as people choose it."""
+
+    kind: str
+    label: str
+    origin: Origin
+    checkpoint: str = "base"  # what a hallucination was imagined by
+
+
+class Models:
+    """Raises UserError if the folder holds no world model and reward."""
+
+    def __init__(self, run: Path):
+        self.run = run
+        self._worlds: dict[str, WorldModel] = {}
+        self._rewards: dict[str, SuccessClassifier] = {}
+        self._policies: dict[str, VLAPolicy] = {}
+        self._stores: dict[str, EpisodeStore] = {}
+        self.switches("base")
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Those of "base" and "evolved" that are there."""
+        return tuple(name for name, suffix in SUFFIXES.items() if (self._checkpoint(f"world{suffix}")).is_dir())
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Those of `POLICIES` that are there."""
+        return tuple(name for name in POLICIES if self._policy_folder(name))
+
+    @property
+    def resolution(self) -> int:
+        """Side of a frame in pixels."""
+        return self._world("base").codec.config.resolution
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that the reward was trained on."""
+        known = list(self.reward("base").config.instructions)
+        return tuple(task.name for task in TASKS.values() if task.instruction in known)
+
+    def switches(self, checkpoint: str) -> Switches:
+        """As this checkpoint was made to be used. Raises UserError if it does not exist."""
+        world, reward = self._world(checkpoint), self.reward(checkpoint)
+        return Switches(
+            world.context.anchor, world.context.memory, world.sampler.steps, 0, checkpoint, float(reward.threshold)
+        )
+
+    def world(self, switches: Switches) -> WorldModel:
+        """The world model under these switches; it shares its weights with all others of its checkpoint."""
+        base = self._world(switches.checkpoint)
+        context = ContextBuilder(switches.anchor, switches.memory, base.context.noise)
+        sampler = FlowSampler(switches.sampler_steps, base.sampler.shift)
+        return WorldModel(base.codec, base.transformer, context, sampler, base.prediction).eval()
+
+    def reward(self, checkpoint: str) -> SuccessClassifier:
+        """The reward learnt beside a checkpoint. Raises UserError if it does not exist."""
+        if checkpoint not in self._rewards:
+            self._rewards[checkpoint] = SuccessClassifier.load(self._existing("reward", checkpoint))
+        return self._rewards[checkpoint]
+
+    def policy(self, name: str) -> VLAPolicy:
+        """Raises UserError if this run has no such policy."""
+        folder = self._policy_folder(name)
+        if folder is None:
+            raise UserError(f"{self.run} holds no {name}; choose one of {', '.join(self.policies) or 'none'}")
+        if name not in self._policies:
+            self._policies[name] = load_policy(folder, self.resolution)
+        return self._policies[name]
+
+    def episode(self, origin: Origin) -> Episode:
+        """The recorded episode that an origin names. Raises UserError if this run has none of that name."""
+        store = self._store(origin.source)
+        if not 0 <= origin.index < len(store):
+            raise UserError(f"{origin.source} holds {len(store)} episodes, none has number {origin.index}")
+        return store[origin.index]
+
+    def beginnings(self) -> list[Beginning]:
+        """Recorded hallucinations, keyframes, episodes, in this order; of many, some of each kind from everywhere."""
+        places: dict[tuple[str, int], Origin] = {}
+        found: list[Beginning] = []
+        for source in self._sources():
+            for index, summary in enumerate(self._store(source).summaries):
+                origin = Origin(summary.task, summary.seed, source, index)
+                outcome = "success" if summary.success else "failure"
+                label = f"{summary.task}, seed {summary.seed} ({Path(source).stem}, {outcome})"
+                is_dream = "-imagined_only-imagined" in source
+                checkpoint = self.checkpoints[-1] if is_dream and "/wovr-" in source else "base"
+                found.append(Beginning(HALLUCINATION if is_dream else EPISODE, label, origin, checkpoint))
+                if source.startswith("episodes/"):
+                    places.setdefault((summary.task, summary.seed), origin)
+        keyframes = self._keyframes(places)
+        dreams = [place for place in found if place.kind == HALLUCINATION]
+        episodes = [place for place in found if place.kind == EPISODE]
+        return [*dreams, *_spread(keyframes), *_spread(episodes)]
+
+    def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
+        found = []
+        for path in sorted(self.run.glob("keyframes-*.json")):
+            for entry in read_json(path):
+                origin = places.get((entry["task"], entry["seed"]))
+                if origin:
+                    label = f"{entry['task']}, seed {entry['seed']}, action {entry['step']}"
+                    place = Origin(origin.task, origin.seed, origin.source, origin.index, entry["step"])
+                    found.append(Beginning(KEYFRAME, label, place))
+        return list(dict.fromkeys(found))
+
+    def _sources(self) -> list[str]:
+        """Names of the episode files; imagined episodes only where they show a hallucination."""
+        paths = [*sorted(self.run.glob("comparison/*.hdf5")), *sorted(self.run.glob("episodes/**/*.hdf5"))]
+        names = [path.relative_to(self.run).as_posix() for path in paths]
+        return [name for name in names if not name.endswith("-imagined.hdf5") or "-imagined_only-" in name]
+
+    def _store(self, source: str) -> EpisodeStore:
+        if source not in self._sources():  # a link may name anything; only what is listed is opened
+            raise UserError(f"{self.run} holds no episodes {source!r}; begin at another place")
+        if source not in self._stores:
+            self._stores[source] = EpisodeStore([self.run / source])
+        return self._stores[source]
+
+    def _world(self, checkpoint: str) -> WorldModel:
+        if checkpoint not in self._worlds:
+            self._worlds[checkpoint] = WorldModel.load(self._existing("world", checkpoint)).float()
+        return self._worlds[checkpoint]
+
+    def _existing(self, kind: str, checkpoint: str) -> Path:
+        if checkpoint not in SUFFIXES:
+            raise UserError(f"there is no checkpoint {checkpoint!r}; choose one of {', '.join(SUFFIXES)}")
+        folder = self._checkpoint(f"{kind}{SUFFIXES[checkpoint]}")
+        if not folder.is_dir():
+            raise UserError(f"{folder} does not exist; finish a run first (make demo) or give another run folder")
+        return folder
+
+    def _policy_folder(self, name: str) -> Path | None:
+        folders = [self._checkpoint(folder) for folder in POLICIES.get(name, ())]
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.run / "checkpoints" / name
+
+
+def _spread(places: list[Beginning]) -> list[Beginning]:
+    """At most `MOST_PLACES` of them, evenly."""
+    return places[:: -(-len(places) // MOST_PLACES) or 1]
+
+
+def find_run(folder: Path | None = None) -> Path:
+    """The run folder to open: the one given (or that of a checkpoint given), else your own, else the shipped one.
+
+    Raises UserError where there is none.
+    """
+    if folder is not None:
+        return folder.parent.parent if folder.parent.name == "checkpoints" else folder
+    for run in (OWN_RUN, SHIPPED_RUN):
+        if all((run / "checkpoints" / name).is_dir() for name in ("world", "reward")):
+            return run
+    raise UserError(
+        f"there is neither {OWN_RUN} nor {SHIPPED_RUN} to open here; run `make demo` first (its models are ready after "
+        "some minutes), or name a run folder: wovr-lab inspect RUN"
+    )

@@ -1,0 +1,122 @@
+"""Who is looking: a session for every open tab, freed when the tab closes, and what a handler does with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gradio as gr
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.autopilot import pilots
+from wovr_lab.inspector.links import Gallery, session_from, write_link
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.page import view
+from wovr_lab.inspector.session import Session
+from wovr_lab.show.style import plain
+
+MOST_TABS = 64
+ALONE = {"concurrency_id": "worlds", "concurrency_limit": 1, "api_visibility": "private", "show_progress": "hidden"}
+Action = Callable[..., object]
+
+
+@dataclass
+class Tab:
+    """A session and a folder for its downloads."""
+
+    session: Session
+    folder: tempfile.TemporaryDirectory
+
+
+class Tabs:
+    """The sessions by tab."""
+
+    def __init__(self, models: Models, gallery: Gallery):
+        self.models, self.gallery = models, gallery
+        self.open: dict[str, Tab] = {}
+
+    def opened(self, request: gr.Request, gain: float) -> list[Any]:
+        """A fresh session, or what the page's link says."""
+        if len(self.open) >= MOST_TABS:  # pages that never said goodbye
+            self._close(next(iter(self.open)))
+        query = dict(request.query_params)
+        session = Session(self.models)
+        session.start(self.models.tasks[0], 10_000)
+        try:
+            if "task" in query:
+                session = session_from(self.models, query)
+        except UserError as error:
+            complain(error)
+        folder = tempfile.TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)
+        self.open[str(request.session_hash)] = Tab(session, folder)
+        return self.shown(request, session, gain)
+
+    def of(self, request: gr.Request) -> Tab:
+        """The tab that asks. Raises gr.Error if it is older than the server."""
+        tab = self.open.get(str(request.session_hash))
+        if tab is None:
+            raise gr.Error("This page is older than the server: reload it. A link brings a branch back.")
+        return tab
+
+    def closed(self, request: gr.Request) -> None:
+        """Frees what the tab had."""
+        self._close(str(request.session_hash))
+
+    def doing(self, action: Action) -> Callable[..., list[Any]]:
+        """A handler: the session and the inputs go into the action, what there is to see comes out. What is refused
+        is said, and changes nothing."""
+
+        def handler(request: gr.Request, gain: float, *inputs: Any) -> list[Any]:
+            session = self.of(request).session
+            try:
+                action(session, *inputs)
+            except UserError as error:
+                complain(error)
+            return self.shown(request, session, gain)
+
+        return handler
+
+    def telling(self, action: Action, count: int) -> Callable[..., Any]:
+        """A handler of what leaves the session as it is: tab and inputs in, `count` values out, or a message."""
+
+        def handler(request: gr.Request, *inputs: Any) -> Any:
+            try:
+                values = action(self.of(request), *inputs)
+            except UserError as error:
+                complain(error)
+                values = (gr.skip(),) * count
+            return values if count > 1 else values[0]
+
+        return handler
+
+    def shown(self, request: gr.Request, session: Session, gain: float) -> list[Any]:
+        """Values of all views: what the session shows, then where it stands, then its switches."""
+        names = list(session.branches)
+        others = [name for name in names if name != session.name]
+        crew = pilots(session)
+        standing = [
+            gr.update(choices=names, value=session.name),
+            gr.update(maximum=max(len(session.branch.steps), 1), value=session.position),
+            gr.update(choices=others, value=others[-1] if others else None),
+            gr.update(choices=crew),
+            self._link(request, session),
+        ]
+        return [*view(session, gain), *standing, *asdict(session.switches).values()]
+
+    def _link(self, request: gr.Request, session: Session) -> str:
+        try:
+            return f"http://{request.headers.get('host', '')}/?{write_link(session.branch, session.switches)}"
+        except UserError as error:
+            return str(error)
+
+    def _close(self, key: str) -> None:
+        tab = self.open.pop(key, None)
+        if tab is not None:
+            tab.folder.cleanup()
+
+
+def complain(error: UserError) -> None:
+    """One message in the page; what it quotes is text, not HTML."""
+    gr.Warning(plain(error), title="Not possible")

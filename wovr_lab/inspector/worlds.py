@@ -1,0 +1,145 @@
+"""Both worlds as functions: a moment and actions in, what they lead to out, in imagination and in reality.
+
+In: a `State`, actions, switches. Out: a `Step`. One row at a time, noise from a named stream, the simulator put back
+into its stored state: the same in, the same out, to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.keys import hold_action
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.timeline import State, Step, Switches
+from wovr_lab.real.chunks import start_of_seed
+from wovr_lab.real.single import PEOPLE_RESOLUTION
+from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.reward.classifier import consecutive_hits
+from wovr_lab.seeding import torch_stream
+from wovr_lab.starts import start_at
+from wovr_lab.types import ACTION_DIM, CHUNK, MEMORY, Episode, Start
+
+
+class Worlds:
+    """The models of a run, and a simulator of one's own."""
+
+    def __init__(self, models: Models):
+        self.models = models
+        self.env = TabletopEnv(resolution=models.resolution)
+
+    def begin(self, start: Start, switches: Switches) -> State:
+        """Both worlds at a start. Raises UserError on a task that the reward was not trained on, a foreign state."""
+        self.models.reward(switches.checkpoint).columns([start.instruction])
+        success = self.put(start)
+        return State(start, start, switches, None, self._recent(start, switches), (success, success))
+
+    def initial(self, task: str, seed: int) -> Start:
+        """The initial state of a seed. Raises UserError on an unknown task or a negative seed."""
+        if seed < 0:
+            raise UserError(f"seed {seed} is negative; initial states have seeds from 0 on")
+        return start_of_seed(self.env, task, seed)
+
+    def start_in(self, episode: Episode, step: int) -> Start:
+        """A start that reality can begin at; imagined episodes begin again at their seed. Raises UserError if there is
+        no such moment, or reality cannot begin there."""
+        size = self.models.resolution
+        if episode.frames.shape[1:] != (size, size, 3):
+            found = f"{episode.frames.shape[2]} x {episode.frames.shape[1]}"
+            raise UserError(f"this episode has frames of {found} pixels, these models see {size} x {size}")
+        start = start_at(episode, step)
+        if start.state is not None and np.isfinite(start.state).all():
+            return start
+        if step or episode.seed < 0:
+            raise UserError("this episode holds no simulator state for that moment, so reality cannot begin there")
+        return self.initial(episode.task, episode.seed)
+
+    def look(self, state: State) -> np.ndarray:
+        """uint8 [256, 256, 3], the real world at that moment, for people."""
+        self.put(state.real)
+        return self.env.look(PEOPLE_RESOLUTION)
+
+    def simulate(self, before: State, actions: np.ndarray, switches: Switches, number: int) -> Step:
+        """Both worlds from `before`, which stays as it is; `number` names the noise stream. Raises UserError as `step`
+        does."""
+        actions = checked(actions)
+        kept, (real, states, success_real) = len(actions), self._execute(before.real, actions)
+        padding = np.tile(hold_action(float(actions[-1, -1])), (CHUNK - kept, 1))
+        world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
+        same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
+        context = before.context if same and before.context is not None else world.begin([before.imagined])
+        noise = torch_stream(switches.noise, "inspect", number)
+        frames, following = world.imagine(context, np.concatenate([actions, padding])[None], [noise])
+        imagined = frames[0, :kept]
+        instruction = (before.imagined.instruction,)
+        believed, judged = (reward.probability(seen[None], instruction)[0] for seen in (imagined, real))
+        joined = np.concatenate([before.recent, believed])
+        hits = consecutive_hits((joined >= switches.threshold)[None], reward.config.consecutive)[0]
+        success = np.logical_or.accumulate(hits[len(before.recent) :]) | before.succeeded[0]
+        after = State(
+            imagined=_moved(before.imagined, imagined, actions, None),
+            real=_moved(before.real, real, actions, states[-1]),
+            switches=switches,
+            context=following if kept == CHUNK else None,  # after part of a chunk, encode what was kept
+            recent=joined[len(joined) - len(before.recent) :],
+            succeeded=(bool(success[-1]), bool(success_real[-1])),
+            depth=before.depth + kept,
+        )
+        kind = "chunk" if kept == CHUNK else "action"
+        return Step(kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after)
+
+    def anchored(self, before: State, switches: Switches) -> Step:
+        """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it
+        (paper section 3). What imagination believed about success is replaced too."""
+        after = replace(
+            before, imagined=before.real, context=None, switches=switches, depth=0,
+            recent=self._recent(before.real, switches), succeeded=(before.succeeded[1],) * 2,
+        )  # fmt: skip
+        frames, empty, no = before.real.memory[:0], np.zeros(0, np.float32), np.zeros(0, bool)
+        actions, states = np.zeros((0, ACTION_DIM), np.float32), before.real.state[None][:0]
+        return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after)
+
+    def put(self, start: Start) -> bool:
+        """The simulator at that moment; whether success had been reached. Raises UserError on a foreign state."""
+        return bool(self.env.reset(options={"task": start.task, "state": start.state})[1]["success"])
+
+    def _recent(self, start: Start, switches: Switches) -> np.ndarray:
+        """Success probabilities of the real frames before the next one, for the rule of consecutive frames."""
+        reward = self.models.reward(switches.checkpoint)
+        seen = reward.probability(start.memory[None], (start.instruction,))[0]
+        return seen[MEMORY - (reward.config.consecutive - 1) :]
+
+    def _execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self.put(start)
+        frames, states, success = [], [], []
+        for action in actions:
+            observation, _, reached, _, _ = self.env.step(action)
+            frames.append(observation["frame"])
+            states.append(self.env.get_state())
+            success.append(reached)
+        return np.stack(frames), np.stack(states), np.array(success)
+
+
+def checked(actions: np.ndarray) -> np.ndarray:
+    """Actions float32 [8, 7] or [1, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
+    actions = np.asarray(actions, np.float32)
+    if actions.shape not in ((CHUNK, ACTION_DIM), (1, ACTION_DIM)):
+        raise UserError(f"actions have shape {actions.shape}; give {CHUNK} or 1 of {ACTION_DIM} numbers")
+    if not np.isfinite(actions).all():
+        raise UserError("actions contain NaN or infinity; give numbers in [-1, 1]")
+    if np.abs(actions).max() > 1.0 + 1e-6:
+        raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
+    return actions
+
+
+def _moved(start: Start, frames: np.ndarray, actions: np.ndarray, state: np.ndarray | None) -> Start:
+    """The context after these frames and the actions that produced them."""
+    return replace(
+        start,
+        memory=np.concatenate([start.memory, frames])[-MEMORY:],
+        memory_actions=np.concatenate([start.memory_actions, actions])[-MEMORY:],
+        step=start.step + len(actions),
+        state=state,
+    )
