@@ -13,6 +13,7 @@ from wovr_lab.show.reading import (
     SAMPLED,
     interval,
     percent,
+    points,
     sentence_case,
     setting_name,
     settings,
