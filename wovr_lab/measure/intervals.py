@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
@@ -46,3 +48,16 @@ def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
     """Two-sided exact p-value that two policies succeed equally often on the same starts, bool [n] each."""
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     return 1.0 if gained + lost == 0 else float(binomtest(gained, gained + lost).pvalue)
+
+
+def bootstrapped(statistic: Callable[..., float], *samples: np.ndarray, resamples: int = 500) -> Interval:
+    """`statistic(*samples)` with its 95 % percentile interval, rows of each sample drawn with replacement on their own.
+
+    Raises ValueError if a sample is empty.
+    """
+    if not samples or not all(len(sample) for sample in samples):
+        raise ValueError(f"an interval needs data, not samples of {[len(sample) for sample in samples]} rows")
+    rng = stream(0, "bootstrap")
+    drawn = [statistic(*(s[rng.integers(len(s), size=len(s))] for s in samples)) for _ in range(resamples)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(float(statistic(*samples)), sum(map(len, samples)), float(low), float(high))

@@ -1,0 +1,89 @@
+"""Controllability: do counterfactual actions from the same frame move the imagined hand as they move the real one?
+
+In: a world model, real starts with simulator states. Out: displacements in centimetres in both worlds, correlation and
+error, with both action channels of the world model and with either alone (paper section 2: dual-channel actions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from wovr_lab.contracts import ChunkEnv
+from wovr_lab.measure.intervals import bootstrapped
+from wovr_lab.measure.probes import COLUMNS, StateProbe, read_states
+from wovr_lab.rollout import replay
+from wovr_lab.seeding import torch_stream
+from wovr_lab.types import ACTION_DIM, CHUNK, Start
+from wovr_lab.world.model import WorldModel
+
+STRENGTH = 0.4  # of a full action: about 6 cm in a chunk
+MOVES = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
+CHANNELS = ("both", "modulation", "attention")  # the action channels that are left
+
+
+def counterfactual_chunks(start: Start) -> np.ndarray:
+    """float32 [6, 8, 7]: one chunk for each of `MOVES`, with the gripper as it was commanded last."""
+    chunks = np.zeros((len(MOVES), CHUNK, ACTION_DIM), np.float32)
+    for row, (axis, sign) in enumerate(MOVES.values()):
+        chunks[row, :, axis] = sign * STRENGTH
+    chunks[:, :, -1] = np.sign(start.memory_actions[-1, -1]) or -1.0
+    return chunks
+
+
+@contextmanager
+def left_with(world: WorldModel, channels: str) -> Iterator[WorldModel]:
+    """The world model with only these action channels for as long as the block lasts."""
+    embedder = world.transformer.condition_embedder
+    before = embedder.channels
+    embedder.channels = channels
+    try:
+        yield world
+    finally:
+        embedder.channels = before
+
+
+def real_displacements(env: ChunkEnv, starts: Sequence[Start]) -> np.ndarray:
+    """float32 [N, 6, 3] in cm: what each counterfactual chunk really does to the hand."""
+    every = [start for start in starts for _ in MOVES]
+    chunks = np.concatenate([counterfactual_chunks(start) for start in starts])[:, None]
+    states = replay(env, every, chunks, 0, "counterfactual", video=True).states[:, [0, CHUNK]]
+    hand = read_states(states)[..., COLUMNS["hand"]]
+    return 100 * (hand[:, 1] - hand[:, 0]).reshape(len(starts), len(MOVES), 3)
+
+
+def imagined_displacements(
+    world: WorldModel, probe: StateProbe, starts: Sequence[Start], run_seed: int
+) -> dict[str, np.ndarray]:
+    """float32 [N, 6, 3] in cm by `CHANNELS`: what the probe sees the hand do in the imagined chunk."""
+    chunks = np.stack([counterfactual_chunks(start) for start in starts])
+    before = probe.read(np.stack([start.memory[-1] for start in starts]))[..., COLUMNS["hand"]]
+    context, found = world.begin(starts), {}
+    for channels in CHANNELS:
+        with left_with(world, channels):
+            moves = []
+            for move in range(len(MOVES)):
+                noise = [torch_stream(run_seed, "counterfactual", row) for row in range(len(starts))]
+                frames, _ = world.imagine(context, chunks[:, move], noise)
+                moves.append(probe.read(frames[:, -1])[..., COLUMNS["hand"]] - before)
+        found[channels] = 100 * np.stack(moves, 1)
+    return found
+
+
+def controllability(real: np.ndarray, imagined: np.ndarray) -> dict[str, Any]:
+    """Correlation of displacements [N, 6, 3] over all moves and axes, and the median distance of the end points in cm,
+    with intervals over starts."""
+
+    def correlation(rows: np.ndarray) -> float:
+        first, second = real[rows].ravel(), imagined[rows].ravel()
+        return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
+
+    rows, error = np.arange(len(real)), np.linalg.norm(imagined - real, axis=-1)
+    return {
+        "correlation": asdict(bootstrapped(correlation, rows)),
+        "error_cm": asdict(bootstrapped(lambda chosen: float(np.median(error[chosen])), rows)),
+    }
