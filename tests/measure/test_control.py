@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.measure.control import MOVES, controllability, counterfactual_chunks, left_with, real_displacements
+from wovr_lab.measure.probes import load_probe
 from wovr_lab.real.chunks import initial_start, tabletop_chunks
 
 
@@ -24,8 +25,9 @@ def test_every_move_goes_one_way_and_keeps_the_gripper(start):
 
 
 def test_the_real_hand_goes_where_it_is_told(start):
-    moved = real_displacements(tabletop_chunks(4, hold_after_success=48), [start])
-    assert moved.shape == (1, 6, 3)
+    moved, seen = real_displacements(tabletop_chunks(4, hold_after_success=48), load_probe(), [start])
+    assert moved.shape == seen.shape == (1, 6, 3)
+    assert controllability(moved, seen)["correlation"]["rate"] > 0.95
     for row, (axis, sign) in enumerate(MOVES.values()):
         if (axis, sign) != (2, 1):  # it starts near the top
             assert 3 < sign * moved[0, row, axis] < 7

@@ -79,7 +79,7 @@ def make_and_read(folder, config, frames):
 
 
 def test_frames_that_are_not_the_probes_and_episodes_without_states_are_refused(tmp_path, make_episode):
-    with pytest.raises(UserError, match=r"read frames \[\.\.\., 32, 32, 3\]"):
+    with pytest.raises(UserError, match=r"reads frames \[\.\.\., 32, 32, 3\].*--resolution"):
         StateProbe().read(np.zeros((2, 16, 16, 3), np.uint8))
     with pytest.raises(UserError, match="divisible by 8"):
         StateProbe(resolution=30)

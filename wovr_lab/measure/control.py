@@ -47,13 +47,15 @@ def left_with(world: WorldModel, channels: str) -> Iterator[WorldModel]:
         embedder.channels = before
 
 
-def real_displacements(env: ChunkEnv, starts: Sequence[Start]) -> np.ndarray:
-    """float32 [N, 6, 3] in cm: what each counterfactual chunk really does to the hand."""
+def real_displacements(env: ChunkEnv, probe: StateProbe, starts: Sequence[Start]) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [N, 6, 3] in cm: what each counterfactual chunk really does to the hand, and what the probe sees of it in
+    the real frames, which is as near as any imagination can be seen to come."""
     every = [start for start in starts for _ in MOVES]
     chunks = np.concatenate([counterfactual_chunks(start) for start in starts])[:, None]
-    states = replay(env, every, chunks, 0, "counterfactual", video=True).states[:, [0, CHUNK]]
-    hand = read_states(states)[..., COLUMNS["hand"]]
-    return 100 * (hand[:, 1] - hand[:, 0]).reshape(len(starts), len(MOVES), 3)
+    rollouts = replay(env, every, chunks, 0, "counterfactual", video=True)
+    readouts = read_states(rollouts.states[:, [0, CHUNK]]), probe.read(rollouts.video[:, [0, CHUNK]])
+    true, seen = (100 * np.diff(each[..., COLUMNS["hand"]], axis=1) for each in readouts)
+    return true.reshape(len(starts), len(MOVES), 3), seen.reshape(len(starts), len(MOVES), 3)
 
 
 def imagined_displacements(

@@ -6,15 +6,17 @@ share of outcomes agrees and the median error of the cube that the task is about
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from wovr_lab.measure.intervals import bootstrapped, rate_of
+from wovr_lab.measure.intervals import bootstrapped, percentile_bounds, rate_of
 from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.measure.probes import error_cm, object_error_cm
 from wovr_lab.seeding import stream
+from wovr_lab.types import Interval
 
 STEP = 4  # frames between the points of a curve
 AGREEMENT, WITHIN_CM = 0.9, 2.0
@@ -40,12 +42,19 @@ def depth_curves(pairs: PairedRollouts) -> dict[str, list[dict[str, float]]]:
         "probe_object_cm": object_error_cm(pairs.seen, pairs.truth, pairs.tasks)[:, 1:],
     }
     depths = range(STEP, pairs.psnr.shape[1] + 1, STEP)
-    curves = {
-        name: [{"depth": d, **asdict(bootstrapped(np.median, values[:, d - 1]))} for d in depths]
-        for name, values in medians.items()
-    }
+    curves = {name: _median_curve(values, depths) for name, values in medians.items()}
     curves["disagreement"] = [{"depth": d, **asdict(rate_of(~agreement(pairs)[:, d - 1]))} for d in depths]
     return curves
+
+
+def _median_curve(values: np.ndarray, depths: Sequence[int]) -> list[dict[str, float]]:
+    """Medians over rollouts of values [N, T] at these depths."""
+    chosen = values[:, np.array(depths) - 1]
+    low, high = percentile_bounds(lambda rows: np.median(rows, 0), chosen)
+    return [
+        {"depth": depth, **asdict(Interval(float(middle), len(values), float(down), float(up)))}
+        for depth, middle, down, up in zip(depths, np.median(chosen, 0), low, high, strict=True)
+    ]
 
 
 def reliability_horizon(

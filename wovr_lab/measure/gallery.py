@@ -22,6 +22,7 @@ from wovr_lab.runs import load_tensors, read_json, replacing, save_tensors, writ
 from wovr_lab.types import Episode, Rollouts
 
 KINDS = ("imagined_only", "real_only", "lost_object")  # the most telling first
+LOST_CM = 5.0
 READOUTS = ("found", "truth", "probability")
 
 
@@ -39,10 +40,10 @@ class Case:
 
 def mine(pairs: PairedRollouts, imagined: Rollouts, real: Rollouts, about: dict[str, Any], each: int = 2) -> list[Case]:
     """At most `each` cases of a kind, largest error of the task's cube first, tasks in turn. "lost_object" are errors
-    of the cube where both worlds judge alike."""
+    of more than 5 cm where both worlds judge alike."""
     outcomes, error = pairs.outcomes, object_error(pairs).max(1)
     agree = outcomes.imagined == outcomes.real
-    wanted = (outcomes.imagined & ~agree, outcomes.real & ~agree, agree)
+    wanted = (outcomes.imagined & ~agree, outcomes.real & ~agree, agree & (error > LOST_CM))
     imagined_episodes, real_episodes, cases = imagined.episodes(), real.episodes(), []
     for kind, mask in zip(KINDS, wanted, strict=True):
         rows = sorted(np.flatnonzero(mask).tolist(), key=lambda row: -error[row])

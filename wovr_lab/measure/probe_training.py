@@ -37,10 +37,10 @@ NOISES = (0.1, 0.4, 0.8)  # of experts: the more noise, the further the hand str
 class ProbeTraining:
     """How many episodes, how long, and how much pictures are disturbed."""
 
-    episodes: int = 2400  # two thirds play, one third noisy experts
+    episodes: int = 1800  # two thirds play, one third noisy experts
     held_out: int = 120
     resolution: int = 32
-    fit: FitConfig = field(default_factory=lambda: FitConfig(4000, 2e-3))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(3000, 2e-3))
     batch: int = 64
     brightness: float = 0.06
     blur: float = 0.7  # most weight of the 3 x 3 mean, in half of the pictures
@@ -137,7 +137,7 @@ def make_probe(out: Path, config: ProbeTraining, run_seed: int) -> dict[str, Any
     test = ProbeData.of(practice(config.held_out, run_seed, HELD_OUT, config.resolution))
     provenance = {
         "command": f"wovr-lab train-probe --out {out} --seed {run_seed} --episodes {config.episodes} "
-        f"--steps {config.fit.steps}",
+        f"--steps {config.fit.steps} --resolution {config.resolution}",
         "config": asdict(config),
         "frames": len(data.frames),
         "held_out": probe_errors(probe.read(test.frames), test.readouts),

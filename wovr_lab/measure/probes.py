@@ -90,7 +90,10 @@ class StateProbe(ModelMixin, ConfigMixin):
         """uint8 [..., H, W, 3] -> float32 [..., 10] in metres. Raises UserError on frames of another size."""
         size = self.config.resolution
         if frames.shape[-3:] != (size, size, 3):
-            raise UserError(f"these probes read frames [..., {size}, {size}, 3], not {frames.shape}")
+            raise UserError(
+                f"this state probe reads frames [..., {size}, {size}, 3], not {frames.shape}; "
+                "train one of that size with wovr-lab train-probe --resolution"
+            )
         flat = frames.reshape(-1, size, size, 3)
         parts = [self(to_float(flat[i : i + BATCH], self.device)) for i in range(0, len(flat), BATCH)]
         found = torch.cat(parts) * self.scale + self.mean
