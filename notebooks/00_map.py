@@ -46,8 +46,7 @@ from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.real.chunks import initial_start
 from wovr_lab.real.expert import expert_episodes
-from wovr_lab.runs import load_metrics
-from wovr_lab.show import figures, pictures, trust
+from wovr_lab.show import figures, load_metrics, pictures, trust
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke or demo

@@ -147,9 +147,9 @@ def measure(
     found = measure_run(folder, rollouts)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
-            console.print(measured_sentence(row), markup=False, highlight=False)
+            console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
     if (folder / "report.json").exists():
-        console.print(f"Look at {write_report(folder)}", markup=False, highlight=False)
+        console.print(f"Look at {write_report(folder)}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("gate-history")
@@ -161,8 +161,8 @@ def gate_history_command(
     shown = write_gate_history(out, gate_history(folders))
     for row in shown.rows:
         told = ", ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
-        console.print(told, markup=False, highlight=False)
-    console.print(f"Look at {out}", markup=False, highlight=False)
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Look at {out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

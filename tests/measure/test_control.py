@@ -10,6 +10,7 @@ import pytest
 from wovr_lab.measure.control import MOVES, controllability, counterfactual_chunks, left_with, real_displacements
 from wovr_lab.measure.probes import load_probe
 from wovr_lab.real.chunks import initial_start, tabletop_chunks
+from wovr_lab.real.render import camera_axes
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def test_the_real_hand_goes_where_it_is_told(start):
     moved, seen = real_displacements(tabletop_chunks(4, hold_after_success=48), load_probe(), [start])
     assert moved.shape == seen.shape == (1, 6, 3)
     assert controllability(moved, seen)["correlation"]["rate"] > 0.95
+    moved = moved @ camera_axes().T
     for row, (axis, sign) in enumerate(MOVES.values()):
         if (axis, sign) != (2, 1):  # it starts near the top
             assert 3 < sign * moved[0, row, axis] < 7
@@ -40,9 +42,16 @@ def test_correlation_and_error_by_hand():
     assert controllability(real, real)["correlation"]["rate"] == pytest.approx(1)
     assert controllability(real, -real)["correlation"]["rate"] == pytest.approx(-1)
     assert controllability(real, real)["error_cm"] == {"rate": 0, "n": 3, "low": 0, "high": 0}
-    assert controllability(real, real + np.array([3, 0, 4]))["error_cm"]["rate"] == pytest.approx(5)
+    shifted = controllability(real, real + np.array([3, 4, 2]))
+    assert shifted["error_cm"]["rate"] == pytest.approx(5) and shifted["depth_error_cm"]["rate"] == pytest.approx(2)
     still = controllability(real, np.zeros_like(real))
-    assert still["correlation"]["rate"] == 0  # and no NaN
+    assert still["correlation"]["rate"] == still["depth_correlation"]["rate"] == 0  # and no NaN
+
+
+def test_rightwards_downwards_and_away_are_as_the_camera_sees_them():
+    right, down, away = camera_axes().T
+    assert right == pytest.approx([0, 1, 0], abs=0.01)
+    assert down[0] > 0 and down[2] < 0 and away[0] < 0 and away[2] < 0  # it looks down from in front of the table
 
 
 def test_channels_are_cut_only_for_as_long_as_asked():

@@ -1,7 +1,8 @@
 """Controllability: do counterfactual actions from the same frame move the imagined hand as they move the real one?
 
-In: a world model, real starts with simulator states. Out: displacements in centimetres in both worlds, correlation and
-error, with both action channels of the world model and with either alone (paper section 2: dual-channel actions).
+In: a world model, real starts with simulator states. Out: displacements in centimetres in both worlds, rightwards and
+downwards in the picture and in depth, away from the camera; correlation and error, with both action channels of the
+world model and with either alone (paper section 2: dual-channel actions).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.measure.intervals import bootstrapped
 from wovr_lab.measure.probes import COLUMNS, StateProbe, read_states
+from wovr_lab.real.render import camera_axes
 from wovr_lab.rollout import replay
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import ACTION_DIM, CHUNK, Start
@@ -54,7 +56,7 @@ def real_displacements(env: ChunkEnv, probe: StateProbe, starts: Sequence[Start]
     chunks = np.concatenate([counterfactual_chunks(start) for start in starts])[:, None]
     rollouts = replay(env, every, chunks, 0, "counterfactual", video=True)
     readouts = read_states(rollouts.states[:, [0, CHUNK]]), probe.read(rollouts.video[:, [0, CHUNK]])
-    true, seen = (100 * np.diff(each[..., COLUMNS["hand"]], axis=1) for each in readouts)
+    true, seen = (100 * np.diff(each[..., COLUMNS["hand"]], axis=1) @ camera_axes() for each in readouts)
     return true.reshape(len(starts), len(MOVES), 3), seen.reshape(len(starts), len(MOVES), 3)
 
 
@@ -72,20 +74,23 @@ def imagined_displacements(
                 noise = [torch_stream(run_seed, "counterfactual", row) for row in range(len(starts))]
                 frames, _ = world.imagine(context, chunks[:, move], noise)
                 moves.append(probe.read(frames[:, -1])[..., COLUMNS["hand"]] - before)
-        found[channels] = 100 * np.stack(moves, 1)
+        found[channels] = 100 * np.stack(moves, 1) @ camera_axes()
     return found
 
 
 def controllability(real: np.ndarray, imagined: np.ndarray) -> dict[str, Any]:
-    """Correlation of displacements [N, 6, 3] over all moves and axes, and the median distance of the end points in cm,
-    with intervals over starts."""
+    """Correlation and median distance in cm of displacements [N, 6, 3], across the picture (its first two directions)
+    and in depth, which a small blurred frame hardly shows; with intervals over starts."""
+    rows, found = np.arange(len(real)), {}
+    for name, part in (("", slice(0, 2)), ("depth_", slice(2, 3))):
+        pair = real[..., part], imagined[..., part]
+        error = np.linalg.norm(pair[1] - pair[0], axis=-1)
+        found[f"{name}correlation"] = asdict(bootstrapped(lambda chosen, pair=pair: _correlation(*pair, chosen), rows))
+        found[f"{name}error_cm"] = asdict(bootstrapped(np.median, error))
+    return found
 
-    def correlation(rows: np.ndarray) -> float:
-        first, second = real[rows].ravel(), imagined[rows].ravel()
-        return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
 
-    rows, error = np.arange(len(real)), np.linalg.norm(imagined - real, axis=-1)
-    return {
-        "correlation": asdict(bootstrapped(correlation, rows)),
-        "error_cm": asdict(bootstrapped(lambda chosen: float(np.median(error[chosen])), rows)),
-    }
+def _correlation(first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> float:
+    """Over all numbers of these rows; 0 where one of both stands still."""
+    first, second = first[rows].ravel(), second[rows].ravel()
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0

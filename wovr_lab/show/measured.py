@@ -18,7 +18,7 @@ from wovr_lab.show.reading import interval, percent, points, sentence_case, spac
 from wovr_lab.show.style import BASE, IMAGINED, OTHERS, QUIET, REAL, styled
 from wovr_lab.show.tables import Table
 
-AXES = "xyz"
+AXES, WAYS = "xyz", ("rightwards in the picture", "downwards in the picture", "away from the camera")
 SEEN = "real frames: what the probe can see"
 CURVES = {  # title, unit of the axis
     "psnr_db": "picture: PSNR (dB)",
@@ -64,7 +64,7 @@ def confusion_table(confusion: Sequence[dict[str, Any]], tasks: bool = False) ->
         paired, closed = row["paired"], row["closed_loop"]
         rows.append(
             (
-                f"{who(row)}, {spaced(row['task'] if tasks else row['start'])}",
+                *_names(row, "task" if tasks else "start"),
                 str(row["n"]),
                 percent(interval(row["imagined"]), 0),
                 percent(interval(paired["real"]), 0),
@@ -75,9 +75,14 @@ def confusion_table(confusion: Sequence[dict[str, Any]], tasks: bool = False) ->
             )
         )
     columns = (
-        "", "n", "imagined", "same actions, real", "over-optimism", "precision", "on its own, real", "over-optimism",
+        "policy", "world", "task" if tasks else "starts", "n", "imagined", "same actions, real", "over- optimism",
+        "precision", "on its own, real", "over- optimism",
     )  # fmt: skip
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), word_columns=3)
+
+
+def _names(row: dict[str, Any], last: str = "start") -> tuple[str, str, str]:
+    return row["policy"], row["world"], spaced(row[last])
 
 
 def _points(row: dict[str, Any]) -> str:
@@ -140,22 +145,25 @@ def horizon_table(horizon: Sequence[dict[str, Any]]) -> Table:
             cube = interval(held["object_cm"])
             checked = percent(interval(held["agreement"]), 0), f"{cube.rate:.1f} [{cube.low:.1f}, {cube.high:.1f}]"
         found = f"{frames['rate']:.0f} [{frames['low']:.0f}, {frames['high']:.0f}] of {row['longest_seen']}"
-        rows.append((f"{who(row)}, {row['start']} starts", str(row["n"]), found, *checked))
-    columns = ("", "n", "horizon (frames)", "other half: outcomes that agree", "other half: cube's median error (cm)")
-    return Table(columns, tuple(rows))
+        rows.append((*_names(row), str(row["n"]), found, *checked))
+    columns = (
+        "policy", "world", "starts", "n", "horizon (frames)", "other half: outcomes that agree",
+        "other half: cube's median error (cm)",
+    )  # fmt: skip
+    return Table(columns, tuple(rows), word_columns=3)
 
 
 def objects_table(objects: Sequence[dict[str, Any]]) -> Table:
     """How often imagination breaks the rules about objects, and how often the same rule cries wolf on real videos."""
     names = list(objects[0]["faults"])
     rows = [
-        (f"{who(row)}, {row['start']} starts", str(row["n"]), *(
+        (*_names(row), str(row["n"]), *(
             percent(interval(row["faults"][name][world]), 0) for name in names for world in ("imagined", "real")
         ))
         for row in objects
     ]  # fmt: skip
     columns = [text for name in names for text in (f"cube {spaced(name)}", "the same rule on real videos")]
-    return Table(("", "n", *columns), tuple(rows))
+    return Table(("policy", "world", "starts", "n", *columns), tuple(rows), word_columns=3)
 
 
 def doubt_table(uncertainty: Sequence[dict[str, Any]]) -> Table:
@@ -175,8 +183,8 @@ def doubt_table(uncertainty: Sequence[dict[str, Any]]) -> Table:
 
 
 def control_figure(control_points: dict[str, Any]) -> go.Figure:
-    """Displacement of the hand by counterfactual chunks, real against imagined, a panel an axis. In: cm [N][6][3]."""
-    figure = make_subplots(1, 3, subplot_titles=[f"along {axis} (cm)" for axis in AXES], horizontal_spacing=0.08)
+    """Displacements of the hand by counterfactual chunks, real against imagined, by direction. In: cm [N][6][3]."""
+    figure = make_subplots(1, 3, subplot_titles=[f"{way} (cm)" for way in WAYS], horizontal_spacing=0.08)
     for axis in range(3):
         real, imagined = (
             [move[axis] for start in control_points[world] for move in start] for world in ("real", "imagined")
@@ -198,15 +206,16 @@ def control_figure(control_points: dict[str, Any]) -> go.Figure:
 def control_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Correlation and error of counterfactual displacements, by which action channels are left."""
     left = {"both": "both channels", "modulation": "modulation alone", "attention": "cross-attention alone"}
+    names = ("correlation", "error_cm", "depth_correlation", "depth_error_cm")
     cells = []
     for row in rows:
-        correlation, error = interval(row["correlation"]), interval(row["error_cm"])
-        cells.append(
-            (f"{row['world']} world, {left[row['channels']]}" if row["world"] != "real" else SEEN, str(row["n"]),
-             f"{correlation.rate:.2f} [{correlation.low:.2f}, {correlation.high:.2f}]",
-             f"{error.rate:.1f} [{error.low:.1f}, {error.high:.1f}]")
-        )  # fmt: skip
-    return Table(("", "starts", "correlation", "median error (cm)"), tuple(cells))
+        told = f"{row['world']} world, {left[row['channels']]}" if row["world"] != "real" else SEEN
+        numbers = (interval(row[name]) for name in names)
+        cells.append((told, str(row["n"]), *(f"{x.rate:.2f} [{x.low:.2f}, {x.high:.2f}]" for x in numbers)))
+    columns = (
+        "", "starts", "correlation in the picture", "median error (cm)", "correlation in depth", "median error (cm)",
+    )  # fmt: skip
+    return Table(columns, tuple(cells))
 
 
 def probe_table(probe: dict[str, Any]) -> Table:
@@ -235,7 +244,8 @@ def track_figure(case: Case) -> go.Figure:
                 y=100 * track[:, column], mode="lines", line_color=colour, name=name, showlegend=axis == 0,
                 row=1, col=axis + 1,
             )  # fmt: skip
-    return styled(figure, 260).update_layout(margin={"t": 70, "b": 30}, legend_y=1.15)
+    figure.update_xaxes(title_text="imagined frames", title_font_size=12)
+    return styled(figure, 250).update_layout(margin={"t": 46, "b": 30}, legend_y=1.1)
 
 
 def case_sentence(case: Case) -> str:

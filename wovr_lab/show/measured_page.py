@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.measure.gallery import read_gallery
+from wovr_lab.measure.gallery import KINDS, read_gallery
 from wovr_lab.show import measured
 from wovr_lab.show.markup import image, plot, section, table
 from wovr_lab.show.pictures import strip
 from wovr_lab.show.reading import load_measure
 from wovr_lab.show.style import plain
 
-SHOWN = 6  # cases of the gallery in the report
-STRIDE = 3  # every third frame of a case
+EACH = 2  # cases of a kind in the report, of the last policy in the last world
+STRIDE = 4  # every fourth frame of a case is shown
 
 
 def measured_sections(run: Path) -> list[str]:
@@ -81,8 +81,9 @@ def _doubt(found: dict[str, Any]) -> str:
 def _control(found: dict[str, Any]) -> str:
     return section(
         "Measured: does it obey?",
-        "From the same real frame the hand is told to go six ways for a chunk. Points on the diagonal move as really; "
-        "the table cuts either of the two channels through which the world model is told of actions.",
+        "From the same real frame the hand is told to go six ways for a chunk. Points on the diagonal move as really. "
+        "How far away from the camera the hand is, a small blurred frame hardly shows, so depth is kept apart from "
+        "what moves in the picture. The table cuts either of the two channels that tell the model of actions.",
         plot(measured.control_figure(found["control"]["points"]), "measured-control"),
         table(measured.control_table(found["control"]["rows"])),
     )
@@ -92,14 +93,15 @@ def _gallery(run: Path) -> list[str]:
     cases = read_gallery(run / "measure")
     if not cases:
         return []
+    chosen = [case for kind in KINDS for case in [c for c in cases if c.about["kind"] == kind][-EACH:]]
     shown = []
-    for number, case in enumerate(cases[:SHOWN]):
+    for number, case in enumerate(chosen):
         seen = strip([case.real.frames[::STRIDE], case.imagined.frames[::STRIDE]])
         shown += [image(seen, measured.case_sentence(case)), plot(measured.track_figure(case), f"measured-{number}")]
     return [
         section(
             "Measured: gallery of hallucinations",
-            f"The first {min(SHOWN, len(cases))} of {len(cases)} mined cases in measure/, real above imagined, the "
+            f"{len(chosen)} of the {len(cases)} mined cases in measure/: every fourth frame, real above imagined, the "
             "same actions; below, the task's cube in truth and as the probe reads it in the imagined frames.",
             *shown,
         )
