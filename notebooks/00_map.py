@@ -46,7 +46,7 @@ from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.real.chunks import initial_start
 from wovr_lab.real.expert import expert_episodes
-from wovr_lab.show import figures, pictures, reading, trust
+from wovr_lab.show import figures, load_metrics, pictures, trust
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke or demo
@@ -94,7 +94,7 @@ figures.stage_times(report["stages"]).show()
 
 # %%
 figures.success_bars(report["success"], f"sampled at T = {report['protocol']['sampled_temperature']}").show()
-figures.learning_curve(reading.load_metrics(folder)).show()
+figures.learning_curve(load_metrics(folder)).show()
 
 # %% [markdown]
 # ## One imagined chunk beside the same chunk in the real world

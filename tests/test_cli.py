@@ -46,7 +46,10 @@ def commands() -> set[str]:
 
 def test_every_stage_and_everything_around_it_is_a_command():
     assert {stage.replace("_", "-") for stage in STAGE_NAMES} <= commands()
-    around = {"run", "resume", "evaluate", "report", "online", "pretrain", "results", "tables", "inspect", "doctor"}
+    around = {
+        "run", "resume", "evaluate", "measure", "gate-history", "report", "online", "pretrain", "train-probe",
+        "results", "tables", "inspect", "doctor",
+    }  # fmt: skip
     assert around <= commands()
 
 
@@ -63,6 +66,8 @@ def test_no_command_prints_the_list_of_commands(wovr_lab):
         (("gate-1", "--scale", "huge"), "unknown scale 'huge'"),
         (("resume", "nowhere"), "nowhere/config.json does not exist"),
         (("report", "nowhere"), "does not exist"),
+        (("measure", "nowhere"), "nowhere/config.json does not exist"),
+        (("gate-history", "nowhere"), "none of these folders"),
         (("evaluate", "--policy", "nowhere"), "nowhere holds no policy"),
         (("results", "wovr", "nowhere"), "nowhere/config.json does not exist"),
         (("tables",), "README.md does not exist here"),

@@ -18,13 +18,16 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
+from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
 from wovr_lab.pace.config import LoopConfig, described, scale_config
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
+from wovr_lab.pace.gate_history import gate_history
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
+from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
@@ -33,6 +36,8 @@ from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
+from wovr_lab.show.gates import write_gate_history
+from wovr_lab.show.measured import measured_sentence
 from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
@@ -131,6 +136,46 @@ for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy, see below
 def report(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo")) -> None:
     """Draw the report of a finished run again."""
     _show(folder)
+
+
+@app.command()
+def measure(
+    folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo"),
+    rollouts: Annotated[int, typer.Option(min=1, help="of each policy in each world model")] = ROLLOUTS,
+) -> None:
+    """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
+    found = measure_run(folder, rollouts)
+    for row in found["confusion"]:
+        if row["task"] == row["start"] == "all":
+            console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
+    if (folder / "report.json").exists():
+        console.print(f"Look at {write_report(folder)}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("gate-history")
+def gate_history_command(
+    folders: Annotated[list[Path], typer.Argument(help="run folders")],
+    out: Annotated[Path, typer.Option(help="page to write; the rows go beside it as JSON")] = Path("runs/gates.html"),
+) -> None:
+    """Does passing the gate foretell real gains? Relate both over several runs."""
+    shown = write_gate_history(out, gate_history(folders))
+    for row in shown.rows:
+        told = ", ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Look at {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def train_probe(
+    out: Annotated[Path, typer.Option(help="where the probe goes")] = Path("data/probe"), seed: Seed = 0,
+    episodes: Annotated[int, typer.Option(min=3, help="real episodes of play and of noisy experts")] = 1800,
+    steps: Annotated[int, typer.Option(min=1, help="training steps")] = 3000,
+    resolution: Annotated[int, typer.Option(min=8, help="pixels a side of the frames that it reads")] = 32,
+) -> None:  # fmt: skip
+    """Train the state probe that measures imagined frames (minutes)."""
+    found = make_probe(out, ProbeTraining(episodes=episodes, resolution=resolution, fit=FitConfig(steps, 2e-3)), seed)
+    for name, error in found["held_out"].items():
+        console.print(f"{name:8} median {error['median_cm']:.2f} cm, 90th percentile {error['p90_cm']:.2f} cm")
 
 
 @app.command()

@@ -170,6 +170,18 @@ def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
         raise UserError(f"{phase} diverged at step {step}: {', '.join(bad)} is not finite; lower its learning rate")
 
 
+def load_metrics(run: Path) -> list[dict[str, Any]]:
+    """The whole rows of RUN/metrics.jsonl, none if there is no such file. Raises UserError naming a broken line."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    if lines and not lines[-1].endswith("\n"):  # a kill has cut it
+        lines.pop()
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} has a line that is not JSON ({error}); remove that line") from error
+
+
 class Metrics:
     """`metrics.jsonl` plus TensorBoard. A run that goes back (resumed, or on other inputs) says its steps again: a
     phase that comes to a step it has logged before loses its rows from there on, so none is there twice or stale."""

@@ -16,7 +16,7 @@ def outcomes(both: int, imagined_only: int, real_only: int, neither: int) -> Pai
 
 
 def policy(name: str, real: int, imagined: int, n: int = 100) -> GatedPolicy:
-    return GatedPolicy(name, wilson(real, n), wilson(imagined, n))
+    return GatedPolicy(name, wilson(real, n), wilson(imagined, n), wilson(0, 0))
 
 
 def test_the_confusion_matrix_counts_every_pair_once():
@@ -29,10 +29,10 @@ def test_a_truthful_imagination_passes():
     verdict = judge_gate({"weak": outcomes(30, 5, 3, 62), "strong": outcomes(80, 5, 5, 10)})
     assert verdict.passed and verdict.reasons == ()
     assert verdict.precision == wilson(110, 120)
-    assert [(each.name, each.real, each.imagined) for each in verdict.policies] == [
-        ("weak", wilson(33, 100), wilson(35, 100)),
-        ("strong", wilson(85, 100), wilson(85, 100)),
-    ]
+    assert verdict.policies == (
+        GatedPolicy("weak", wilson(33, 100), wilson(35, 100), precision=wilson(30, 35)),
+        GatedPolicy("strong", wilson(85, 100), wilson(85, 100), precision=wilson(80, 85)),
+    )
 
 
 @pytest.mark.parametrize("made", [(64, 36, 0, 0), (7, 3, 0, 90)])

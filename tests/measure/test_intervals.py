@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from wovr_lab.measure.intervals import difference_of_rates, mcnemar, paired_difference, rate_of, wilson
+from wovr_lab.measure.intervals import (
+    bootstrapped,
+    difference_of_rates,
+    mcnemar,
+    paired_difference,
+    rate_of,
+    wilson,
+)
 from wovr_lab.types import Interval
 
 
@@ -75,3 +82,20 @@ def test_a_published_difference_of_rates_is_reproduced():
 def test_rates_that_are_equal_differ_by_zero_within_an_interval_around_it():
     found = difference_of_rates(wilson(30, 60), wilson(30, 60))
     assert found.rate == 0 and found.low == pytest.approx(-found.high)
+
+
+def test_a_bootstrap_covers_a_mean_as_its_formula_does():
+    values = np.arange(400) % 2 + 0.0
+    found = bootstrapped(np.mean, values)
+    spread = 1.96 * 0.5 / np.sqrt(400)
+    assert found.rate == 0.5 and found.n == 400
+    assert found.low == pytest.approx(0.5 - spread, abs=0.01) and found.high == pytest.approx(0.5 + spread, abs=0.01)
+    assert bootstrapped(np.mean, values) == found
+    both = bootstrapped(lambda first, second: first.mean() - second.mean(), values, np.zeros(3))
+    assert both.n == 403 and both.low < both.rate == 0.5 < both.high
+
+
+def test_nothing_has_no_interval():
+    for samples in ((), (np.zeros(0),), (np.ones(3), np.zeros(0))):
+        with pytest.raises(ValueError, match="an interval needs data"):
+            bootstrapped(np.mean, *samples)

@@ -61,7 +61,7 @@ def test_the_report_has_every_key_of_schema_1(report):
     for gate in (report["gate"]["gate_1"], report["gate"]["gate_2"]):
         assert {"passed", "precision", "policies"} <= gate.keys()
         assert len(gate["policies"]) == CONFIG.gate_policies
-        assert all(policy.keys() == {"name", "real", "imagined"} for policy in gate["policies"])
+        assert all(policy.keys() == {"name", "real", "imagined", "precision"} for policy in gate["policies"])
     assert report["hallucination"].keys() == {"imagined_and_real", "imagined_only", "real_only", "neither"}
     assert report["world"]["frames_per_second"] > 0
     assert [depth for depth, _ in report["world"]["psnr_by_depth"]] == list(range(8, CONFIG.max_steps + 1, 8))

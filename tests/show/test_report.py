@@ -181,7 +181,7 @@ def test_tables_put_nothing_measured_into_words(report):
     assert table.columns == ("real success", "n", "base policy", "improved by WoVR", "online GRPO")
     assert table.rows[1][-1] == "not measured"
     assert gate_table(report["gate"]["gate_1"]).rows[0][1:] == (
-        "base, T = 1.0", "64", "34 % [24, 47]", "47 % [35, 59]", "+12",
+        "base, T = 1.0", "64", "34 % [24, 47]", "47 % [35, 59]", "+12", "not measured",
     )  # fmt: skip
     assert facts_table(
         {"tasks": ["push_red", "b"], "real_frames": 15012, "temperature": 0.0, "training_seeds": {"sft": "0-9"}}

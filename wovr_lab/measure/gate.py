@@ -28,11 +28,13 @@ class GateBounds:
 
 @dataclass(frozen=True)
 class GatedPolicy:
-    """One policy's success rates on the same starts with the same actions."""
+    """One policy's success rates on the same starts with the same actions, and how many imagined ones are real: the
+    pooled precision is carried by the expert's easy successes, the base policy's own is what RL starts from."""
 
     name: str
     real: Interval
     imagined: Interval
+    precision: Interval
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class GateVerdict:
 
 def judge_gate(outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBounds()) -> GateVerdict:
     """The verdict on paired outcomes by policy."""
-    policies = tuple(GatedPolicy(name, rate_of(o.real), rate_of(o.imagined)) for name, o in outcomes.items())
+    policies = tuple(
+        GatedPolicy(name, rate_of(each.real), rate_of(each.imagined), each.precision) for name, each in outcomes.items()
+    )
     pooled = PairedOutcomes(
         np.concatenate([o.imagined for o in outcomes.values()]), np.concatenate([o.real for o in outcomes.values()])
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
 from wovr_lab.seeding import stream
 from wovr_lab.types import Interval
+
+RESAMPLES = 500
 
 
 def wilson(successes: int, n: int) -> Interval:
@@ -46,3 +50,19 @@ def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
     """Two-sided exact p-value that two policies succeed equally often on the same starts, bool [n] each."""
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     return 1.0 if gained + lost == 0 else float(binomtest(gained, gained + lost).pvalue)
+
+
+def percentile_bounds(statistic: Callable[..., np.ndarray | float], *samples: np.ndarray) -> np.ndarray:
+    """The 2.5th and 97.5th percentile [2, ...] of a statistic [...] over 500 bootstrap resamples: rows of each sample
+    drawn with replacement on their own. Raises ValueError if a sample is empty."""
+    if not samples or not all(len(sample) for sample in samples):
+        raise ValueError(f"an interval needs data, not samples of {[len(sample) for sample in samples]} rows")
+    rng = stream(0, "bootstrap")
+    drawn = [statistic(*(s[rng.integers(len(s), size=len(s))] for s in samples)) for _ in range(RESAMPLES)]
+    return np.percentile(drawn, [2.5, 97.5], axis=0)
+
+
+def bootstrapped(statistic: Callable[..., float], *samples: np.ndarray) -> Interval:
+    """`statistic(*samples)` with its 95 % percentile interval. Raises ValueError if a sample is empty."""
+    low, high = percentile_bounds(statistic, *samples)
+    return Interval(float(statistic(*samples)), sum(map(len, samples)), float(low), float(high))

@@ -115,6 +115,12 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
         raise UserError(f"{folder} is not empty and is not a run; choose another folder")
     else:
         write_json(path, wanted)
+    return enter_run(folder, config, force)
+
+
+def enter_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
+    """A run folder whose configuration need not be checked, since nothing is trained in it. Raises UserError if another
+    process works in it."""
     lock = _locked(folder)
     _remove_partial_files(folder)
     return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder), lock)

@@ -40,7 +40,7 @@ class Renderer:
         self.model, self.resolution = model, resolution
         self.oversampling = 1 if 64 <= resolution < 128 else 2  # rays a pixel side
         self.side = resolution * self.oversampling
-        self.axes = _camera_axes()
+        self.axes = camera_axes()
         self.rays = _camera_rays(self.axes, self.side)  # float64 [R, 3]
         self.table_distance, self.table_points = _table_hits(self.rays)
         self.bare_table = _table_colours(self.table_distance, self.table_points)  # float32 [R, 3]
@@ -144,7 +144,7 @@ def _under(data: mujoco.MjData, body: int, points: np.ndarray, half: tuple[float
     return (x < half[0]) & (y < half[1])
 
 
-def _camera_axes() -> np.ndarray:
+def camera_axes() -> np.ndarray:
     """float64 [3, 3], columns right (+y of the world), down, forward."""
     forward = (LOOK_AT - CAMERA) / np.linalg.norm(LOOK_AT - CAMERA)
     right = np.cross(forward, [0.0, 0.0, 1.0])

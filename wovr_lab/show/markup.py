@@ -8,9 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
@@ -76,8 +79,19 @@ def beside(parts: Sequence[str]) -> str:
 
 def picture(path: Path, caption: str) -> str:
     """A PNG, embedded; it scrolls sideways where the page is narrow."""
-    image = f'<img src="{_data(path, "image/png")}" alt="{plain(caption)}">'
-    return f'<figure><figcaption>{plain(caption)}</figcaption><div class="scrolling">{image}</div></figure>'
+    return _captioned(_data(path.read_bytes(), "image/png"), caption)
+
+
+def image(pixels: np.ndarray, caption: str) -> str:
+    """The same of a picture uint8 [H, W, 3]."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return _captioned(_data(file.getvalue(), "image/png"), caption)
+
+
+def _captioned(data: str, caption: str) -> str:
+    shown = f'<img src="{data}" alt="{plain(caption)}">'
+    return f'<figure><figcaption>{plain(caption)}</figcaption><div class="scrolling">{shown}</div></figure>'
 
 
 def films(paths: Sequence[Path], captions: Sequence[str]) -> str:
@@ -87,12 +101,12 @@ def films(paths: Sequence[Path], captions: Sequence[str]) -> str:
         if path.stat().st_size > LARGEST_FILM:
             film = f'<span class="quiet">too large to embed: open {plain(path.parent.name)}/{plain(path.name)}</span>'
         elif path.suffix == ".gif":
-            film = f'<img src="{_data(path, "image/gif")}" alt="{plain(caption)}">'
+            film = f'<img src="{_data(path.read_bytes(), "image/gif")}" alt="{plain(caption)}">'
         else:
-            film = f'<video src="{_data(path, "video/mp4")}" controls loop muted playsinline></video>'
+            film = f'<video src="{_data(path.read_bytes(), "video/mp4")}" controls loop muted playsinline></video>'
         shown.append(f"<figure>{film}<figcaption>{plain(caption)}</figcaption></figure>")
     return '<div class="films">' + "".join(shown) + "</div>"
 
 
-def _data(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _data(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,11 +1,10 @@
 """A run folder's results, read and put into words; figures, report and terminal say the same because they say it here.
 
-In: report.json (schema 1) and metrics.jsonl. Out: dictionaries as they are, intervals, sentences.
+In: report.json (schema 1), measure.json. Out: dictionaries as they are, intervals, sentences.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.runs import read_json
 from wovr_lab.types import Interval
 
-SCHEMA = 1
+SCHEMA = MEASURE_SCHEMA = 1
 SETTINGS = {
     "base": "base policy",
     "wovr": "improved by WoVR",
@@ -40,16 +39,14 @@ def load_report(run: Path) -> dict[str, Any]:
     return report
 
 
-def load_metrics(run: Path) -> list[dict[str, Any]]:
-    """The whole rows of RUN/metrics.jsonl, none if there is no such file. Raises UserError naming a broken line."""
-    path = run / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    if lines and not lines[-1].endswith("\n"):  # a kill has cut it
-        lines.pop()
-    try:
-        return [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} has a line that is not JSON ({error}); remove that line") from error
+def load_measure(run: Path) -> dict[str, Any]:
+    """RUN/measure.json, empty if the run was not measured. Raises UserError if it is broken or of another schema."""
+    path = run / "measure.json"
+    found = read_json(path) if path.exists() else {"schema": MEASURE_SCHEMA}
+    schema = found.pop("schema", None) if isinstance(found, dict) else None
+    if schema != MEASURE_SCHEMA:
+        raise UserError(f"{path} is of schema {schema}, this version shows {MEASURE_SCHEMA}; measure the run again")
+    return found
 
 
 def interval(row: dict[str, Any] | None) -> Interval | None:

@@ -1,6 +1,7 @@
 """The report of a run as one HTML file that needs nothing else: no network, no code of ours.
 
-In: a run folder (report.json, metrics.jsonl, pictures/*.png, videos/*.mp4). Out: RUN/report.html.
+In: a run folder (report.json, metrics.jsonl, pictures/*.png, videos/*.mp4, measure.json, measure/). Out:
+RUN/report.html.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.runs import write_text
+from wovr_lab.runs import load_metrics, write_text
 from wovr_lab.show import figures, trust
 from wovr_lab.show.markup import beside, films, page, picture, plot, section, table, tile, warning
+from wovr_lab.show.measured_page import measured_sections
 from wovr_lab.show.reading import (
     compared,
     gate_sentence,
     gates,
     headline,
     interval,
-    load_metrics,
     load_report,
     percent,
     refusal,
@@ -52,6 +53,7 @@ def write_report(run: Path) -> Path:
         *_gates(report),
         *_confusion(report),
         *_depth(report),
+        *measured_sections(run),
         *_strips(sorted((run / "pictures").glob("strip-*.png"), key=_strip_order)),
         *_films(sorted(p for p in (run / "videos").glob("*") if p.suffix in (".mp4", ".gif"))),
         *_training(rows),

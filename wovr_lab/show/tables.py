@@ -64,14 +64,16 @@ def success_table(report: dict[str, Any]) -> Table:
 
 
 def gate_table(gate: dict[str, Any]) -> Table:
-    """The policies of a gate, numbered as in `gate_figure`: real and imagined success with the same actions."""
+    """The policies of a gate, numbered as in `gate_figure`: real and imagined success with the same actions, and the
+    share of imagined successes that are real."""
     rows = []
     for number, policy in enumerate(gate.get("policies", ()), 1):
         real, imagined = interval(policy["real"]), interval(policy["imagined"])
         gap = f"{100 * (imagined.rate - real.rate):+.0f}" if real and imagined else "not measured"
         rates = percent(real, 0), percent(imagined, 0)
-        rows.append((str(number), policy["name"], str(real.n if real else 0), *rates, gap))
-    columns = ("", "actions of", "n", "real", "imagined", "gap (points)")
+        precision = percent(interval(policy.get("precision")), 0)  # gates of older runs have none
+        rows.append((str(number), policy["name"], str(real.n if real else 0), *rates, gap, precision))
+    columns = ("", "actions of", "n", "real", "imagined", "gap (points)", "imagined that are real")
     return Table(columns, tuple(rows), word_columns=2)
 
 

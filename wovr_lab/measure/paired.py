@@ -1,0 +1,122 @@
+"""Imagined rollouts beside what the same actions really do, frame by frame (paper section 1: hallucination).
+
+In: both worlds, a policy, starts. Out: `PairedRollouts`, from which everything else is counted: outcomes (confusion,
+over-optimism) here, error by depth and the reliability horizon in `depth`. No rollout ends at success, so that every
+depth is seen by all; what an RL rollout would have earned is cut out afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wovr_lab.contracts import Actor, ChunkEnv
+from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.measure.hallucination import PairedOutcomes
+from wovr_lab.measure.intervals import paired_difference, rate_of
+from wovr_lab.measure.objects import faults
+from wovr_lab.measure.probes import StateProbe, read_states
+from wovr_lab.rollout import replay, roll_out
+from wovr_lab.runs import load_tensors, save_tensors
+from wovr_lab.types import CHUNK, Rollouts, Start
+
+
+@dataclass(frozen=True)
+class PairedRollouts:
+    """N imagined rollouts of T actions, and the same actions from the same starts in the real simulator."""
+
+    tasks: tuple[str, ...]
+    imagined_success: np.ndarray  # bool [N, T], latched, by the reward
+    real_success: np.ndarray  # bool [N, T], latched, by the simulator
+    alone: np.ndarray  # bool [N], real success of the policy acting on its own from there (closed loop)
+    probability: np.ndarray  # float32 [N, T], the reward's, of the imagined frames
+    psnr: np.ndarray  # float32 [N, T], of each imagined frame in dB, 99 where it is exact
+    found: np.ndarray  # float32 [N, T + 1, 10], what the probe reads in imagined frames
+    seen: np.ndarray  # float32 [N, T + 1, 10], what it reads in the real ones: its own error
+    truth: np.ndarray  # float32 [N, T + 1, 10], what the simulator says
+    imagined_faults: np.ndarray  # bool [N, 3], `objects.FAULTS` of the imagined video
+    real_faults: np.ndarray  # bool [N, 3], the same rules on the real one: false alarms
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    @property
+    def ends(self) -> np.ndarray:
+        """int64 [N]: actions until a rollout ends in training, with the chunk of its imagined success."""
+        first, length = self.imagined_success.argmax(1), self.imagined_success.shape[1]
+        return np.where(self.imagined_success.any(1), (first // CHUNK + 1) * CHUNK, length)
+
+    @property
+    def outcomes(self) -> PairedOutcomes:
+        """As training sees them: a real success counts only within the actions until the rollout's end."""
+        within = np.arange(self.real_success.shape[1]) < self.ends[:, None]
+        return PairedOutcomes(self.imagined_success.any(1), (self.real_success & within).any(1))
+
+    def select(self, rows: np.ndarray) -> PairedRollouts:
+        """The rows of a mask or index."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tasks = tuple(np.array(self.tasks)[rows].tolist())
+        return PairedRollouts(**{name: value[rows] for name, value in values.items() if name != "tasks"}, tasks=tasks)
+
+    def save(self, path: Path) -> None:
+        """One safetensors file."""
+        arrays = {f.name: torch.as_tensor(getattr(self, f.name)) for f in fields(self) if f.name != "tasks"}
+        save_tensors(path, arrays | {"tasks": torch.tensor(list("\n".join(self.tasks).encode()), dtype=torch.uint8)})
+
+    @classmethod
+    def load(cls, path: Path) -> PairedRollouts:
+        """Raises UserError if the file is missing or damaged."""
+        arrays = {name: tensor.numpy() for name, tensor in load_tensors(path).items()}
+        return cls(tasks=tuple(arrays.pop("tasks").tobytes().decode().split("\n")), **arrays)
+
+
+def pair_rollouts(
+    imagined_env: ImaginedEnv, real_env: ChunkEnv, actor: Actor, starts: Sequence[Start], alone: np.ndarray,
+    probe: StateProbe, run_seed: int, name: str, temperature: float,
+) -> tuple[PairedRollouts, Rollouts, Rollouts]:  # fmt: skip
+    """The policy acts in imagination, then the simulator repeats its actions; both environments must hold after success
+    to their end. `alone` is `PairedRollouts.alone`, which does not depend on the world model."""
+    imagined = roll_out(imagined_env, actor, starts, run_seed, name, temperature, video=True, progress=True)
+    real = replay(real_env, starts, imagined.actions, run_seed, f"{name}/real", video=True)
+    tasks = [start.task for start in starts]
+    found, seen = probe.read(imagined.video), probe.read(real.video)
+    error = (imagined.video[:, 1:].astype(np.float32) - real.video[:, 1:]) ** 2
+    return PairedRollouts(
+        tasks=tuple(tasks),
+        imagined_success=imagined.success,
+        real_success=real.success,
+        alone=alone,
+        probability=imagined_env.reward.probability(imagined.video[:, 1:], imagined.instructions),
+        psnr=(10 * np.log10(255**2 / error.mean((2, 3, 4)).clip(255**2 / 10**9.9))).astype(np.float32),
+        found=found,
+        seen=seen,
+        truth=read_states(real.states),
+        imagined_faults=faults(imagined.video, found, tasks),
+        real_faults=faults(real.video, seen, tasks),
+    ), imagined, real  # fmt: skip
+
+
+def confusion_rows(tasks: Sequence[str], outcomes: PairedOutcomes, alone: np.ndarray) -> list[dict[str, Any]]:
+    """Outcomes over all tasks and by task. "paired": the same actions in both worlds; "closed_loop": the policy acting
+    in each world on its own (`alone` bool [N]). Over-optimism is imagined minus real success, with a paired bootstrap
+    interval."""
+    rows = []
+    for task in ("all", *sorted(set(tasks))):
+        chosen = np.array([task in ("all", each) for each in tasks])
+        paired = PairedOutcomes(outcomes.imagined[chosen], outcomes.real[chosen])
+        closed = PairedOutcomes(outcomes.imagined[chosen], alone[chosen])
+        row = {"task": task, "n": int(chosen.sum()), "imagined": asdict(rate_of(paired.imagined))}
+        for mode, each in (("paired", paired), ("closed_loop", closed)):
+            row[mode] = {
+                "counts": each.counts(),
+                "real": asdict(rate_of(each.real)),
+                "over_optimism": asdict(paired_difference(each.real, each.imagined)),
+            }
+        row["paired"] |= {"precision": asdict(paired.precision), "recall": asdict(paired.recall)}
+        rows.append(row)
+    return rows

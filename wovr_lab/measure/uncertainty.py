@@ -1,0 +1,103 @@
+"""Uncertainty: does the simulator know when not to be believed? (beyond the paper)
+
+In: a world model, and others that were trained differently where there are any. Out: imagined rollouts with how far
+several answers to the same chunk lie apart, and how well that tells wrong outcomes from right ones (AUROC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+
+from wovr_lab.contracts import ChunkFrames
+from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.measure.intervals import bootstrapped
+from wovr_lab.measure.paired import PairedRollouts
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.seeding import torch_stream
+from wovr_lab.types import CHUNK, Start
+from wovr_lab.world.context import Context
+from wovr_lab.world.model import FUTURE, WorldModel
+
+
+class DoubtingEnv(ImaginedEnv):
+    """Imagines as `ImaginedEnv` does and notes how far other answers to each chunk lie apart in latent space: those to
+    `samples` further noises, and those of `others`, world models with the same codec, to one and the same noise."""
+
+    def __init__(
+        self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
+        hold_after_success: int = 0, keyframe_steps: int | None = None,
+        samples: int = 3, others: Sequence[WorldModel] = (),
+    ):  # fmt: skip
+        super().__init__(world, reward, num_envs, max_steps, hold_after_success, keyframe_steps)
+        self.samples, self.others = samples, tuple(others)
+        self._noise = torch.Generator()
+        self._noted: list[list[np.ndarray]] = []  # by group of rollouts, by chunk: float32 [num_envs, kinds]
+
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        """As the imagined environment, and opens a new group of notes."""
+        self._noise = torch_stream(seed, "doubt")
+        self._noted.append([])
+        return super().begin(rows, starts, seed)
+
+    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        """As the imagined environment, whose own noise and context the further answers leave alone."""
+        chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.world.device)
+        noted = np.zeros((self.num_envs, 1 + bool(self.others)), np.float32)
+        noted[rows] = self._doubt(self.context.select(torch.as_tensor(rows)), chunk)
+        self._noted[-1].append(noted)
+        return super().advance(rows, actions)
+
+    def _doubt(self, context: Context, chunk: Tensor) -> np.ndarray:
+        """float32 [n, kinds]"""
+        channels, *cells = self.world.codec.latent_shape
+        shape = (self.samples, len(chunk), channels, FUTURE, *cells)
+        noises = torch.randn(shape, generator=self._noise).to(chunk.device)
+        kinds = [apart([self.world.imagine_latents(context, chunk, noise) for noise in noises])]
+        if self.others:
+            worlds = (self.world, *self.others)
+            kinds.append(apart([world.imagine_latents(context, chunk, noises[0]) for world in worlds]))
+        return np.stack(kinds, 1)
+
+    def doubts(self, count: int) -> dict[str, np.ndarray]:
+        """What was noted since the environment was made, of the first `count` rollouts: float32 [count, C] by kind.
+        Only for rollouts of one length, which is what holding after success to the end gives."""
+        noted = np.concatenate([np.stack(group, 1) for group in self._noted])[:count]
+        return dict(zip(("noise", "models"), np.moveaxis(noted, 2, 0), strict=False))
+
+
+def apart(answers: Sequence[Tensor]) -> np.ndarray:
+    """Standard deviation over several answers [n, C, 2, h, w], averaged over all but the rows: float32 [n]."""
+    return torch.stack(list(answers)).std(0).flatten(1).mean(1).cpu().numpy()
+
+
+def auroc(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """P(score of a positive > score of a negative), ties counting half, from scores [p] and [n]."""
+    ranks = rankdata(np.concatenate([positives, negatives]))[: len(positives)].sum()
+    return float((ranks - len(positives) * (len(positives) + 1) / 2) / (len(positives) * len(negatives)))
+
+
+def foretold_errors(pairs: PairedRollouts, doubts: dict[str, np.ndarray], threshold: float) -> list[dict[str, Any]]:
+    """AUROC of telling rollouts with a wrong outcome from the others, by score and by whom it is asked of; None where
+    there are no wrong or no right ones. Scores: the mean doubt [N, C] up to the rollout's end, and how near the reward
+    came to its threshold, which costs nothing."""
+    outcomes, ends = pairs.outcomes, pairs.ends
+    wrong = outcomes.imagined != outcomes.real
+    until = np.arange(pairs.psnr.shape[1]) < ends[:, None]
+    scores = {name: (doubt * until[:, ::CHUNK]).sum(1) / until[:, ::CHUNK].sum(1) for name, doubt in doubts.items()}
+    scores["reward_margin"] = -np.abs((pairs.probability * until).max(1) - threshold)
+    rows = []
+    for asked, chosen in (("all", np.ones(len(pairs), bool)), ("imagined_successes", outcomes.imagined)):
+        for name, score in scores.items():
+            positives, negatives = score[chosen & wrong], score[chosen & ~wrong]
+            known = len(positives) and len(negatives)
+            area = asdict(bootstrapped(auroc, positives, negatives)) if known else None
+            counts = {"n": int(chosen.sum()), "wrong": len(positives)}
+            rows.append({"score": name, "rollouts": asked} | counts | {"auroc": area})
+    return rows
