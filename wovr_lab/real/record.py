@@ -9,11 +9,11 @@ from wovr_lab.types import Episode
 
 
 class Recorder:
-    """Resets `env` to the initial state of `seed` and records from there."""
+    """Resets `env` to the initial state of `seed` (of its present task unless told) and records from there."""
 
-    def __init__(self, env: RealEnv, seed: int):
+    def __init__(self, env: RealEnv, seed: int, task: str | None = None):
         self.env, self.seed = env, seed
-        observation, _ = env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed, options={"task": task or env.task})
         self.frames, self.states = [observation["frame"]], [env.get_state()]
         self.actions: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
