@@ -19,6 +19,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
+from wovr_lab.measure.resumable import examine
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
 from wovr_lab.pace.config import LoopConfig, described, scale_config
@@ -38,6 +39,7 @@ from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
 from wovr_lab.show.gates import write_gate_history
 from wovr_lab.show.measured import measured_sentence
+from wovr_lab.show.pictures import save_video
 from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
@@ -181,21 +183,58 @@ def train_probe(
 @app.command()
 def evaluate(
     policy: Annotated[Path, typer.Option(help="policy checkpoint folder")],
+    env: Annotated[str, typer.Option(help="tabletop, or libero:SUITE[/TASK]")] = "tabletop",
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
-    starts: Annotated[int, typer.Option(min=1, help="initial states a task, from seed 10,000")] = 200,
+    starts: Annotated[int | None, typer.Option(min=1, help="held-out initial states a task; 200, LIBERO 50")] = None,
     out: Annotated[Path | None, typer.Option(help="write the result here as JSON")] = None,
+    folder: Annotated[Path, typer.Option("--run", help="LIBERO: episodes and videos; goes on")] = Path("runs/libero"),
+    official: Annotated[bool, typer.Option("--official", help="LIBERO: all 50 official states")] = False,
+    renderer: Annotated[str, typer.Option(help="LIBERO: fast, or package (its own settings)")] = "fast",
+    rows: Annotated[int, typer.Option(min=1, help="LIBERO: episodes at a time")] = 10,
+    processes: Annotated[int | None, typer.Option(min=1, help="LIBERO: all cores unless told")] = None,
 ) -> None:
-    """Evaluate a policy in the real simulator on the held-out initial states."""
+    """Evaluate a policy in a real simulator on held-out initial states."""
     actor = load_policy(policy)
-    config = scale_config("demo", seed, evaluation_starts=starts, resolution=actor.config.resolution)
-    first = evaluation_starts(config)
-    result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
+    if env.startswith("libero:"):
+        from wovr_lab.pace import suites  # needs the libero extra
+
+        choice = suites.Choice(env.removeprefix("libero:"), starts or 50, official, renderer, rows, processes)
+        examination = suites.examination_of(choice, actor, policy, seed, temperature)
+        real = suites.make_env(choice, actor.config.resolution)
+        result = examine(real, actor, examination, folder, save_video)
+        real.close()
+    elif env == "tabletop":
+        config = scale_config("demo", seed, evaluation_starts=starts or 200, resolution=actor.config.resolution)
+        first = evaluation_starts(config)
+        result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
+    else:
+        raise UserError(f"unknown environment {env!r}; use tabletop or libero:SUITE[/TASK]")
     rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
     for task, rate in rates.items():
         console.print(f"{task:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
     if out:
         write_json(out, {"policy": str(policy), "temperature": temperature, "seed": seed, "success": rates})
+
+
+@app.command()
+def demonstrations(
+    env: Annotated[str, typer.Option(help="libero:SUITE[/TASK]")],
+    out: Annotated[Path, typer.Option(help="folder for SUITE/TASK_demo.hdf5")] = Path("runs/demonstrations"),
+    episodes: Annotated[int, typer.Option(min=1, help="a task, from training states")] = 25,
+    noise: Annotated[float, typer.Option(min=0.0, help="deviation of executed x, y, z")] = 0.0,
+    resolution: Annotated[int, typer.Option(min=8, help="pixels a side")] = 128,
+) -> None:
+    """Let the scripted expert demonstrate LIBERO tasks; files in the benchmark's own layout."""
+    from wovr_lab.real.libero.env import LiberoEnv  # needs the libero extra
+    from wovr_lab.real.libero.official import write_demonstrations
+
+    world = LiberoEnv(env.removeprefix("libero:"), resolution)
+    for task in world.tasks:
+        try:
+            console.print(f"{write_demonstrations(out, world, task, range(episodes), noise)}")
+        except UserError as error:
+            console.print(f"{task}: {error}", style="yellow", markup=False)
 
 
 @app.command()

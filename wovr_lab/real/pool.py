@@ -20,7 +20,7 @@ import numpy as np
 from wovr_lab.contracts import ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.real.chunks import RealChunkEnv, run_chunk, start_of_seed, state_at
-from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
+from wovr_lab.real.single import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Start
 
@@ -56,6 +56,10 @@ class PooledChunkEnv(RealChunkEnv):
     def starts_of(self, task: str, seeds: Sequence[int]) -> list[Start]:
         """The initial states of these seeds, made by all processes together."""
         return self._call([(_start_of_seed, (task, int(seed))) for seed in seeds])
+
+    def films(self, starts: Sequence[Start], actions: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Pictures for people, uint8 [T + 1, 256, 256, 3], of actions [T, 7] from each start; rows stay as they are."""
+        return self._call([(_film, (_bare(start), chosen)) for start, chosen in zip(starts, actions, strict=True)])
 
     def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """As `RealChunkEnv.begin`."""
@@ -134,6 +138,16 @@ def _start_of_seed(task: str, seed: int) -> Start:
 
 def _state_at(start: Start) -> np.ndarray:
     return state_at(_ENV[0], start)
+
+
+def _film(start: Start, actions: np.ndarray) -> np.ndarray:
+    env = _ENV[0]
+    state_at(env, start)
+    frames = [env.look(PEOPLE_RESOLUTION)]
+    for action in actions:
+        env.advance(action)
+        frames.append(env.look(PEOPLE_RESOLUTION))
+    return np.stack(frames)
 
 
 def _advance(state: np.ndarray, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

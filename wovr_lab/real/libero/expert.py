@@ -24,6 +24,8 @@ OPEN_GRIPPER, CLOSE_GRIPPER = -1.0, 1.0
 GAIN, TURN_GAIN = 25.0, 2.5  # unit actions a metre, a radian
 OVER, CLEARANCE = 0.07, 0.05  # metres above a grasp before going down, and between what is carried and what is below
 NEAR, EXACT = 0.025, 0.010
+SINK = 0.03  # metres; how far ahead the hand aims while it goes down on a thing
+FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
 
 class Expert:
@@ -75,12 +77,15 @@ class Expert:
         off = np.linalg.norm(hand[:2] - grasp.point[:2])
         turn = abs(turn_to(grasp.direction, self._direction()))
         above = hand[2] - grasp.point[2]
-        if above < 0.008 and off < 1.5 * EXACT:
+        is_over = turn < 0.15 and (off < EXACT or (off < NEAR and above < OVER))
+        if is_over and above < 0.008:
             return self._move(grasp.point, grasp, CLOSE_GRIPPER)
-        if (off < EXACT and turn < 0.12) or (above < 0.03 and off < 1.5 * EXACT):
-            return self._move(grasp.point, grasp, OPEN_GRIPPER)
-        over = max(grasp.point[2] + OVER, self._top_between(hand, grasp.point, thing) + 0.03)
-        if off > 0.05 and hand[2] < over - 0.03:
+        if is_over:
+            sinking = max(-above, -SINK if off < EXACT else 0.0)  # straightening out before going on
+            return self._move(np.array([*grasp.point[:2], hand[2] + sinking]), grasp, OPEN_GRIPPER)
+        top = max(self._top_between(hand, grasp.point, thing), shapes.points(thing)[:, 2].max())
+        over = top + FINGERS_BELOW + OVER / 2
+        if off > 2 * NEAR and hand[2] < over - 0.03:
             return self._move(np.array([*hand[:2], over]), None, OPEN_GRIPPER)  # up first, not through things
         return self._move(np.array([*grasp.point[:2], over]), grasp, OPEN_GRIPPER)
 
@@ -119,7 +124,7 @@ class Expert:
 
     def _direction(self) -> float:
         """Of the line through the fingers, radians."""
-        line = self.simulator.hand_matrix()[:, 1]
+        line = self.simulator.hand_matrix()[:, 0]
         return float(np.arctan2(line[1], line[0]))
 
     def _move(self, point: np.ndarray, grasp: Grasp | None, gripper: float) -> np.ndarray:
@@ -128,7 +133,7 @@ class Expert:
         direction = now if grasp is None else now + turn_to(grasp.direction, now)
         line = np.array([np.cos(direction), np.sin(direction), 0.0])
         down = np.array([0.0, 0.0, -1.0])
-        wanted = np.stack([np.cross(line, down), line, down], 1)
+        wanted = np.stack([line, np.cross(down, line), down], 1)
         error = orientation_error(wanted, self.simulator.hand_matrix())
         action = np.zeros(ACTION_DIM)
         move = (np.asarray(point) - self.simulator.hand()) * GAIN

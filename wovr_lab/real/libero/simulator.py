@@ -118,8 +118,16 @@ class Simulator:
 
     def proprioception(self) -> np.ndarray:
         """float64 [8], as policies for LIBERO get it: hand position, its turn as axis times angle, both fingers."""
-        turn = quat2axisangle(np.roll(self.data.xquat[self.hand_body], -1))
+        turn = quat2axisangle(self.hand_quaternion())
         return np.concatenate([self.hand(), turn, self.data.qpos[self.finger_positions]])
+
+    def hand_quaternion(self) -> np.ndarray:
+        """float64 [4], x, y, z, w as robosuite has it, of the hand's body."""
+        return np.roll(self.data.xquat[self.hand_body], -1)
+
+    def joints(self) -> np.ndarray:
+        """float64 [7], angles of the arm in radians."""
+        return self.data.qpos[self.arm_positions].copy()
 
     def get_state(self) -> np.ndarray:
         """float64: physics (the official state first), fixtures' places, what the control law remembers."""
