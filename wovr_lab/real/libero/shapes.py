@@ -39,7 +39,7 @@ class Shapes:
         self.outlines = {name: self._outline(body) for name, body in self.bodies.items()}
         fingers = env.robots[0].gripper.important_geoms
         self.fingers = [[model.geom(geom).id for geom in fingers[side]] for side in ("left_finger", "right_finger")]
-        self.errands = tuple(_errand(state, set(self.things)) for state in env.parsed_problem["goal_state"])
+        self.errands = tuple(errand_of(state, set(self.things)) for state in env.parsed_problem["goal_state"])
 
     def points(self, name: str) -> np.ndarray:
         """float64 [n, 3], on the surface of a thing or fixture."""
@@ -109,7 +109,8 @@ def _surface(model: mujoco.MjModel, geom: int) -> np.ndarray:
     return corners * model.geom_size[geom] if kind == mujoco.mjtGeom.mjGEOM_BOX else np.zeros((0, 3))
 
 
-def _errand(state: list[str], things: set[str]) -> Errand:
+def errand_of(state: list[str], things: set[str]) -> Errand:
+    """The errand of one part of a goal. Raises UserError if it is not to bring one of `things` somewhere."""
     if state[0] not in PREDICATES or state[1] not in things:
         raise UserError(f"there is no scripted expert for the goal {' '.join(state)}: it only picks and places")
     return Errand(state[1], state[2], inside=state[0] == "in")
