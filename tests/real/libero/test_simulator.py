@@ -17,7 +17,11 @@ def test_the_arm_and_the_things_go_where_robosuites_own_steps_take_them(bowl):
     actions = np.clip(rng.normal(0, 0.5, (30, 7)), -1, 1)
     actions[10:20, 3:6] = 0.0  # the goal orientation stays where it was
     package, ours = [], []
-    simulator.env.robots[0].gripper.current_action = np.zeros(2)
+    robot = simulator.env.robots[0]
+    robot.gripper.current_action = np.zeros(2)
+    robot.controller.new_update = (
+        True  # else its first action still aims from where the arm was before the state was set
+    )
     for action in actions:
         simulator.env.step(action)
         package.append(simulator.data.qpos.copy())

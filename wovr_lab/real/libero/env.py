@@ -43,7 +43,7 @@ class LiberoEnv(RealEnv):
         super().__init__(first.name, resolution, max_steps or first.max_steps, render_mode)
         self.settings, self.extras = settings, extras
         if extras:
-            readings = gym.spaces.Box(-np.inf, np.inf, (8,), np.float64)
+            readings = gym.spaces.Box(-10.0, 10.0, (8,), np.float64)  # metres and radians
             both = {"wrist": self.observation_space["frame"], "robot": readings}
             self.observation_space = gym.spaces.Dict({**self.observation_space.spaces, **both})
         self._simulators: dict[str, Simulator] = {}

@@ -12,6 +12,7 @@ import numpy as np
 WIDEST = 0.070  # metres between open fingers, less a margin
 FINGER = 0.052  # from the middle of the open hand to the middle of a finger
 FINGERTIP = 0.012  # the hand's centre must stay so far above what a thing stands on
+PALM = 0.030  # and the palm above it must not come down on what reaches higher
 RIM_DEPTH, BAND = 0.016, 0.012
 DIRECTIONS = np.arange(0, np.pi, np.pi / 12)  # of the line through both fingers
 
@@ -38,7 +39,7 @@ def turn_to(direction: float, hand_direction: float) -> float:
 def _across(points: np.ndarray) -> list[Grasp]:
     """Fingers on both sides of the middle, where it is narrow enough."""
     bottom, top = points[:, 2].min(), points[:, 2].max()
-    height = max(bottom + FINGERTIP, min((bottom + top) / 2 + 0.01, top - 0.008))
+    height = max(bottom + FINGERTIP, top - PALM, min((bottom + top) / 2 + 0.01, top - 0.008))
     band = points[np.abs(points[:, 2] - height) < max(BAND, (top - bottom) / 4)][:, :2]
     found = []
     for direction in DIRECTIONS:
