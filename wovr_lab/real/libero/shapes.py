@@ -40,6 +40,8 @@ class Shapes:
         fingers = env.robots[0].gripper.important_geoms
         self.fingers = [[model.geom(geom).id for geom in fingers[side]] for side in ("left_finger", "right_finger")]
         self.errands = tuple(errand_of(state, set(self.things)) for state in env.parsed_problem["goal_state"])
+        for errand in self.errands:
+            self._check_is_open(errand.place)
 
     def points(self, name: str) -> np.ndarray:
         """float64 [n, 3], on the surface of a thing or fixture."""
@@ -76,6 +78,15 @@ class Shapes:
         touched = self._touching(name)
         robot = np.concatenate(self.fingers)
         return bool((~np.isin(touched, robot)).any())
+
+    def _check_is_open(self, place: str) -> None:
+        """Raises UserError for a place in a part that moves: a drawer, a microwave."""
+        model = self.simulator.model
+        body = -1 if place in self.bodies else model.site_bodyid[model.site(place).id]
+        while body > 0 and body not in self.bodies.values():
+            if model.body_jntnum[body]:
+                raise UserError(f"there is no scripted expert for {place}: it would have to be opened first")
+            body = model.body_parentid[body]
 
     def _touching(self, name: str) -> np.ndarray:
         """The geoms of others that touch a thing."""
