@@ -7,7 +7,7 @@ import pytest
 
 from wovr_lab.real.libero.grasp import best_grasp, turn_to
 
-NOTHING = np.zeros((0, 3))
+NOTHING, ABOVE = np.zeros((0, 3)), np.array([0.0, 0.0, 0.3])
 
 
 def box(size: tuple[float, float, float]) -> np.ndarray:
@@ -24,17 +24,17 @@ def bowl(radius: float, height: float) -> np.ndarray:
 
 def test_a_box_is_taken_across_its_narrow_side_wherever_the_hand_points():
     for hand in (0.0, 1.0, np.pi / 2, 3.0):
-        grasp = best_grasp(box((0.10, 0.04, 0.08)), NOTHING, hand)
+        grasp = best_grasp(box((0.10, 0.04, 0.08)), NOTHING, ABOVE, hand)
         assert abs(turn_to(grasp.direction, np.pi / 2)) < 0.3
         assert np.allclose(grasp.point[:2], 0, atol=0.005) and 0.03 < grasp.point[2] < 0.06
 
 
 def test_a_flat_thing_is_taken_near_what_it_lies_on():
-    assert best_grasp(box((0.08, 0.04, 0.02)), NOTHING, np.pi / 2).point[2] == pytest.approx(0.012)
+    assert best_grasp(box((0.08, 0.04, 0.02)), NOTHING, ABOVE, np.pi / 2).point[2] == pytest.approx(0.012)
 
 
 def test_a_bowl_is_taken_by_its_rim_with_a_finger_on_either_side():
-    grasp = best_grasp(bowl(0.056, 0.053), NOTHING, np.pi / 2)
+    grasp = best_grasp(bowl(0.056, 0.053), NOTHING, ABOVE, np.pi / 2)
     radius = np.hypot(*grasp.point[:2])
     assert radius == pytest.approx(0.052, abs=0.004) and grasp.point[2] == pytest.approx(0.037)
     outward = np.arctan2(grasp.point[1], grasp.point[0])
@@ -42,10 +42,17 @@ def test_a_bowl_is_taken_by_its_rim_with_a_finger_on_either_side():
 
 
 def test_fingers_do_not_come_down_on_neighbours():
-    free = best_grasp(bowl(0.056, 0.053), NOTHING, 0.0)
+    free = best_grasp(bowl(0.056, 0.053), NOTHING, ABOVE, 0.0)
     wall = box((0.02, 0.5, 0.2)) + np.array([np.sign(free.point[0]) * 0.11, 0, 0])
-    beside = best_grasp(bowl(0.056, 0.053), wall, 0.0)
+    beside = best_grasp(bowl(0.056, 0.053), wall, ABOVE, 0.0)
     assert np.sign(beside.point[0]) != np.sign(free.point[0]) or abs(beside.point[0]) < 0.03
+
+
+def test_of_two_equal_grasps_the_nearer_one_is_taken():
+    for side in (-0.3, 0.3):
+        assert np.sign(
+            best_grasp(bowl(0.056, 0.053), NOTHING, np.array([0, side, 0.2]), np.pi / 2).point[1]
+        ) == np.sign(side)
 
 
 def test_the_smallest_turn_never_exceeds_a_right_angle():

@@ -21,9 +21,9 @@ from wovr_lab.seeding import stream
 from wovr_lab.types import ACTION_DIM, Episode
 
 OPEN_GRIPPER, CLOSE_GRIPPER = -1.0, 1.0
-GAIN, TURN_GAIN = 25.0, 2.5  # unit actions a metre, a radian
+GAIN, TURN_GAIN = 35.0, 2.5  # unit actions a metre, a radian
 OVER, CLEARANCE = 0.07, 0.05  # metres above a grasp before going down, and between what is carried and what is below
-NEAR, EXACT = 0.025, 0.010
+NEAR, PLACED, EXACT = 0.025, 0.018, 0.010  # metres off a place: nearly, well enough to let go, well enough to grasp
 SINK = 0.03  # metres; how far ahead the hand aims while it goes down on a thing
 FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
@@ -73,7 +73,7 @@ class Expert:
     def _fetch(self, thing: str) -> np.ndarray:
         """With an open hand over it, down, then close."""
         hand, shapes = self.simulator.hand(), self.shapes
-        grasp = best_grasp(shapes.points(thing), shapes.others(thing), self._direction())
+        grasp = best_grasp(shapes.points(thing), shapes.others(thing), hand, self._direction())
         off = np.linalg.norm(hand[:2] - grasp.point[:2])
         turn = abs(turn_to(grasp.direction, self._direction()))
         above = hand[2] - grasp.point[2]
@@ -102,7 +102,7 @@ class Expert:
         off = np.linalg.norm(across)
         if off > NEAR and rise > 0.02:
             return self._move(self._up(rise + 0.02), None, CLOSE_GRIPPER)
-        if off > EXACT and rise < CLEARANCE:
+        if off > PLACED and rise < CLEARANCE:
             return self._move(self._up(rise) + across, None, CLOSE_GRIPPER)
         return self._move(self._up(-0.04) + across, None, CLOSE_GRIPPER)
 

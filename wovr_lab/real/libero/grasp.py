@@ -25,10 +25,13 @@ class Grasp:
     direction: float
 
 
-def best_grasp(thing: np.ndarray, others: np.ndarray, hand_direction: float) -> Grasp:
-    """The grasp of a thing that turns the hand least and touches others least; points float64 [n, 3], [m, 3]."""
+def best_grasp(thing: np.ndarray, others: np.ndarray, hand: np.ndarray, hand_direction: float) -> Grasp:
+    """The grasp of a thing that moves and turns the hand [3] least and touches others least.
+
+    Points float64 [n, 3] of the thing, [m, 3] of the others. What is nearest stays best while the hand goes there.
+    """
     candidates = _across(thing) or _rim(thing)
-    return min(candidates, key=lambda grasp: _cost(grasp, others, hand_direction))
+    return min(candidates, key=lambda grasp: _cost(grasp, others, hand, hand_direction))
 
 
 def turn_to(direction: float, hand_direction: float) -> float:
@@ -68,12 +71,13 @@ def _rim(points: np.ndarray) -> list[Grasp]:
     return found
 
 
-def _cost(grasp: Grasp, others: np.ndarray, hand_direction: float) -> float:
-    """Radians to turn, and a lot for every finger that would come down on something."""
+def _cost(grasp: Grasp, others: np.ndarray, hand: np.ndarray, hand_direction: float) -> float:
+    """Radians to turn, five a metre to go, and a lot for every finger that would come down on something."""
     outward = FINGER * np.array([np.cos(grasp.direction), np.sin(grasp.direction)])
     high = others[others[:, 2] > grasp.point[2] - 0.01][:, :2]
     blocked = 0.0
     for finger in (grasp.point[:2] + outward, grasp.point[:2] - outward):
         nearest = np.linalg.norm(high - finger, axis=1).min(initial=1.0)
         blocked += max(0.0, 0.03 - nearest) * 200
-    return abs(turn_to(grasp.direction, hand_direction)) + blocked
+    way = 5.0 * np.linalg.norm(grasp.point[:2] - hand[:2])
+    return float(abs(turn_to(grasp.direction, hand_direction)) + way + blocked)
