@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wovr_lab.real.libero.grasp import best_grasp, turn_to
+from wovr_lab.real.libero.grasp import Obstacles, best_grasp, turn_to
 
-NOTHING, ABOVE = np.zeros((0, 3)), np.array([0.0, 0.0, 0.3])
+NOTHING = Obstacles(np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3)))
+ABOVE = np.array([0.0, 0.0, 0.3])
 
 
 def box(size: tuple[float, float, float]) -> np.ndarray:
@@ -43,9 +44,19 @@ def test_a_bowl_is_taken_by_its_rim_with_a_finger_on_either_side():
 
 def test_fingers_do_not_come_down_on_neighbours():
     free = best_grasp(bowl(0.056, 0.053), NOTHING, ABOVE, 0.0)
-    wall = box((0.02, 0.5, 0.2)) + np.array([np.sign(free.point[0]) * 0.11, 0, 0])
+    side = np.array([np.sign(free.point[0]) * 0.11, 0, 0.1])
+    wall = Obstacles(side[None], np.eye(3)[None], np.array([[0.01, 0.25, 0.1]]))
     beside = best_grasp(bowl(0.056, 0.053), wall, ABOVE, 0.0)
     assert np.sign(beside.point[0]) != np.sign(free.point[0]) or abs(beside.point[0]) < 0.03
+
+
+def test_distances_to_boxes_and_their_tops_follow_from_their_places_and_turns():
+    turned = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # its long side, x, points along the world's y
+    one = Obstacles(np.array([[1.0, 0, 0.1]]), turned[None], np.array([[0.5, 0.1, 0.1]]))
+    points = np.array([[1.0, 0.4, 0.1], [1.3, 0, 0.1], [1.0, 0.8, 0.6]])
+    assert np.allclose(one.distance(points), [0.0, 0.2, np.hypot(0.3, 0.4)])
+    assert one.top_along(np.zeros(3), np.array([2.0, 0, 0]), 0.05) == pytest.approx(0.2)
+    assert one.top_along(np.zeros(3), np.array([0.0, 2.0, 0]), 0.05) == -1.0
 
 
 def test_of_two_equal_grasps_the_nearer_one_is_taken():

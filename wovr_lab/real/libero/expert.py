@@ -113,11 +113,8 @@ class Expert:
         return float(self.shapes.position(errand.place)[2])
 
     def _top_between(self, start: np.ndarray, end: np.ndarray, thing: str) -> float:
-        """Height of the highest thing within a hand's width of the straight way."""
-        others, way = self.shapes.others(thing)[:, :3], end[:2] - start[:2]
-        along = np.clip((others[:, :2] - start[:2]) @ way / max(way @ way, 1e-9), 0, 1)
-        aside = np.linalg.norm(others[:, :2] - start[:2] - along[:, None] * way, axis=1)
-        return float(others[aside < 0.08][:, 2].max(initial=-1.0))
+        """Height of the highest of the others within a hand's width of the straight way."""
+        return self.shapes.others(thing).top_along(start, end, 0.08)
 
     def _up(self, height: float) -> np.ndarray:
         return self.simulator.hand() + np.array([0.0, 0.0, height])

@@ -1,4 +1,4 @@
-"""Where to take hold of a thing with two fingers from above. In: points on it and around it. Out: a `Grasp`.
+"""Where to take hold of a thing with two fingers from above. In: points on it, boxes around it. Out: a `Grasp`.
 
 Things that fit between the fingers are taken across their middle, others (bowls, plates, mugs) by their rim.
 """
@@ -14,7 +14,29 @@ FINGER = 0.052  # from the middle of the open hand to the middle of a finger
 FINGERTIP = 0.012  # the hand's centre must stay so far above what a thing stands on
 PALM = 0.030  # and the palm above it must not come down on what reaches higher
 RIM_DEPTH, BAND = 0.016, 0.012
+FREE = 0.018  # metres to keep between the middle of a finger and other things
 DIRECTIONS = np.arange(0, np.pi, np.pi / 12)  # of the line through both fingers
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """Boxes in the world."""
+
+    centres: np.ndarray  # float64 [m, 3]
+    axes: np.ndarray  # float64 [m, 3, 3], columns are the boxes' own axes
+    halves: np.ndarray  # float64 [m, 3], half sizes
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """float64 [n], metres from points [n, 3] to the nearest box; 0 inside, 1 if there is none."""
+        local = np.abs(np.einsum("mij,nmi->nmj", self.axes, points[:, None] - self.centres))
+        return np.linalg.norm(np.maximum(local - self.halves, 0), axis=2).min(1, initial=1.0)
+
+    def top_along(self, start: np.ndarray, end: np.ndarray, width: float) -> float:
+        """Height of the highest box within `width` of the straight way, seen from above; -1 if there is none."""
+        reach = np.einsum("mij,mj->mi", np.abs(self.axes), self.halves)  # half sizes along the world's axes
+        way = start[:2] + np.linspace(0, 1, 12)[:, None] * (end[:2] - start[:2])
+        aside = np.linalg.norm(np.maximum(np.abs(way[:, None] - self.centres[:, :2]) - reach[:, :2], 0), axis=2)
+        return float((self.centres[:, 2] + reach[:, 2])[aside.min(0) < width].max(initial=-1.0))
 
 
 @dataclass(frozen=True)
@@ -25,10 +47,10 @@ class Grasp:
     direction: float
 
 
-def best_grasp(thing: np.ndarray, others: np.ndarray, hand: np.ndarray, hand_direction: float) -> Grasp:
-    """The grasp of a thing that moves and turns the hand [3] least and touches others least.
+def best_grasp(thing: np.ndarray, others: Obstacles, hand: np.ndarray, hand_direction: float) -> Grasp:
+    """The grasp of a thing (points float64 [n, 3]) that moves and turns the hand [3] least and touches others least.
 
-    Points float64 [n, 3] of the thing, [m, 3] of the others. What is nearest stays best while the hand goes there.
+    What is nearest stays best while the hand goes there.
     """
     candidates = _across(thing) or _rim(thing)
     return min(candidates, key=lambda grasp: _cost(grasp, others, hand, hand_direction))
@@ -71,13 +93,11 @@ def _rim(points: np.ndarray) -> list[Grasp]:
     return found
 
 
-def _cost(grasp: Grasp, others: np.ndarray, hand: np.ndarray, hand_direction: float) -> float:
+def _cost(grasp: Grasp, others: Obstacles, hand: np.ndarray, hand_direction: float) -> float:
     """Radians to turn, five a metre to go, and a lot for every finger that would come down on something."""
-    outward = FINGER * np.array([np.cos(grasp.direction), np.sin(grasp.direction)])
-    high = others[others[:, 2] > grasp.point[2] - 0.01][:, :2]
-    blocked = 0.0
-    for finger in (grasp.point[:2] + outward, grasp.point[:2] - outward):
-        nearest = np.linalg.norm(high - finger, axis=1).min(initial=1.0)
-        blocked += max(0.0, 0.03 - nearest) * 200
+    outward = FINGER * np.array([np.cos(grasp.direction), np.sin(grasp.direction), 0.0])
+    heights = np.linspace(0.0, 0.08, 4)[:, None] * [0, 0, 1]
+    fingers = np.concatenate([grasp.point + outward + heights, grasp.point - outward + heights])
+    blocked = 100 * np.maximum(0.0, FREE - others.distance(fingers)).sum()
     way = 5.0 * np.linalg.norm(grasp.point[:2] - hand[:2])
     return float(abs(turn_to(grasp.direction, hand_direction)) + way + blocked)

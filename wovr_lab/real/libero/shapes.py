@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.real.libero.grasp import Obstacles
 from wovr_lab.real.libero.simulator import Simulator
 
 POINTS = 300  # on a body's surface, at most
@@ -52,9 +53,13 @@ class Shapes:
         ]
         return np.concatenate(parts)
 
-    def others(self, name: str) -> np.ndarray:
-        """float64 [n, 3], the surfaces of everything but one thing, the robot and the furniture below."""
-        return np.concatenate([self.points(other) for other in self.bodies if other != name and self.outlines[other]])
+    def others(self, name: str) -> Obstacles:
+        """Boxes around the collision shapes of everything but one thing, the robot and the furniture below."""
+        model, data = self.simulator.model, self.simulator.data
+        geoms = np.flatnonzero((self.owner > 0) & (self.owner != self.bodies[name]) & (model.geom_contype > 0))
+        axes = data.geom_xmat[geoms].reshape(-1, 3, 3)
+        middle, halves = model.geom_aabb[geoms, :3], model.geom_aabb[geoms, 3:]
+        return Obstacles(data.geom_xpos[geoms] + np.einsum("mij,mj->mi", axes, middle), axes, halves)
 
     def position(self, name: str) -> np.ndarray:
         """float64 [3], the origin of a thing, or the middle of a region."""
