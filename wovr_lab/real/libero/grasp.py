@@ -14,7 +14,9 @@ FINGER = 0.052  # from the middle of the open hand to the middle of a finger
 FINGERTIP = 0.012  # the hand's centre must stay so far above what a thing stands on
 PALM = 0.030  # and the palm above it must not come down on what reaches higher
 RIM_DEPTH, BAND = 0.016, 0.012
-FREE = 0.018  # metres to keep between the middle of a finger and other things
+FREE = 0.018  # metres to keep between the middle of a finger, or the palm, and other things
+PALM_HEIGHT, PALM_HALF = 0.05, 0.09  # of the palm above the hand's centre, and of its width along the fingers' line
+EXACT = 0.010  # metres that the hand may be off sideways; twice as much at a rim, which is thin
 DIRECTIONS = np.arange(0, np.pi, np.pi / 12)  # of the line through both fingers
 
 
@@ -45,6 +47,8 @@ class Grasp:
 
     point: np.ndarray  # float64 [3]
     direction: float
+    tolerance: float  # metres sideways that the hand may be off
+    width: float = 0.0  # metres that stay between the fingers
 
 
 def best_grasp(thing: np.ndarray, others: Obstacles, hand: np.ndarray, hand_direction: float) -> Grasp:
@@ -62,7 +66,7 @@ def turn_to(direction: float, hand_direction: float) -> float:
 
 
 def _across(points: np.ndarray) -> list[Grasp]:
-    """Fingers on both sides of the middle, where it is narrow enough."""
+    """Fingers on both sides of the middle, in every direction in which it is narrow enough."""
     bottom, top = points[:, 2].min(), points[:, 2].max()
     height = max(bottom + FINGERTIP, top - PALM, min((bottom + top) / 2 + 0.01, top - 0.008))
     band = points[np.abs(points[:, 2] - height) < max(BAND, (top - bottom) / 4)][:, :2]
@@ -71,9 +75,9 @@ def _across(points: np.ndarray) -> list[Grasp]:
         axes = np.array([[np.cos(direction), np.sin(direction)], [-np.sin(direction), np.cos(direction)]])
         low, high = (band @ axes.T).min(0), (band @ axes.T).max(0)
         if high[0] - low[0] < WIDEST:
-            found.append((high[0] - low[0], Grasp(np.array([*((low + high) / 2 @ axes), height]), float(direction))))
-    narrowest = min((width for width, _ in found), default=0.0)
-    return [grasp for width, grasp in found if width < narrowest + 0.006]
+            point = np.array([*((low + high) / 2 @ axes), height])
+            found.append(Grasp(point, float(direction), EXACT, high[0] - low[0]))
+    return found
 
 
 def _rim(points: np.ndarray) -> list[Grasp]:
@@ -89,15 +93,18 @@ def _rim(points: np.ndarray) -> list[Grasp]:
         near = along[(aside < 0.012) & (along > 0)]
         if len(near):
             edge = centre + outward * (near.max() - 0.004)
-            found.append(Grasp(np.array([*edge, top - RIM_DEPTH]), float(direction % np.pi)))
+            height = max(top - RIM_DEPTH, points[:, 2].min() + FINGERTIP)
+            found.append(Grasp(np.array([*edge, height]), float(direction % np.pi), 2 * EXACT))
     return found
 
 
 def _cost(grasp: Grasp, others: Obstacles, hand: np.ndarray, hand_direction: float) -> float:
-    """Radians to turn, five a metre to go, and a lot for every finger that would come down on something."""
-    outward = FINGER * np.array([np.cos(grasp.direction), np.sin(grasp.direction), 0.0])
-    heights = np.linspace(0.0, 0.08, 4)[:, None] * [0, 0, 1]
-    fingers = np.concatenate([grasp.point + outward + heights, grasp.point - outward + heights])
-    blocked = 100 * np.maximum(0.0, FREE - others.distance(fingers)).sum()
+    """Radians to turn, five a metre to go, and a lot for width, and for fingers or palm that would touch something."""
+    outward = np.array([np.cos(grasp.direction), np.sin(grasp.direction), 0.0])
+    up = np.array([0.0, 0.0, 1.0])
+    sides = outward * np.array([-1.0, 1.0])[:, None, None]
+    fingers = sides * FINGER + np.linspace(0.0, PALM_HEIGHT, 4)[:, None] * up
+    palm = sides * np.linspace(0.03, PALM_HALF, 3)[:, None] + PALM_HEIGHT * up
+    near = np.maximum(0.0, FREE - others.distance(grasp.point + np.concatenate([fingers, palm], 1).reshape(-1, 3)))
     way = 5.0 * np.linalg.norm(grasp.point[:2] - hand[:2])
-    return float(abs(turn_to(grasp.direction, hand_direction)) + way + blocked)
+    return float(abs(turn_to(grasp.direction, hand_direction)) + way + 20 * grasp.width + 100 * near.sum())
