@@ -40,8 +40,9 @@ class ExpertOnEvenSeeds:
                 raise KeyboardInterrupt
         actions = np.zeros((len(instructions), CHUNK, 7), np.float32)
         for row, known in enumerate(self.rows):
-            chosen = known[self.decisions * CHUNK :][:CHUNK] if known is not None else []
-            actions[row, : len(chosen)] = chosen
+            if known is not None:
+                chosen = known[self.decisions * CHUNK :][:CHUNK]
+                actions[row, : len(chosen)] = chosen
         self.decisions += 1
         return ActionChunk(actions)
 

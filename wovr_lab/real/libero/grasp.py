@@ -14,8 +14,9 @@ FINGER = 0.052  # from the middle of the open hand to the middle of a finger
 FINGERTIP = 0.012  # the hand's centre must stay so far above what a thing stands on
 PALM = 0.030  # and the palm above it must not come down on what reaches higher
 RIM_DEPTH, BAND = 0.016, 0.012
-FREE = 0.018  # metres to keep between the middle of a finger, or the palm, and other things
-PALM_HEIGHT, PALM_HALF = 0.05, 0.09  # of the palm above the hand's centre, and of its width along the fingers' line
+FREE, PALM_FREE = 0.018, 0.034  # metres to keep between the middle of a finger, or of the palm, and other things
+MARGIN = 0.02  # metres from an end of a long thing to where it is taken
+PALM_HEIGHT, PALM_HALF = 0.05, 0.10  # of the palm above the hand's centre, and of its width along the fingers' line
 EXACT = 0.010  # metres that the hand may be off sideways; twice as much at a rim, which is thin
 DIRECTIONS = np.arange(0, np.pi, np.pi / 12)  # of the line through both fingers
 
@@ -48,7 +49,7 @@ class Grasp:
     point: np.ndarray  # float64 [3]
     direction: float
     tolerance: float  # metres sideways that the hand may be off
-    width: float = 0.0  # metres that stay between the fingers
+    effort: float = 0.0  # what speaks against it, in radians of turning
 
 
 def best_grasp(thing: np.ndarray, others: Obstacles, hand: np.ndarray, hand_direction: float) -> Grasp:
@@ -66,7 +67,7 @@ def turn_to(direction: float, hand_direction: float) -> float:
 
 
 def _across(points: np.ndarray) -> list[Grasp]:
-    """Fingers on both sides of the middle, in every direction in which it is narrow enough."""
+    """Fingers on both sides, at the middle or towards the ends, in every direction in which it is narrow enough."""
     bottom, top = points[:, 2].min(), points[:, 2].max()
     height = max(bottom + FINGERTIP, top - PALM, min((bottom + top) / 2 + 0.01, top - 0.008))
     band = points[np.abs(points[:, 2] - height) < max(BAND, (top - bottom) / 4)][:, :2]
@@ -74,9 +75,11 @@ def _across(points: np.ndarray) -> list[Grasp]:
     for direction in DIRECTIONS:
         axes = np.array([[np.cos(direction), np.sin(direction)], [-np.sin(direction), np.cos(direction)]])
         low, high = (band @ axes.T).min(0), (band @ axes.T).max(0)
-        if high[0] - low[0] < WIDEST:
-            point = np.array([*((low + high) / 2 @ axes), height])
-            found.append(Grasp(point, float(direction), EXACT, high[0] - low[0]))
+        width, length = high - low
+        for shift in (0.0, -1.0, 1.0) if width < WIDEST else ():
+            aside = shift * max(0.0, length / 2 - MARGIN)
+            point = np.array([*((low + high) / 2 + [0.0, aside]) @ axes, height])
+            found.append(Grasp(point, float(direction), EXACT, effort=20 * width + 10 * abs(aside)))
     return found
 
 
@@ -99,12 +102,14 @@ def _rim(points: np.ndarray) -> list[Grasp]:
 
 
 def _cost(grasp: Grasp, others: Obstacles, hand: np.ndarray, hand_direction: float) -> float:
-    """Radians to turn, five a metre to go, and a lot for width, and for fingers or palm that would touch something."""
+    """Its effort, radians to turn, five a metre to go, and a lot for fingers or palm that would touch something."""
     outward = np.array([np.cos(grasp.direction), np.sin(grasp.direction), 0.0])
     up = np.array([0.0, 0.0, 1.0])
     sides = outward * np.array([-1.0, 1.0])[:, None, None]
     fingers = sides * FINGER + np.linspace(0.0, PALM_HEIGHT, 4)[:, None] * up
     palm = sides * np.linspace(0.03, PALM_HALF, 3)[:, None] + PALM_HEIGHT * up
-    near = np.maximum(0.0, FREE - others.distance(grasp.point + np.concatenate([fingers, palm], 1).reshape(-1, 3)))
+    blocked = 0.0
+    for points, free in ((fingers, FREE), (palm, PALM_FREE)):
+        blocked += 100 * np.maximum(0.0, free - others.distance((grasp.point + points).reshape(-1, 3))).sum()
     way = 5.0 * np.linalg.norm(grasp.point[:2] - hand[:2])
-    return float(abs(turn_to(grasp.direction, hand_direction)) + way + 20 * grasp.width + 100 * near.sum())
+    return float(grasp.effort + abs(turn_to(grasp.direction, hand_direction)) + way + blocked)
