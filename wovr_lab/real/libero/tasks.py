@@ -121,5 +121,6 @@ def _is_shipped(task: LiberoTask) -> bool:
 
 
 def _nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    parts = [each for each in known if name and name in each][:3]
+    close = parts or difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     return f"did you mean {' or '.join(close)}?" if close else f"choose one of: {', '.join(known)}"
