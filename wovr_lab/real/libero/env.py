@@ -7,6 +7,7 @@ then fresh draws of the task's own initial distribution. From 10,000 on it is an
 
 from __future__ import annotations
 
+import gc
 import zlib
 
 import gymnasium as gym
@@ -23,7 +24,7 @@ from wovr_lab.types import HOLD
 CAMERA, WRIST = "agentview", "robot0_eye_in_hand"
 SETTLING = 10  # actions that do nothing, before an episode begins
 STATE_SIZE = 512  # numbers in a state of any task: what the simulator knows, zeros, steps, success, the task's number
-KEPT = 4  # simulators at most, the ones used last; each takes 6 s to build
+KEPT = 3  # simulators at most, the ones used last; each takes 6 s to build
 
 
 class LiberoEnv(RealEnv):
@@ -146,9 +147,10 @@ class LiberoEnv(RealEnv):
         self.task = task
 
     def _forget(self, name: str) -> None:
-        del self._simulators[name]
         for key in [key for key in self._renderers if key[0] == name]:
             self._renderers.pop(key).close()
+        self._simulators.pop(name).close()
+        gc.collect()  # robosuite's objects refer to each other in circles, 250 MB of them a task
 
 
 def official_index(seed: int) -> int | None:

@@ -31,10 +31,11 @@ class RenderSettings:
     multisampling: int  # samples a pixel, 0 for one
     reflection: bool
     merge: float  # vertices closer than so many pixels become one; 0 keeps all
+    texture: int  # pixels a side of the largest texture; 4096 ones take 90 MB each, where there is no GPU
 
 
-PACKAGE = RenderSettings("package", shadow_map=4096, multisampling=4, reflection=True, merge=0.0)
-FAST = RenderSettings("fast", shadow_map=0, multisampling=0, reflection=False, merge=0.45)
+PACKAGE = RenderSettings("package", shadow_map=4096, multisampling=4, reflection=True, merge=0.0, texture=4096)
+FAST = RenderSettings("fast", shadow_map=0, multisampling=4, reflection=False, merge=0.7, texture=1024)
 
 
 class Renderer:
@@ -43,6 +44,7 @@ class Renderer:
     def __init__(self, model: mujoco.MjModel, camera: str, resolution: int, settings: RenderSettings):
         self.model, self.resolution = model, resolution
         drawn = _thinned(model, settings.merge * NEAR.get(camera, VIEW) / resolution)
+        _shrink_textures(drawn, settings.texture)
         drawn.vis.quality.shadowsize, drawn.vis.quality.offsamples = settings.shadow_map, settings.multisampling
         drawn.vis.global_.offwidth = drawn.vis.global_.offheight = resolution
         self.gl = make_context(resolution, resolution)
@@ -90,6 +92,21 @@ def _thinned(model: mujoco.MjModel, cell: float) -> mujoco.MjModel:
             getattr(drawn, name)[first:last] = getattr(model, name)[first : first + count][kept]
         drawn.mesh_facenum[mesh] = len(faces)
     return drawn
+
+
+def _shrink_textures(model: mujoco.MjModel, largest: int) -> None:
+    """Halves square textures until they have `largest` pixels a side or fewer, as their mipmaps would."""
+    for texture in range(model.ntex):
+        first, channels = model.tex_adr[texture], model.tex_nchannel[texture]
+        side = int(model.tex_width[texture])
+        if side != model.tex_height[texture]:
+            continue  # the six sides of a cube, one below the other
+        pixels = model.tex_data[first : first + side * side * channels].reshape(side, side, channels)
+        while side > largest and side % 2 == 0:
+            side //= 2
+            pixels = np.round(pixels.reshape(side, 2, side, 2, channels).mean((1, 3))).astype(np.uint8)
+        model.tex_width[texture] = model.tex_height[texture] = side
+        model.tex_data[first : first + pixels.size] = pixels.ravel()
 
 
 def merged_faces(vertices: np.ndarray, faces: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:

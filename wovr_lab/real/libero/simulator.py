@@ -100,6 +100,10 @@ class Simulator:
             mujoco.mj_step2(self.model, self.data)
         self._refresh()
 
+    def close(self) -> None:
+        """Lets go of the model; nothing else can be asked afterwards."""
+        self.env.close()
+
     def is_success(self) -> bool:
         """Whether the goal of the task holds now."""
         return bool(self.env._check_success())
