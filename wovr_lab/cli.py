@@ -22,7 +22,7 @@ from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.resumable import examine
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
-from wovr_lab.pace.config import LoopConfig, described, scale_config
+from wovr_lab.pace.config import LoopConfig, config_in, config_of, scale_config
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
@@ -34,6 +34,7 @@ from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.real.world import LIBERO, TABLETOP, tasks_of
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
@@ -54,6 +55,7 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
 Folder = Annotated[Path, typer.Option("--run", help="run folder")]
 Scale = Annotated[str, typer.Option(help="smoke, demo or full")]
 Seed = Annotated[int, typer.Option(help="every random stream follows from it")]
+Environment = Annotated[str, typer.Option("--env", help="tabletop, or libero:SUITE/TASK, more of them with commas")]
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
 
 
@@ -89,23 +91,13 @@ def _show(folder: Path) -> None:
     print_report(read_json(folder / "report.json"), console, html)
 
 
-def _config_of(folder: Path) -> LoopConfig:
-    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
-    found = read_json(folder / "config.json")
-    if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
-        raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
-    config = scale_config(found["scale"], found["seed"])
-    if described(config) != found:
-        raise UserError(
-            f"{folder} was made from Python with changed settings; resume it there with wovr_lab.pace.run_loop"
-        )
-    return config
-
-
 @app.command()
-def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False) -> None:
+def run(
+    folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
+    env: Environment = TABLETOP,
+) -> None:  # fmt: skip
     """Run the whole loop, or go on where it stopped."""
-    config = scale_config(scale, seed)
+    config = config_in(env, scale, seed)
     if not folder.exists():
         seconds, gigabytes = estimate(config)
         console.print(
@@ -117,14 +109,15 @@ def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 
 @app.command()
 def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Force = False) -> None:
     """Go on with a run that was stopped."""
-    _loop(_config_of(folder), folder, force)
+    _loop(config_of(folder), folder, force)
 
 
 def _stage_command(name: str) -> Callable[..., None]:
     def command(
-        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False
-    ) -> None:
-        _loop(scale_config(scale, seed), folder, force, until=name)
+        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
+        env: Environment = TABLETOP,
+    ) -> None:  # fmt: skip
+        _loop(config_in(env, scale, seed), folder, force, until=name)
 
     command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
     return command
@@ -183,7 +176,7 @@ def train_probe(
 @app.command()
 def evaluate(
     policy: Annotated[Path, typer.Option(help="policy checkpoint folder")],
-    env: Annotated[str, typer.Option(help="tabletop, or libero:SUITE[/TASK]")] = "tabletop",
+    env: Environment = TABLETOP,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
     starts: Annotated[int | None, typer.Option(min=1, help="held-out initial states a task; 200, LIBERO 50")] = None,
@@ -196,20 +189,18 @@ def evaluate(
 ) -> None:
     """Evaluate a policy in a real simulator on held-out initial states."""
     actor = load_policy(policy)
-    if env.startswith("libero:"):
+    if env.startswith(LIBERO):
         from wovr_lab.pace import suites  # needs the libero extra
 
-        choice = suites.Choice(env.removeprefix("libero:"), starts or 50, official, renderer, rows, processes)
+        choice = suites.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
         examination = suites.examination_of(choice, actor, policy, seed, temperature)
         real = suites.make_env(choice, actor.config.resolution)
         result = examine(real, actor, examination, folder, save_video)
-        real.close()
-    elif env == "tabletop":
-        config = scale_config("demo", seed, evaluation_starts=starts or 200, resolution=actor.config.resolution)
+    else:
+        sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}
+        config = scale_config("demo", seed, tasks=tasks_of(env), **sizes)
         first = evaluation_starts(config)
         result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
-    else:
-        raise UserError(f"unknown environment {env!r}; use tabletop or libero:SUITE[/TASK]")
     rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
     for task, rate in rates.items():
         console.print(f"{task:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
@@ -229,7 +220,7 @@ def demonstrations(
     from wovr_lab.real.libero.env import LiberoEnv  # needs the libero extra
     from wovr_lab.real.libero.official import write_demonstrations
 
-    world = LiberoEnv(env.removeprefix("libero:"), resolution)
+    world = LiberoEnv(env.removeprefix(LIBERO), resolution)
     for task in world.tasks:
         try:
             console.print(f"{write_demonstrations(out, world, task, range(episodes), noise)}")
@@ -241,9 +232,10 @@ def demonstrations(
 def online(
     folder: Folder = Path("runs/online"), scale: Scale = "demo", seed: Seed = 0,
     trajectories: Annotated[int, typer.Option(min=1, help="real trajectories over all tasks")] = 6000,
+    env: Environment = TABLETOP,
 ) -> None:  # fmt: skip
     """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    result = run_online(scale_config(scale, seed), folder, trajectories)
+    result = run_online(config_in(env, scale, seed), folder, trajectories)
     for name in ("base", "online_grpo"):
         rate = result[name]["greedy"]
         console.print(f"{name:12} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
@@ -298,7 +290,7 @@ def ablate_command(
     yardsticks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
     ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
-    config = _config_of(folder)
+    config = config_of(folder)
     ablate(folder, config, out, ablation, yardsticks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
     command += f" --weights {weights}" if weights else ""

@@ -14,7 +14,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.measure.resumable import Examination, examine
 from wovr_lab.real.chunks import initial_start
 from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.pool import PooledChunkEnv
+from wovr_lab.real.pool import PooledChunkEnv, Workers
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.runs import read_json
 from wovr_lab.types import CHUNK, ActionChunk
@@ -49,9 +49,9 @@ class ExpertOnEvenSeeds:
 
 @pytest.fixture(scope="module")
 def env():
-    env = PooledChunkEnv(partial(TabletopEnv, resolution=32, max_steps=48), 2, every_frame=False, processes=1)
-    yield env
-    env.close()
+    workers = Workers(partial(TabletopEnv, resolution=32, max_steps=48), processes=1)
+    yield PooledChunkEnv(workers, 2, every_frame=False)
+    workers.close()
 
 
 def films_in(folder: Path) -> dict[str, int]:

@@ -40,9 +40,6 @@ def evaluate(monkeypatch, capsys, checkpoint: Path):
 
 
 @pytest.mark.libero
-@pytest.mark.skipif(
-    importlib.util.find_spec("libero") is None, reason="the libero extra is not installed (make libero)"
-)
 def test_a_checkpoint_is_evaluated_on_held_out_states_with_its_protocol_and_films(evaluate, tmp_path: Path):
     code, said = evaluate(f"libero:{TASK}", "--starts", 1, "--rows", 1, "--run", tmp_path / "run")
     assert code == 0 and TASK in said and "n = 1" in said

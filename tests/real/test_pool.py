@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
 from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.pool import PooledChunkEnv
+from wovr_lab.real.pool import PooledChunkEnv, Workers
 from wovr_lab.real.tabletop import TabletopEnv
 
 STARTS = [initial_start(task, seed) for seed, task in enumerate(("push_red", "green_on_plate", "push_blue"))]
@@ -44,14 +45,23 @@ def chunks_of(env) -> list[dict[str, np.ndarray]]:
     return infos
 
 
-def test_it_keeps_the_contract():
-    check_chunk_env(lambda: PooledChunkEnv(make_tabletop, 3, processes=2), STARTS)
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    workers = Workers(make_tabletop, processes=2)
+    yield workers
+    workers.close()
 
 
-def test_results_are_those_of_environments_in_this_process_and_of_processes_that_died(tmp_path: Path):
+def test_it_keeps_the_contract(workers):
+    check_chunk_env(lambda: PooledChunkEnv(workers, 3), STARTS)
+
+
+def test_results_are_those_of_environments_in_this_process_and_of_processes_that_died(workers, tmp_path: Path):
     expected = chunks_of(tabletop_chunks(3, max_steps=24))
-    pooled = chunks_of(PooledChunkEnv(make_tabletop, 3, processes=2))
-    mortal = chunks_of(PooledChunkEnv(partial(MortalTabletop, tmp_path / "died"), 3, processes=2))
+    pooled = chunks_of(PooledChunkEnv(workers, 3))
+    dying = Workers(partial(MortalTabletop, tmp_path / "died"), processes=2)
+    mortal = chunks_of(PooledChunkEnv(dying, 3))
+    dying.close()
     assert (tmp_path / "died").exists()
     for other in (pooled, mortal):
         for one, two in zip(expected, other, strict=True):
@@ -59,19 +69,18 @@ def test_results_are_those_of_environments_in_this_process_and_of_processes_that
 
 
 def test_processes_that_keep_dying_are_given_up_with_advice(tmp_path: Path):
-    env = PooledChunkEnv(partial(MortalTabletop, tmp_path / "nowhere" / "sign"), 1)
+    workers = Workers(partial(MortalTabletop, tmp_path / "nowhere" / "sign"), processes=1)
+    env = PooledChunkEnv(workers, 1)
     env.reset(options={"starts": STARTS[:1]})
     with pytest.raises(UserError, match="enough memory"):
         env.step(np.zeros((1, 8, 7), np.float32))
-    env.close()
+    workers.close()
 
 
-def test_starts_and_films_are_made_by_the_processes_too():
-    env = PooledChunkEnv(make_tabletop, 2, processes=2)
-    starts = env.starts_of("push_red", [0, 5])
+def test_starts_and_films_are_made_by_the_processes_too(workers):
+    starts = workers.starts_of("push_red", [0, 5])
     again = initial_start("push_red", 5)
     assert (starts[1].anchor == again.anchor).all() and (starts[1].state == again.state).all()
     actions = np.random.default_rng(0).uniform(-1, 1, (16, 7)).astype(np.float32)
-    films = env.films(starts, [actions, actions[:8]])
+    films = PooledChunkEnv(workers, 2).films(starts, [actions, actions[:8]])
     assert [film.shape for film in films] == [(17, 256, 256, 3), (9, 256, 256, 3)]
-    env.close()

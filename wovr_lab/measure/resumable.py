@@ -56,7 +56,7 @@ def examine(
     for task, seeds in _groups(examination, env.num_envs):
         if (task, seeds[-1]) in done:
             continue
-        starts, name = env.starts_of(task, seeds), f"evaluate {task} {seeds[0]}"
+        starts, name = env.workers.starts_of(task, seeds), f"evaluate {task} {seeds[0]}"
         rollouts = roll_out(env, actor, starts, examination.run_seed, name, examination.temperature, progress=True)
         for seed, success, steps in zip(seeds, rollouts.succeeded.tolist(), rollouts.steps.tolist(), strict=True):
             entries.append({"task": task, "seed": seed, "success": success, "actions": steps})

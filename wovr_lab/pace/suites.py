@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,16 +15,14 @@ from wovr_lab.errors import UserError
 from wovr_lab.measure.resumable import Examination
 from wovr_lab.policy.checkpoints import WEIGHTS
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.libero.env import LiberoEnv
-from wovr_lab.real.libero.gl import platform
 from wovr_lab.real.libero.render import FAST, PACKAGE
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, find_tasks
+from wovr_lab.real.libero.world import HELD_OUT, LiberoWorld
 from wovr_lab.real.pool import PooledChunkEnv
 from wovr_lab.real.single import TRAINING_SEEDS
+from wovr_lab.real.world import LIBERO
 
-PREFIX = "libero:"
 ALL_OFFICIAL = "all 50 official ones, of which training may have seen 25"
-HELD_OUT = "the 25 official ones kept from training, then fresh draws of the task's own distribution"
 RENDERERS = {settings.name: settings for settings in (FAST, PACKAGE)}
 
 
@@ -55,10 +52,9 @@ class Choice:
 
 def make_env(choice: Choice, resolution: int) -> PooledChunkEnv:
     """The real environments, drawing only what the policy sees. Raises UserError on an unknown suite or task."""
-    find_tasks(choice.name)
-    platform()  # chosen once, inherited by all processes
-    make = partial(LiberoEnv, choice.name, resolution, settings=RENDERERS[choice.renderer])
-    return PooledChunkEnv(make, choice.rows, every_frame=False, processes=choice.processes)
+    tasks = find_tasks(choice.name)
+    names, limit = tuple(task.name for task in tasks), max(task.max_steps for task in tasks)
+    return LiberoWorld(names, resolution, limit, RENDERERS[choice.renderer], choice.processes).chunks(choice.rows)
 
 
 def examination_of(
@@ -73,7 +69,7 @@ def examination_of(
         run_seed=run_seed,
         temperature=temperature,
         protocol={
-            "environment": PREFIX + choice.name,
+            "environment": LIBERO + choice.name,
             "max_steps": max(task.max_steps for task in tasks),
             "initial_states": ALL_OFFICIAL if choice.official else HELD_OUT,
             "renderer": choice.renderer,

@@ -1,22 +1,13 @@
-"""LIBERO's tests need its extra and a GL library; without them they are skipped, each with the reason."""
+"""Two of LIBERO's tasks, each built once."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 import pytest
 
 SOUP = "libero_object/pick_up_the_alphabet_soup_and_place_it_in_the_basket"
 BOWL = "libero_spatial/pick_up_the_black_bowl_on_the_stove_and_place_it_on_the_plate"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = importlib.util.find_spec("libero") is None
-    skipped = pytest.mark.skip(reason="the libero extra is not installed (make libero)")
-    for item in items:
-        if missing and item.get_closest_marker("libero"):
-            item.add_marker(skipped)
 
 
 @pytest.fixture(scope="session")

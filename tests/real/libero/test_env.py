@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
-from wovr_lab.real.pool import PooledChunkEnv
+from wovr_lab.real.pool import PooledChunkEnv, Workers
 
 pytestmark = pytest.mark.libero
 
@@ -29,11 +29,10 @@ def test_gymnasiums_checker_passes_without_a_warning(soup):
 def test_the_vectorised_environment_keeps_the_contract(soup):
     from wovr_lab.real.libero.env import LiberoEnv
 
-    make = partial(LiberoEnv, soup.task, resolution=16, max_steps=12)
-    env = PooledChunkEnv(make, 2, processes=1)
-    starts = env.starts_of(soup.task, [3, 10_007])
-    env.close()
-    check_chunk_env(lambda: PooledChunkEnv(make, 2, processes=1), starts)
+    workers = Workers(partial(LiberoEnv, soup.task, resolution=16, max_steps=12), processes=1)
+    starts = workers.starts_of(soup.task, [3, 10_007])
+    check_chunk_env(lambda: PooledChunkEnv(workers, 2), starts)
+    workers.close()
 
 
 def test_a_state_restores_everything_and_what_follows_is_the_same(bowl):

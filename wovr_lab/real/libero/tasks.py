@@ -70,8 +70,15 @@ def tasks_of(suite: str) -> tuple[LiberoTask, ...]:
 
 
 def find_tasks(name: str) -> tuple[LiberoTask, ...]:
-    """The tasks that "SUITE" or "SUITE/TASK" names. Raises UserError naming the nearest ones if there are none."""
-    suite, _, short = str(name).partition("/")
+    """The tasks that "SUITE" or "SUITE/TASK" names, or several of these with commas between them.
+
+    Raises UserError naming the nearest ones if there are none.
+    """
+    return tuple(task for part in str(name).split(",") for task in _tasks_named(part))
+
+
+def _tasks_named(name: str) -> tuple[LiberoTask, ...]:
+    suite, _, short = name.partition("/")
     found = tasks_of(suite)
     if not short:
         return found
