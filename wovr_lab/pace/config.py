@@ -243,8 +243,7 @@ def _full() -> LoopConfig:
 def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
     """A scale's sizes for LIBERO: 64 pixels, the official limit, the paper's 250 real trajectories a task, no backbone.
 
-    At smoke scale the limit is the least in which experts succeed, and less is judged, since a step costs 100 times
-    the tabletop's.
+    At smoke scale the limit just leaves the expert time, and less is judged: a step costs 100 of the tabletop's.
     """
     sizes = replace(
         base, tasks=tasks, resolution=64, max_steps=official_limit(tasks), backbone=None, evaluation_starts=50,
