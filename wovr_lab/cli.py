@@ -8,39 +8,32 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, online
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
-from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
-from wovr_lab.measure.resumable import examine
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
-from wovr_lab.pace.config import LoopConfig, config_in, config_of, scale_config
-from wovr_lab.pace.data import evaluation_starts, real_env
+from wovr_lab.pace.config import LoopConfig, config_in, config_of
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
-from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
-from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.real.world import LIBERO, TABLETOP, tasks_of
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.real.world import TABLETOP
+from wovr_lab.runs import read_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
 from wovr_lab.show.gates import write_gate_history
 from wovr_lab.show.measured import measured_sentence
-from wovr_lab.show.pictures import save_video
 from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
@@ -48,14 +41,9 @@ from wovr_lab.world.pretraining import Pretraining, pretrain
 from wovr_lab.world.training import CodecTraining, WorldTraining
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
-console = Console()
 BAD_INPUT, REFUSED = 2, 3
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
-Folder = Annotated[Path, typer.Option("--run", help="run folder")]
-Scale = Annotated[str, typer.Option(help="smoke, demo or full")]
-Seed = Annotated[int, typer.Option(help="every random stream follows from it")]
-Environment = Annotated[str, typer.Option("--env", help="tabletop, or libero:SUITE/TASK, more of them with commas")]
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
 
 
@@ -123,7 +111,9 @@ def _stage_command(name: str) -> Callable[..., None]:
     return command
 
 
-for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy, see below
+for real_command in (evaluate, demonstrations, online):
+    app.command()(real_command)
+for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))
 
 
@@ -171,74 +161,6 @@ def train_probe(
     found = make_probe(out, ProbeTraining(episodes=episodes, resolution=resolution, fit=FitConfig(steps, 2e-3)), seed)
     for name, error in found["held_out"].items():
         console.print(f"{name:8} median {error['median_cm']:.2f} cm, 90th percentile {error['p90_cm']:.2f} cm")
-
-
-@app.command()
-def evaluate(
-    policy: Annotated[Path, typer.Option(help="policy checkpoint folder")],
-    env: Environment = TABLETOP,
-    seed: Seed = 0,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
-    starts: Annotated[int | None, typer.Option(min=1, help="held-out initial states a task; 200, LIBERO 50")] = None,
-    out: Annotated[Path | None, typer.Option(help="write the result here as JSON")] = None,
-    folder: Annotated[Path, typer.Option("--run", help="LIBERO: episodes and videos; goes on")] = Path("runs/libero"),
-    official: Annotated[bool, typer.Option("--official", help="LIBERO: all 50 official states")] = False,
-    renderer: Annotated[str, typer.Option(help="LIBERO: fast, or package (its own settings)")] = "fast",
-    rows: Annotated[int, typer.Option(min=1, help="LIBERO: episodes at a time")] = 10,
-    processes: Annotated[int | None, typer.Option(min=1, help="LIBERO: all cores unless told")] = None,
-) -> None:
-    """Evaluate a policy in a real simulator on held-out initial states."""
-    actor = load_policy(policy)
-    if env.startswith(LIBERO):
-        from wovr_lab.pace import suites  # needs the libero extra
-
-        choice = suites.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
-        examination = suites.examination_of(choice, actor, policy, seed, temperature)
-        real = suites.make_env(choice, actor.config.resolution)
-        result = examine(real, actor, examination, folder, save_video)
-    else:
-        sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}
-        config = scale_config("demo", seed, tasks=tasks_of(env), **sizes)
-        first = evaluation_starts(config)
-        result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
-    rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
-    for task, rate in rates.items():
-        console.print(f"{task:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
-    if out:
-        write_json(out, {"policy": str(policy), "temperature": temperature, "seed": seed, "success": rates})
-
-
-@app.command()
-def demonstrations(
-    env: Annotated[str, typer.Option(help="libero:SUITE[/TASK]")],
-    out: Annotated[Path, typer.Option(help="folder for SUITE/TASK_demo.hdf5")] = Path("runs/demonstrations"),
-    episodes: Annotated[int, typer.Option(min=1, help="a task, from training states")] = 25,
-    noise: Annotated[float, typer.Option(min=0.0, help="deviation of executed x, y, z")] = 0.0,
-    resolution: Annotated[int, typer.Option(min=8, help="pixels a side")] = 128,
-) -> None:
-    """Let the scripted expert demonstrate LIBERO tasks; files in the benchmark's own layout."""
-    from wovr_lab.real.libero.env import LiberoEnv  # needs the libero extra
-    from wovr_lab.real.libero.official import write_demonstrations
-
-    world = LiberoEnv(env.removeprefix(LIBERO), resolution)
-    for task in world.tasks:
-        try:
-            console.print(f"{write_demonstrations(out, world, task, range(episodes), noise)}")
-        except UserError as error:
-            console.print(f"{task}: {error}", style="yellow", markup=False)
-
-
-@app.command()
-def online(
-    folder: Folder = Path("runs/online"), scale: Scale = "demo", seed: Seed = 0,
-    trajectories: Annotated[int, typer.Option(min=1, help="real trajectories over all tasks")] = 6000,
-    env: Environment = TABLETOP,
-) -> None:  # fmt: skip
-    """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    result = run_online(config_in(env, scale, seed), folder, trajectories)
-    for name in ("base", "online_grpo"):
-        rate = result[name]["greedy"]
-        console.print(f"{name:12} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
 
 
 @app.command("pretrain")
