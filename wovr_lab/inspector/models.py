@@ -49,6 +49,8 @@ class Models:
         self._policies: dict[str, VLAPolicy] = {}
         self._stores: dict[str, EpisodeStore] = {}
         self.switches("base")
+        if not self.tasks:
+            raise UserError(f"{run} knows none of the tabletop's tasks, the only ones that the inspector can simulate")
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from wovr_lab.pace.measuring_worth import WRITES, measure_worth
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv, tabletop_chunks
+from wovr_lab.real.world import is_libero
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, replacing, write_json
@@ -115,6 +116,8 @@ def _config(folder: Path) -> LoopConfig:
     names = ("resolution", "max_steps", "keyframe_steps", "imagined_rows")
     try:
         kept = {name: found[name] for name in names} | {"tasks": tuple(found["tasks"])}
+        if is_libero(kept["tasks"]):
+            raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
         config = scale_config(found["scale"], found["seed"], **kept)
         return replace(config, grpo=replace(config.grpo, temperature=found["grpo"]["temperature"]))
     except (KeyError, TypeError) as error:
