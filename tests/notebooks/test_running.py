@@ -142,6 +142,7 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
         ("02_policy", "listens", "False", "it does not listen"),
         ("03_world_model", "channels", "attention", "it does not do what it is told"),
         ("05_reward", "threshold", "0.0", "of what it calls a success is one"),
+        ("07_keyframes", "keyframed", "False", "of the error depth"),
     ],
 )
 def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: str, message: str, tmp_path: Path):
