@@ -43,6 +43,7 @@ from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.show import pictures
 from wovr_lab.show.keeping import keep
+from wovr_lab.show.widgets import episode_browser
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke: 5 starts a task; demo: 50
@@ -75,6 +76,12 @@ for name, rate in rates.items():
     print(f"{name}: {rate.rate:.0%} [{rate.low:.0%}, {rate.high:.0%}], n = {rate.n}")
 shown = [found[0].frames[np.linspace(0, len(found[0]), 10).astype(int)] for found in episodes.values()]
 Image.fromarray(pictures.strip(shown, scale=3))
+
+# %% [markdown]
+# Browse them: choose a task and an episode, play it, stop where the cube begins to move.
+
+# %%
+episode_browser(episodes)
 
 # %% [markdown]
 # ## Real means exact

@@ -32,10 +32,12 @@
 
 # %%
 import torch
+from ipywidgets import IntSlider
 
 from wovr_lab.grpo import formulas
 from wovr_lab.show.keeping import keep
-from wovr_lab.show.objective import gradient_by_action, mask_picture, mixed_share, mixed_share_curve
+from wovr_lab.show.objective import gradient_by_action, mask_picture, mixed_share, mixed_share_curve, weight_by_action
+from wovr_lab.show.widgets import slide
 
 # %% tags=["parameters"]
 scale = "smoke"  # the same at every scale
@@ -73,6 +75,21 @@ mask_picture(mask, first_success).show()
 weights = formulas.trajectory_weights(mask)
 print("of a trajectory:", weights.flatten(1).sum(1).tolist())
 print("of an action:", [round(float(w.max()), 4) for w in weights])
+
+# %% [markdown]
+# Move the quick success later: the later it comes, the less each of its actions is praised. Where it comes after
+# the slow one, the two have changed places.
+
+
+# %%
+def draw(quick: int):
+    moments = torch.tensor([quick, 11, -1, -1])
+    kind = formulas.SuccessMask() if masked else formulas.NoMask()
+    found = formulas.trajectory_weights(kind(moments, executed, 8)).flatten(1)
+    return weight_by_action({"first success": found[0], "second success, at 11": found[1]}, quick)
+
+
+slide(draw, IntSlider(5, 0, 15, description="action of the first trajectory's success"))
 
 # %% [markdown]
 # ## The objective, and where its gradient falls

@@ -75,8 +75,9 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
     built, executed = build(source, output), output / f"{source.stem}.ipynb"
     try:
         papermill.execute_notebook(
-            str(built), str(executed), typed(built, given), kernel_name=KERNEL, cwd=str(FOLDER), progress_bar=False
-        )
+            str(built), str(executed), typed(built, given), kernel_name=KERNEL, cwd=str(FOLDER), progress_bar=False,
+            store_widget_state=False,
+        )  # fmt: skip
         failure = ""
     except ValueError as error:
         return f"{source.stem}: {error}"
@@ -84,13 +85,25 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
         failure = f"cell {error.exec_count} failed: {error.ename}: {error.evalue}\n\n{error.source}\n"
     except (DeadKernelError, CellTimeoutError) as error:
         failure = f"its kernel died or hung: {error}"
-    notebook = nbformat.read(executed, as_version=4)
+    notebook = without_widgets(nbformat.read(executed, as_version=4))
+    nbformat.write(notebook, executed)
     found = kept(notebook)
     executed.with_suffix(".metrics.json").write_text(json.dumps(found, indent=1) + "\n")
     executed.with_suffix(".html").write_text(page(notebook))
     if not failure and not given and source.parent == FOLDER:
         failure = "\n".join(drifted(found, json.loads(GOLDENS.read_text()).get(source.stem, {})))
     return failure and f"{source.stem}: {failure}\nexecuted copy: {executed}"
+
+
+def without_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Widgets work only where their kernel runs: the picture or figure that stands for one is left, if there is any."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("data", {}).pop(WIDGET, None) and set(output.data) == {"text/plain"}:
+                output.data = {}
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {}]
+    return notebook
 
 
 def kept(notebook: nbformat.NotebookNode) -> dict[str, float]:
@@ -118,14 +131,13 @@ def drifted(found: dict[str, float], goldens: dict[str, dict]) -> list[str]:
 def page(notebook: nbformat.NotebookNode) -> str:
     """An executed notebook as HTML with live figures and plotly itself: nbconvert alone would leave the figures out.
 
-    Progress bars (on stderr, or widgets that need a kernel) are of no use there; the executed copy keeps them.
+    Progress bars on stderr are of no use there; the executed copy keeps them.
     """
-    notebook.metadata.pop("widgets", None)
     figures = []
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         figures += [output.data for output in cell.outputs if FIGURE in output.get("data", {})]
     for index, data in enumerate(figures):
         data["text/html"] = to_html(

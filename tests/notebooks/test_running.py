@@ -134,3 +134,17 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
     assert good.returncode == 0, good.stdout + good.stderr
     noisy = run("01_real_world_and_episodes", "-p", "noise", "0.8", folder=tmp_path)
     assert noisy.returncode == 1 and "too much noise to learn from" in noisy.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value", "message"),
+    [
+        ("02_policy", "listens", "False", "it does not listen"),
+        ("03_world_model", "channels", "attention", "it does not do what it is told"),
+        ("05_reward", "threshold", "0.0", "of what it calls a success is one"),
+        ("07_keyframes", "keyframed", "False", "of the error depth"),
+    ],
+)
+def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: str, message: str, tmp_path: Path):
+    without = run(name, "-p", parameter, value, "-p", "scale", "glance", folder=tmp_path)
+    assert without.returncode == 1 and message in without.stdout, without.stdout + without.stderr

@@ -35,7 +35,7 @@ def difference_of_rates(first: Interval, second: Interval) -> Interval:
 
 
 def paired_difference(before: np.ndarray, after: np.ndarray) -> Interval:
-    """after - before of bool [n] outcomes on the same starts, with a 95 % paired bootstrap interval."""
+    """after - before of outcomes or values [n] on the same starts, with a 95 % paired bootstrap interval."""
     if before.shape != after.shape or before.size == 0:
         raise ValueError(f"paired outcomes must be equally many, not {before.shape} and {after.shape}")
     change = after.astype(float) - before.astype(float)

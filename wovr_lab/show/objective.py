@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from torch import Tensor
 
-from wovr_lab.show.style import IMAGINED, QUIET, REAL, styled
+from wovr_lab.show.style import IMAGINED, INK, OTHERS, QUIET, REAL, styled
 
 
 def mask_picture(mask: Tensor, first_success: Tensor) -> go.Figure:
@@ -25,12 +25,21 @@ def mask_picture(mask: Tensor, first_success: Tensor) -> go.Figure:
 
 def gradient_by_action(gradients: dict[str, Tensor], success: int) -> go.Figure:
     """Mean size of the gradient at each action, by name float [actions], of trajectories that succeed at `success`."""
+    return _by_action(gradients, success, "size of the gradient a token")
+
+
+def weight_by_action(weights: dict[str, Tensor], success: int) -> go.Figure:
+    """Weight of each action, by name float [actions]; the first trajectory succeeds at `success`."""
+    return _by_action(weights, success, "weight of an action")
+
+
+def _by_action(lines: dict[str, Tensor], success: int, title: str) -> go.Figure:
     figure = go.Figure()
-    for (name, gradient), colour in zip(gradients.items(), (REAL, IMAGINED), strict=False):
-        figure.add_scatter(y=gradient.numpy(), name=name, line={"color": colour, "width": 3, "shape": "hv"})
+    for (name, values), colour in zip(lines.items(), (INK, OTHERS[0]), strict=False):
+        figure.add_scatter(y=values.numpy(), name=name, line={"color": colour, "width": 3, "shape": "hv"})
     figure.add_vline(success + 0.5, line={"dash": "dot", "color": QUIET}, annotation_text="success")
     figure.update_xaxes(title_text="action")
-    figure.update_yaxes(title_text="size of the gradient a token", rangemode="tozero")
+    figure.update_yaxes(title_text=title, rangemode="tozero")
     return styled(figure, 320)
 
 

@@ -5,18 +5,19 @@ Enlarged by whole factors without smoothing, so that one sees what the models se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from wovr_lab.errors import UserError
 from wovr_lab.runs import replacing
 
 GAP = 2  # white pixels between pictures
+MARGIN, LINE = 8, 22  # around the names of rows, and above for those of columns
 
 
 def strip(rows: Sequence[np.ndarray], scale: int = 2) -> np.ndarray:
@@ -37,6 +38,29 @@ def strip(rows: Sequence[np.ndarray], scale: int = 2) -> np.ndarray:
             top, left = row * (height + GAP), column * (width + GAP)
             picture[top : top + height, left : left + width] = frame
     return picture
+
+
+def named_strip(rows: Mapping[str, np.ndarray], columns: Sequence[str], scale: int = 2) -> np.ndarray:
+    """`strip` with the rows' names at the left and the columns' above, none if none are given: uint8 [H', W', 3].
+
+    Raises UserError as `strip` does.
+    """
+    films, font = strip(list(rows.values()), scale), ImageFont.load_default(12)
+    left = MARGIN + max(int(font.getlength(_readable(name))) for name in rows) + MARGIN
+    top = LINE if columns else 0
+    canvas = Image.new("RGB", (films.shape[1] + left, films.shape[0] + top), "white")
+    canvas.paste(Image.fromarray(films), (left, top))
+    pen = ImageDraw.Draw(canvas)
+    height, width = (films.shape[0] + GAP) / len(rows), (films.shape[1] + GAP) / max(len(columns), 1)
+    for row, name in enumerate(rows):
+        pen.text((MARGIN, top + (row + 0.5) * height), _readable(name), "black", font, anchor="lm")
+    for column, name in enumerate(columns):
+        pen.text((left + (column + 0.5) * width, LINE / 2), name, "black", font, anchor="mm")
+    return np.asarray(canvas)
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def side_by_side(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:

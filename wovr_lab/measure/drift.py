@@ -1,0 +1,52 @@
+"""How fast imagination drifts from reality, and what each mechanism of the context is worth (paper section 2, Table 4).
+
+In: a trained world model and deep real rollouts. Out: picture error of every rollout by error depth. A mechanism is
+switched off when imagining; what a model becomes that was trained without it is measured by pace/ablations.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wovr_lab.measure.video.metrics import psnr
+from wovr_lab.types import CHUNK
+from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.context import Context, ContextBuilder
+from wovr_lab.world.model import WorldModel
+
+
+@dataclass(frozen=True)
+class DisturbedMemory(ContextBuilder):
+    """Puts diffusion noise of sigma `noise` on the memory before every chunk but the first, as if it had been imagined
+    badly. Training does so with sigmas up to `ContextBuilder.noise`."""
+
+    generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+
+    def advance(
+        self, codec: FrameGroupCodec, context: Context, future: Tensor, chunk: Tensor, frames: np.ndarray
+    ) -> Context:
+        """The context after a chunk, disturbed."""
+        following = super().advance(codec, context, future, chunk, frames)
+        noise = torch.randn(following.memory.shape, generator=self.generator)
+        return self.disturb(following, noise.to(following.memory), torch.ones(len(noise)).to(following.memory))
+
+
+def with_context(world: WorldModel, builder: ContextBuilder) -> WorldModel:
+    """The same weights, told another context."""
+    return WorldModel(world.codec, world.transformer, builder, world.sampler, world.prediction).eval()
+
+
+def drift(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:
+    """PSNR in dB of each chunk of films uint8 [N, C K + 1, H, W, 3] whose first frame is real: [N, C]."""
+    count, chunks = len(real), (real.shape[1] - 1) // CHUNK
+    flat = (frames[:, 1:].reshape(-1, *frames.shape[2:]) for frames in (real, imagined))
+    return psnr(*flat).reshape(count, chunks, CHUNK).mean(2)
+
+
+def depths(drifts: np.ndarray) -> np.ndarray:
+    """The error depth at the end of each of the chunks of `drift` [N, C]: [C]."""
+    return CHUNK * (1 + np.arange(drifts.shape[1]))
