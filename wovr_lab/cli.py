@@ -26,6 +26,7 @@ from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
+from wovr_lab.pace.hallucination_table import write_hallucination_table
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.online import run_online
@@ -142,9 +143,13 @@ def report(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("ru
 def measure(
     folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo"),
     rollouts: Annotated[int, typer.Option(min=1, help="of each policy in each world model")] = ROLLOUTS,
+    table: Annotated[Path | None, typer.Option(help="publish it there, e.g. data/results/hallucination.json")] = None,
 ) -> None:
     """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
     found = measure_run(folder, rollouts)
+    if table is not None:
+        command = f"wovr-lab measure {folder} --rollouts {rollouts} --table {table}"
+        write_hallucination_table(found, table, command)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
             console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.measure.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import current_commit, read_json, replacing, write_json
@@ -25,7 +26,7 @@ NUMBERS = (
     "monitor_2.json", "reward.json", "reward_evolved.json",
 )  # fmt: skip
 KEYFRAMES = ("keyframes-improve_1.json", "keyframes-improve_2.json")
-FEW = 2  # episodes a task of every file
+FEW = 2  # episodes a task of every file, hallucinations of a kind
 
 
 def ship(run: Path, out: Path) -> int:
@@ -46,6 +47,8 @@ def ship(run: Path, out: Path) -> int:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]
             write_json(partial / name, entries)
         _copy_models(run / "checkpoints", partial / "checkpoints")
+        if (run / "measure").is_dir():
+            ship_gallery(run / "measure", partial / "measure" / "gallery")
         write_json(partial / "provenance.json", _provenance(read_json(run / "config.json")))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
@@ -70,6 +73,14 @@ def _copy_models(source: Path, target: Path) -> None:
         WorldModel.load(source / name).half().save(target / name)
     for name in REWARDS:
         SuccessClassifier.load(source / name).save(target / name)
+
+
+def ship_gallery(measured: Path, out: Path) -> None:
+    """A few cases of each kind that `wovr-lab measure` mined, of those that began at an initial state, since the
+    inspector can go through these again."""
+    found = [case for case in read_gallery(measured) if case.about["start"] == "initial"]
+    by_kind = ([case for case in found if case.about["kind"] == kind] for kind in KINDS)
+    write_gallery(out, [case for cases in by_kind for case in cases[:: -(-len(cases) // FEW) or 1]])
 
 
 def _provenance(config: dict) -> dict:
