@@ -148,8 +148,7 @@ def measure(
     """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
     found = measure_run(folder, rollouts)
     if table is not None:
-        command = f"wovr-lab measure {folder} --rollouts {rollouts} --table {table}"
-        write_hallucination_table(found, table, command)
+        write_hallucination_table(found, table, folder)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
             console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
@@ -165,8 +164,8 @@ def gate_history_command(
     """Does passing the gate foretell real gains? Relate both over several runs."""
     shown = write_gate_history(out, gate_history(folders))
     for row in shown.rows:
-        told = ", ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        told = (f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
+        console.print(", ".join(told), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Look at {out}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -19,8 +19,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_hallucination_table(found: dict[str, Any], path: Path, command: str) -> None:
-    """Replaces the table at `path`."""
+def write_hallucination_table(found: dict[str, Any], path: Path, run: Path) -> None:
+    """Replaces the table at `path` by what was found in the folder `run`."""
     names = {"environment": "wovr_lab/Tabletop-v0", "scale": found["scale"], "rollouts_of_a_setting": found["rollouts"]}
     rows = [
         {"setting": setting, "metric": metric, "task": task, "depth": depth, "value": number["rate"],
@@ -31,7 +31,7 @@ def write_hallucination_table(found: dict[str, Any], path: Path, command: str) -
     table = {
         "schema": 1,
         "title": "Imagined against real: outcomes, depth, objects, control",
-        "command": command,
+        "command": f"wovr-lab measure {run} --rollouts {found['rollouts']} --table {path}",
         **provenance(),
         "protocol": names | found["protocol"],
         "columns": [list(column) for column in COLUMNS],

@@ -21,12 +21,13 @@ from wovr_lab.world.model import WorldModel
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
 WORLDS = {"world": "fine-tuned on the base policy's rollouts", "world_evolved": "refined by PACE"}
 REWARDS = {"reward": "learnt beside `world`", "reward_evolved": "learnt beside `world_evolved`"}
+MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
 NUMBERS = (
     "config.json", "report.json", "evaluation.json", "metrics.jsonl", "gate_1.json", "gate_2.json", "monitor_1.json",
     "monitor_2.json", "reward.json", "reward_evolved.json",
 )  # fmt: skip
 KEYFRAMES = ("keyframes-improve_1.json", "keyframes-improve_2.json")
-FEW = 2  # episodes a task of every file, hallucinations of a kind
+FEW = 2  # episodes a task of every file
 
 
 def ship(run: Path, out: Path) -> int:
@@ -49,7 +50,7 @@ def ship(run: Path, out: Path) -> int:
         _copy_models(run / "checkpoints", partial / "checkpoints")
         if (run / "measure").is_dir():
             ship_gallery(run / "measure", partial / "measure" / "gallery")
-        write_json(partial / "provenance.json", _provenance(read_json(run / "config.json")))
+        write_json(partial / "provenance.json", _provenance(read_json(run / "config.json"), partial))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 
@@ -76,16 +77,18 @@ def _copy_models(source: Path, target: Path) -> None:
 
 
 def ship_gallery(measured: Path, out: Path) -> None:
-    """A few cases of each kind that `wovr-lab measure` mined, of those that began at an initial state, since the
-    inspector can go through these again."""
+    """One case of each kind that `wovr-lab measure` mined, the one furthest off of those that began at an initial
+    state, since the inspector can go through these again."""
     found = [case for case in read_gallery(measured) if case.about["start"] == "initial"]
-    by_kind = ([case for case in found if case.about["kind"] == kind] for kind in KINDS)
-    write_gallery(out, [case for cases in by_kind for case in cases[:: -(-len(cases) // FEW) or 1]])
+    found.sort(key=lambda case: -case.about["object_cm"])
+    by_kind = (next((case for case in found if case.about["kind"] == kind), None) for kind in KINDS)
+    write_gallery(out, [case for case in by_kind if case is not None])
 
 
-def _provenance(config: dict) -> dict:
+def _provenance(config: dict, shipped: Path) -> dict:
+    parts = {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()} | MINED
     return {
         "command": f"wovr-lab run --scale {config['scale']} --seed {config['seed']}, then wovr-lab ship",
         "shipped_by_commit": current_commit(),
-        "parts": {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()},
+        "parts": {name: text for name, text in parts.items() if (shipped / name).is_dir()},
     }
