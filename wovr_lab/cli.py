@@ -23,6 +23,7 @@ from wovr_lab.pace.config import LoopConfig, config_in, config_of
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
+from wovr_lab.pace.hallucination_table import write_hallucination_table
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.results import collect_results, render_tables
@@ -127,9 +128,12 @@ def report(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("ru
 def measure(
     folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo"),
     rollouts: Annotated[int, typer.Option(min=1, help="of each policy in each world model")] = ROLLOUTS,
+    table: Annotated[Path | None, typer.Option(help="publish it there, e.g. data/results/hallucination.json")] = None,
 ) -> None:
     """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
     found = measure_run(folder, rollouts)
+    if table is not None:
+        write_hallucination_table(found, table, folder)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
             console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
@@ -145,8 +149,8 @@ def gate_history_command(
     """Does passing the gate foretell real gains? Relate both over several runs."""
     shown = write_gate_history(out, gate_history(folders))
     for row in shown.rows:
-        told = ", ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        told = (f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
+        console.print(", ".join(told), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Look at {out}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -42,7 +42,6 @@ from wovr_lab.world.codec import GROUP, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 
 ROLLOUTS = 200  # of a policy in a world model, half of them from keyframes
-SAMPLES = 3  # further noises a chunk, to doubt by
 CONTROLLED = 16  # starts of counterfactual actions, of each kind
 POLICIES = {"base": ("base",), "improved": ("improved_2", "improved_1")}  # the last that there is
 WORLDS = {"base": ("world", "reward"), "evolved": ("world_evolved", "reward_evolved")}
@@ -225,7 +224,7 @@ def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     others = [WorldModel.load(run.path(f"checkpoints/{name}")) for name in part.others]
     own = world.codec.state_dict()
     alike = [o for o in others if all(torch.equal(own[name], tensor) for name, tensor in o.codec.state_dict().items())]
-    return DoubtingEnv(world, reward, *limits, samples=SAMPLES, others=alike)
+    return DoubtingEnv(world, reward, *limits, others=alike)
 
 
 def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
