@@ -28,6 +28,17 @@ import plotly.graph_objects as go
 print(repr(height), repr(name))
 go.Figure(go.Scatter(y=[1, 2], name="a line of this test"), layout={"height": height}).show()
 """
+ABSENT = """
+# %% tags=["parameters"]
+height = 1
+
+# %%
+from wovr_lab.show.skipping import need
+need("no_such_package", "get it by `make dreams`")
+
+# %%
+assert False, "this cell must not be reached"
+"""
 BROKEN = """
 # %% tags=["parameters"]
 height = 1
@@ -59,10 +70,12 @@ def outputs(path: Path) -> str:
     return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
 
 
-def test_a_failed_claim_is_told_by_cell_and_message_and_the_others_still_run(tmp_path: Path):
+def test_a_failed_claim_and_a_missing_extra_are_told_and_the_others_still_run(tmp_path: Path):
     broken, figure = write(tmp_path / "broken.py", BROKEN), write(tmp_path / "figure.py", FIGURE)
-    result = run(broken, figure, "-p", "height", "200", folder=tmp_path)
+    absent = write(tmp_path / "absent.py", ABSENT)
+    result = run(absent, broken, figure, "-p", "height", "200", folder=tmp_path)
     assert result.returncode == 1
+    assert "absent: skipped: no_such_package is not installed; get it by `make dreams`" in result.stdout
     assert "broken: cell 4 failed: AssertionError: the claim is wrong" in result.stdout
     assert str(tmp_path / "output" / "broken.ipynb") in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
@@ -134,3 +147,17 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
     assert good.returncode == 0, good.stdout + good.stderr
     noisy = run("01_real_world_and_episodes", "-p", "noise", "0.8", folder=tmp_path)
     assert noisy.returncode == 1 and "too much noise to learn from" in noisy.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value", "message"),
+    [
+        ("04_anchor_memory_noise", "anchor", "False", "the anchor makes no difference"),
+        ("06_hallucination", "perfect", "True", "there is nothing to hallucinate"),
+        ("09_pace", "refined", "False", "did not bring imagination nearer to reality"),
+        ("12_scaling", "trains", "False", "nothing is trained"),
+    ],
+)
+def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: str, message: str, tmp_path: Path):
+    without = run(name, "-p", parameter, value, folder=tmp_path)
+    assert without.returncode == 1 and message in without.stdout, without.stdout + without.stderr
