@@ -57,6 +57,15 @@ def test_every_policy_was_measured_in_every_world_from_both_kinds_of_starts(meas
     assert found["probe"]["real"].keys() == set(COLUMNS)
 
 
+def test_groups_of_the_base_policy_tell_what_an_imagined_update_is_worth(measured):
+    rows = read_json(measured / "measure.json")["worth"]
+    assert [(row["world"], row["start"]) for row in rows] == [
+        (world, start) for world in ("base", "evolved") for start in ("initial", "keyframe")
+    ]
+    assert all(row["n"] == 2 and row["group_size"] == 2 for row in rows)
+    assert "worth of an imagined update" in write_report(measured).read_text()
+
+
 def test_curves_reach_as_deep_as_rollouts_go(measured):
     for row in read_json(measured / "measure.json")["depth"]:
         deepest = 48 if row["start"] == "initial" else 24
@@ -82,7 +91,7 @@ def test_the_report_shows_what_was_measured(measured):
     page = write_report(measured).read_text()
     titles = [title for title in re.findall(r"<h2>(.*?)</h2>", page) if title.startswith("Measured: ")]
     cases = read_gallery(measured / "measure")
-    assert len(titles) == 6 if cases else 5
+    assert len(titles) == 7 if cases else 6
     shown = sum(min(2, count) for count in Counter(case.about["kind"] for case in cases).values())
     assert page.count("cube off by up to") == 2 * shown  # in the caption, and for those who cannot see
     for name in ("measured-outcomes", "measured-depth", "measured-control"):
@@ -94,7 +103,7 @@ def test_a_second_measurement_does_nothing_and_says_the_same(measured):
     said: list[str] = []
     before = (measured / "measure.json").read_bytes()
     measure_run(measured, rollouts=4, say=said.append)
-    assert len(said) == 10 and all("done before" in line for line in said)
+    assert len(said) == 11 and all("done before" in line for line in said)
     assert (measured / "measure.json").read_bytes() == before
 
 
@@ -105,7 +114,7 @@ def test_only_what_a_changed_checkpoint_touches_is_measured_again(measured, tmp_
     said: list[str] = []
     measure_run(folder, rollouts=4, say=said.append)
     redone = [line.removesuffix(" ...") for line in said if line.endswith(" ...")]
-    assert redone == [
+    assert redone == ["measure-worth"] + [
         f"measure-base-{world}-{start}" for world in ("base", "evolved") for start in ("initial", "keyframe")
     ]
 

@@ -1,7 +1,7 @@
 """measure.json (schema 1): every number of a measurement, with n, seeds and 95 % intervals.
 
-In: the parts that `measuring` left in RUN/measure. Out: one dictionary: probe, confusion, depth, horizon, objects,
-uncertainty, control, gallery.
+In: the parts that `measuring` left in RUN/measure. Out: one dictionary: probe, confusion, worth, depth, horizon,
+objects, uncertainty, control, gallery.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
     found = [(names, PairedRollouts.load(folder / "pairs.safetensors")) for names, folder in parts]
     doubts = [(names, folder / "doubt.json") for names, folder in parts if (folder / "doubt.json").exists()]
     first, size = SEEDS["confusion"]
+    worth = read_json(run.path("measure/worth.json"))
     return {
         "schema": SCHEMA,
         "scale": config.scale,
@@ -46,9 +47,10 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
             "horizon": f"at every depth up to it outcomes agree in {AGREEMENT:.0%} of rollouts and the median error of "
             f"the task's cube is within {WITHIN_CM:g} cm; on one half of the rollouts, checked on the other",
         },
-        "real_episodes": 2 * sum(len(pairs) for _, pairs in found),
+        "real_episodes": 2 * sum(len(pairs) for _, pairs in found) + sum(r["n"] * r["group_size"] for r in worth),
         "probe": read_json(run.path("measure/probe.json")),
         "confusion": _confusion(found),
+        "worth": worth,
         "depth": [names | {"n": len(pairs), "curves": depth_curves(pairs)} for names, pairs in found],
         "horizon": [names | {"n": len(pairs)} | calibrated_horizon(pairs, config.seed) for names, pairs in found],
         "objects": [names | {"n": len(pairs), "faults": _faults(pairs)} for names, pairs in found],

@@ -27,6 +27,7 @@ from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors
 from wovr_lab.pace.config import LoopConfig, scale_config
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
 from wovr_lab.pace.measured import SCHEMA, gather
+from wovr_lab.pace.measuring_worth import WRITES, measure_worth
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv, tabletop_chunks
@@ -94,7 +95,10 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     chosen = _starts(run, rollouts // 2)
     parts = _parts(folder, worlds, tuple(chosen))
     reads = (SETTINGS, HELD_OUT, *(f"checkpoints/{world}" for world, _ in worlds.values()))
+    groups = max(len(config.tasks), rollouts // config.grpo.group_size)
+    acted = (*reads, "checkpoints/base", *(f"checkpoints/{reward}" for _, reward in worlds.values()))
     stages = [
+        Stage("measure-worth", measure_worth(worlds, chosen, groups), acted, (WRITES,)),
         Stage("measure-probe", _measure_probe(worlds), reads, ("measure/probe.json",)),
         Stage("measure-control", _measure_control(worlds, chosen), reads, ("measure/control.json",)),
         *(Stage(p.folder.replace("/", "-"), _measure_part(p, chosen[p.start]), p.reads, p.writes) for p in parts),

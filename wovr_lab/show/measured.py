@@ -135,6 +135,21 @@ def _band(figure: go.Figure, curve: list[dict[str, float]], colour: str, name: s
     )  # fmt: skip
 
 
+def worth_table(worth: Sequence[dict[str, Any]]) -> Table:
+    """How many groups have both outcomes in each world, and what an imagined update is worth."""
+    rows = [
+        (*_names(row), f"{row['n']} x {row['group_size']}", *(
+            percent(interval(row[name]), 0) for name in ("mixed_imagined", "mixed_real")
+        ), percent(interval(row["worth"]), 0) if row["worth"] else "no real group has both outcomes")
+        for row in worth
+    ]  # fmt: skip
+    columns = (
+        "policy", "world", "starts", "groups", "both outcomes, imagined", "both outcomes, real",
+        "worth of an imagined update",
+    )  # fmt: skip
+    return Table(columns, tuple(rows), word_columns=3)
+
+
 def horizon_table(horizon: Sequence[dict[str, Any]]) -> Table:
     """The reliability horizon and what the other half of the rollouts does at it."""
     rows = []

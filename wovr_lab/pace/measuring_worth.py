@@ -1,0 +1,53 @@
+"""A stage of `wovr-lab measure`: groups of the base policy's imagined rollouts, as GRPO draws them, executed for real.
+
+In: checkpoints, starts by kind. Out: measure/worth.json, a row for each world model and kind of start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from wovr_lab.measure.hallucination import execute_for_real
+from wovr_lab.measure.intervals import rate_of
+from wovr_lab.measure.worth import worth_interval
+from wovr_lab.pace.data import real_env
+from wovr_lab.pace.improving import imagined_env
+from wovr_lab.pace.stages import Run
+from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.rollout import roll_out
+from wovr_lab.runs import write_json
+from wovr_lab.types import Start
+
+WRITES = "measure/worth.json"
+
+
+def measure_worth(
+    worlds: dict[str, tuple[str, str]], chosen: dict[str, list[Start]], groups: int
+) -> Callable[[Run], None]:
+    """About `groups` groups from the starts of each kind, in each world model with its reward."""
+
+    def work(run: Run) -> None:
+        rows = []
+        for world, checkpoints in worlds.items():
+            for kind, some in chosen.items():
+                first = some[:: max(1, len(some) // groups)]
+                rows.append({"policy": "base", "world": world, "start": kind} | _row(run, checkpoints, first))
+        write_json(run.path(WRITES), rows)
+
+    return work
+
+
+def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict[str, Any]:
+    config, size = run.config, run.config.grpo.group_size
+    env = imagined_env(run, *checkpoints, config.imagined_rows)
+    policy, name = load_policy(run.path("checkpoints/base"), config.resolution), f"worth of {checkpoints[0]}"
+    repeated = [start for start in first for _ in range(size)]
+    imagined = roll_out(env, policy, repeated, config.seed, name, config.grpo.temperature, progress=True)
+    real = real_env(config, len(repeated), every_frame=True)
+    outcomes = execute_for_real(real, imagined, config.seed, name)[0]
+    both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}
+    mixed = {f"mixed_{which}": asdict(rate_of(seen.any(1) & ~seen.all(1))) for which, seen in both.items()}
+    worth = worth_interval(**both)
+    return {"n": len(first), "group_size": size, **mixed, "worth": asdict(worth) if worth else None}
