@@ -103,8 +103,10 @@ print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0
 cases = mine(pairs, imagined, real, {"policy": "base", "world": "base", "start": "initial"})
 gallery(cases)
 
+# %% [markdown]
+# The first of them: where the task's cube is, in truth and as the probe reads it off the imagined frames.
+
 # %%
-print(measured.case_sentence(cases[0]))
 measured.track_figure(cases[0]).show()
 
 # %% [markdown]
@@ -116,7 +118,8 @@ measured.track_figure(cases[0]).show()
 gate = load_report(Path(run))["gate"]["gate_1"]
 alone = judge_gate({"base policy, acting in imagination": outcomes})
 trust.gate_figure("gate_1", gate).show()
-print("the base policy alone:", "passed" if alone.passed else "not passed", *alone.reasons, sep="\n- ")
+print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="; ")
+print("the base policy alone:", "passed" if alone.passed else "refused,", *alone.reasons)
 
 # %% [markdown]
 # ## The claims of this page

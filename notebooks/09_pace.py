@@ -127,6 +127,7 @@ assert spent == report["budget"]["real_episodes"] <= ledger.budget and "spent" i
 # ## What we learnt
 # - A gain in imagination is a claim. The monitor and the gate are what turns it into knowledge.
 # - One refinement on a limited set of fresh rollouts takes away a good part of the over-optimism, not all of it.
+# - It is no gift to all: refined on one policy's rollouts, the world model now misses successes of the noisy expert.
 # - The price is written down beforehand, and the ledger refuses to go beyond it.
 #
 # ## Try to break it

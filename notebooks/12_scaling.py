@@ -33,7 +33,6 @@
 # |---|---|---|---|
 # | code | the same | the same | the same |
 # | settings | `--scale demo`, `full` | the transformer's and the codec's sizes | and `accelerate launch` |
-# | what limits | arithmetic | memory in training | the links between GPUs |
 #
 # Memory and arithmetic are *computed* below by running the model's own forward pass on shapes without numbers.
 
@@ -59,7 +58,7 @@ trains = True  # False: only imagining is counted, and nothing is trained
 # %% [markdown]
 # ## Computed is counted
 # First on the model that is here: what is computed from its settings is what is counted on the model itself, and half
-# its file's bytes.
+# as many as its file has bytes.
 
 # %%
 folder = Path(run) / "checkpoints/world"
@@ -87,9 +86,9 @@ print(f"with one window of 13 frames: {needed:.0f} GB, of which what backward ne
 
 # %%
 devices = (1, 2, 4, 8, 16, 32, 64)
-memory = {f"{n} windows a GPU": [paper.gigabytes(trains, n, d) for d in devices] for n in (1, 8, 32)}
+memory = {f"windows on each GPU: {n}": [paper.gigabytes(trains, n, d) for d in devices] for n in (1, 8, 32)}
 scaling.memory_figure(devices, memory, limit=80).show()
-fits = next(d for d, gigabytes in zip(devices, memory["8 windows a GPU"], strict=True) if gigabytes < 80)
+fits = next(d for d, gigabytes in zip(devices, memory["windows on each GPU: 8"], strict=True) if gigabytes < 80)
 print(f"with 8 windows on each it trains on {fits} GPUs of 80 GB, without recomputing anything")
 
 # %% [markdown]

@@ -20,7 +20,7 @@ def memory_figure(devices: Sequence[int], gigabytes: dict[str, Sequence[float]],
         )  # fmt: skip
     figure.add_hline(limit, line={"color": QUIET, "dash": "dash"})
     figure.update_xaxes(title_text="GPUs", type="log", tickvals=list(devices), ticktext=[str(d) for d in devices])
-    figure.update_yaxes(title_text="memory (GB a GPU)", type="log", tickvals=[10, 20, 40, 80, 160, 320])
+    figure.update_yaxes(title_text="memory (GB a GPU)", type="log", tickvals=[5, 10, 20, 40, 80, 160])
     return styled(figure, 360)
 
 
