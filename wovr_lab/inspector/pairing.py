@@ -1,6 +1,6 @@
 """A run's policy in one of its world models, and its actions in the real world, for notebooks (paper section 1).
 
-In: the models of a run, starts. Out: `PairedRollouts` with both films. `wovr-lab measure` does so for a whole run.
+In: the models of a run, starts. Out: outcomes, or whole `PairedRollouts`. `wovr-lab measure` does so for a whole run.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
+from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
 from wovr_lab.measure.paired import PairedRollouts, pair_rollouts
 from wovr_lab.measure.probes import load_probe
 from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
@@ -27,11 +28,24 @@ def unseen_starts(models: Models, count: int, first_seed: int = FIRST_SEED) -> l
     return [start_of_seed(env, tasks[row % len(tasks)], first_seed + row) for row in range(count)]
 
 
+def outcomes_in(
+    models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
+) -> PairedOutcomes:  # fmt: skip
+    """The policy acts in imagination (`checkpoint` "base" or "evolved") until it believes in success, as in training,
+    then the simulator repeats its actions. Raises UserError if the run lacks one of them."""
+    world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
+    imagined = roll_out(
+        ImaginedEnv(world, reward, len(starts), STEPS), models.policy(policy), starts, run_seed, "paired", TEMPERATURE,
+        progress=True,
+    )  # fmt: skip
+    real = tabletop_chunks(len(starts), models.resolution, STEPS)
+    return execute_for_real(real, imagined, run_seed, "paired/real")[0]
+
+
 def pair(
     models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
 ) -> tuple[PairedRollouts, Rollouts, Rollouts]:
-    """The policy acts in imagination (`checkpoint` "base" or "evolved"), then the simulator repeats its actions: pairs,
-    imagined and real rollouts. Raises UserError if the run lacks one of them."""
+    """The same, all rollouts to their full length whatever happens: pairs, imagined and real rollouts."""
     actor, rows, size = models.policy(policy), len(starts), models.resolution
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
     imagined = ImaginedEnv(world, reward, rows, STEPS, STEPS)
