@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,11 +22,6 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from wovr_lab.errors import UserError
-
-if TYPE_CHECKING:  # most that import this module need no diffusers, which takes seconds
-    from diffusers import ModelMixin
-
-Model = TypeVar("Model", bound="ModelMixin")
 
 
 @contextmanager
@@ -120,31 +115,6 @@ def check_finite(module: torch.nn.Module, source: Path) -> None:
     bad = [name for name, tensor in module.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
         raise UserError(f"{source} holds NaN or infinity in {bad[0]} and {len(bad) - 1} more; restore or retrain it")
-
-
-def load_model(kind: type[Model], folder: Path) -> Model:
-    """A diffusers model of exactly that class and its configuration, in eval mode; safetensors only.
-
-    Raises UserError if the folder holds none, half of one, or another kind of model.
-    """
-    folder = Path(folder)
-    problem = f"{folder} holds no usable {kind.__name__}"
-    advice = "train it again or give another folder"
-    written = read_json(folder / "config.json").get("_class_name")
-    if written != kind.__name__:
-        raise UserError(f"{problem} but {written}; {advice}")
-    try:
-        model, report = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{problem} ({error}); {advice}") from error
-    differing = sorted(str(name) for names in report.values() for name in names)
-    if differing:
-        raise UserError(f"{problem}: {len(differing)} tensors do not fit it, e.g. {differing[0]}; {advice}")
-    check_finite(model, folder)
-    model.register_to_config(_name_or_path=folder.name)  # not this machine's whole path, which would be saved again
-    return model.eval()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import CUBES, get_task
-from wovr_lab.runs import load_model, replacing
 
 # What a read-out float32 [..., 10] holds, in metres. "front" is the red cube, "back" the blue or the green one.
 COLUMNS = {"hand": slice(0, 3), "opening": slice(3, 4), "front": slice(4, 7), "back": slice(7, 10)}
@@ -56,7 +55,7 @@ def object_error_cm(found: np.ndarray, truth: np.ndarray, tasks: Sequence[str]) 
     return 100 * np.linalg.norm(difference, axis=-1)
 
 
-class StateProbe(ModelMixin, ConfigMixin):
+class StateProbe(Network):
     """A small convolutional network, a linear layer on all cells of its last map, one hidden layer."""
 
     @register_to_config
@@ -99,14 +98,9 @@ class StateProbe(ModelMixin, ConfigMixin):
         found = torch.cat(parts) * self.scale + self.mean
         return found.cpu().numpy().reshape(*frames.shape[:-3], WIDTH)
 
-    def save(self, folder: Path) -> None:
-        """A folder with the configuration and safetensors weights; atomic."""
-        with replacing(folder) as partial:
-            self.save_pretrained(partial)
-
 
 def load_probe(folder: Path = SHIPPED) -> StateProbe:
     """The probe in a folder. Raises UserError if there is none."""
     if not folder.is_dir():
         raise UserError(f"there is no state probe in {folder}; run wovr-lab train-probe first")
-    return load_model(StateProbe, folder)
+    return StateProbe.load(folder)

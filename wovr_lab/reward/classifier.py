@@ -6,20 +6,18 @@ In: uint8 frames and instructions. Out: probabilities. One small convolutional n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float
-from wovr_lab.runs import load_model, replacing
 
 
-class SuccessClassifier(ModelMixin, ConfigMixin):
+class SuccessClassifier(Network):
     """`threshold` is the calibrated probability of success; `consecutive` frames above it in a row count as success."""
 
     @register_to_config
@@ -71,16 +69,6 @@ class SuccessClassifier(ModelMixin, ConfigMixin):
     def hits(self, probabilities: np.ndarray) -> np.ndarray:
         """bool [N, T]: frames that end a run of `consecutive` probabilities [N, T] above the threshold."""
         return consecutive_hits(probabilities >= float(self.threshold), self.config.consecutive)
-
-    def save(self, folder: Path) -> None:
-        """A folder with the configuration and safetensors weights; atomic."""
-        with replacing(folder) as partial:
-            self.save_pretrained(partial)
-
-    @classmethod
-    def load(cls, folder: Path) -> SuccessClassifier:
-        """Raises UserError if the folder holds no whole classifier."""
-        return load_model(cls, folder)
 
 
 def consecutive_hits(above: np.ndarray, consecutive: int) -> np.ndarray:

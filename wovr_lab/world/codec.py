@@ -9,23 +9,21 @@ several times too slow on two cores. The components are sharp at once; convoluti
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers import AutoencoderTiny
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float, to_uint8
-from wovr_lab.runs import load_model, replacing
 
 GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
 
 
-class FrameGroupCodec(ModelMixin, ConfigMixin):
+class FrameGroupCodec(Network):
     """Convolutional autoencoder of frame groups; `spatial_stride` pixels a latent cell (4 at 32x32, 8 at 64x64).
 
     All convolutions run at the resolution of the latents; pixels are unshuffled into channels and back.
@@ -109,16 +107,6 @@ class FrameGroupCodec(ModelMixin, ConfigMixin):
     def decode(self, latents: Tensor) -> np.ndarray:
         """Latents [B, C, h, w] -> uint8 [B, 4, H, W, 3]."""
         return to_uint8(self.decode_pictures(latents * self.latent_std + self.latent_mean))
-
-    def save(self, folder: Path) -> None:
-        """A folder with the configuration and safetensors weights; atomic."""
-        with replacing(folder) as partial:
-            self.save_pretrained(partial)
-
-    @classmethod
-    def load(cls, folder: Path) -> FrameGroupCodec:
-        """Raises UserError if the folder holds no whole codec."""
-        return load_model(cls, folder)
 
     @torch.no_grad()
     def normalise(self, frames: np.ndarray) -> None:

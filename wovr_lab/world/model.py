@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
-from wovr_lab.runs import load_model, read_json, replacing, write_json
+from wovr_lab.networks import load_model
+from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.context import Context, ContextBuilder

@@ -1,0 +1,53 @@
+"""Networks as diffusers keeps them: folders with config.json and safetensors weights, saved and loaded whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self, TypeVar
+
+from diffusers import ConfigMixin, ModelMixin
+from safetensors import SafetensorError
+
+from wovr_lab.errors import UserError
+from wovr_lab.runs import check_finite, read_json, replacing
+
+Model = TypeVar("Model", bound=ModelMixin)
+
+
+class Network(ModelMixin, ConfigMixin):
+    """One of our own, saved by itself."""
+
+    def save(self, folder: Path) -> None:
+        """A folder with the configuration and safetensors weights; atomic."""
+        with replacing(folder) as partial:
+            self.save_pretrained(partial)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote, in eval mode. Raises UserError if the folder holds no whole network of this class."""
+        return load_model(cls, folder)
+
+
+def load_model(kind: type[Model], folder: Path) -> Model:
+    """A diffusers model of exactly that class and its configuration, in eval mode; safetensors only.
+
+    Raises UserError if the folder holds none, half of one, or another kind of model.
+    """
+    folder = Path(folder)
+    problem = f"{folder} holds no usable {kind.__name__}"
+    advice = "train it again or give another folder"
+    written = read_json(folder / "config.json").get("_class_name")
+    if written != kind.__name__:
+        raise UserError(f"{problem} but {written}; {advice}")
+    try:
+        model, report = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{problem} ({error}); {advice}") from error
+    differing = sorted(str(name) for names in report.values() for name in names)
+    if differing:
+        raise UserError(f"{problem}: {len(differing)} tensors do not fit it, e.g. {differing[0]}; {advice}")
+    check_finite(model, folder)
+    model.register_to_config(_name_or_path=folder.name)  # not this machine's whole path, which would be saved again
+    return model.eval()
