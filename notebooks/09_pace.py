@@ -82,8 +82,8 @@ coevolution.gaps_figure(*gates).show()
 
 # %% [markdown]
 # ## Live: one policy in both world models
-# The improved policy acts in each from the same unseen starts, until it believes in success. The simulator then repeats its
-# actions.
+# The improved policy acts in each from the same unseen starts, until it believes in success. The simulator then
+# repeats its actions.
 
 # %%
 models = Models(folder)
