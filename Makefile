@@ -34,9 +34,9 @@ test: setup  ## run all tests
 lint: setup  ## check style with ruff
 	$(BIN)/ruff check .
 
-lab: setup  ## open JupyterLab on the notebooks
+lab: setup  ## open JupyterLab on the first notebook
 	$(BIN)/jupytext --update --to ipynb notebooks/[0-9]*.py
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks/00_map.ipynb
 
 inspect: setup  ## open the inspector: the real and the imagined world side by side
 	$(BIN)/wovr-lab inspect

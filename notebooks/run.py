@@ -3,7 +3,7 @@
 In: py:percent sources. Out, in runs/notebooks: executed NAME.ipynb, NAME.html with its figures, NAME.metrics.json with
 the numbers it keeps. At its own parameters these must be those of goldens.json, within tolerances that are explained
 there. A failure prints the cell, its error and the path of the executed copy, or the number, what it was and is; the
-exit code is then 1.
+exit code is then 1. A notebook that needs what is not installed is skipped with its reason.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from papermill.exceptions import PapermillExecutionError
 from plotly.io import to_html
 
 from wovr_lab.show.keeping import KEPT
+from wovr_lab.show.skipping import Skipped
 
 FOLDER = Path(__file__).resolve().parent
 OUTPUT = FOLDER.parent / "runs" / "notebooks"
 GOLDENS = FOLDER / "goldens.json"
 KERNEL = "python3"  # the one that is installed beside jupyter
 FIGURE = "application/vnd.plotly.v1+json"
+SKIPPED = "skipped:"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # for kernels that nobody watches: figures as data, which `page` draws, and no loading bars
 ENVIRONMENT = {"PLOTLY_RENDERER": "plotly_mimetype", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -71,7 +73,7 @@ def typed(built: Path, given: dict[str, str]) -> dict[str, object]:
 
 
 def execute(source: Path, given: dict[str, str], output: Path) -> str:
-    """Runs one notebook and writes its page. Returns what went wrong, "" if nothing did."""
+    """Runs one notebook and writes its page. Returns what went wrong, or that it was skipped, "" if nothing did."""
     built, executed = build(source, output), output / f"{source.stem}.ipynb"
     try:
         papermill.execute_notebook(
@@ -80,8 +82,10 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
         )  # fmt: skip
         failure = ""
     except ValueError as error:
-        return f"{source.stem}: {error}"
+        return str(error)
     except PapermillExecutionError as error:
+        if error.ename == Skipped.__name__:
+            return f"{SKIPPED} {error.evalue}"
         failure = f"cell {error.exec_count} failed: {error.ename}: {error.evalue}\n\n{error.source}\n"
     except (DeadKernelError, CellTimeoutError) as error:
         failure = f"its kernel died or hung: {error}"
@@ -92,7 +96,7 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
     executed.with_suffix(".html").write_text(page(notebook))
     if not failure and not given and source.parent == FOLDER:
         failure = "\n".join(drifted(found, json.loads(GOLDENS.read_text()).get(source.stem, {})))
-    return failure and f"{source.stem}: {failure}\nexecuted copy: {executed}"
+    return failure and f"{failure}\nexecuted copy: {executed}"
 
 
 def without_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -171,8 +175,9 @@ def main() -> int:
     for source in chosen(arguments.names):
         begin = time.monotonic()
         failure = execute(source, dict(arguments.parameter), output)
-        failed |= bool(failure)
-        print(failure or f"{source.stem}: {time.monotonic() - begin:.0f} s, {output / source.stem}.html", flush=True)
+        failed |= bool(failure) and not failure.startswith(SKIPPED)
+        ran = f"{time.monotonic() - begin:.0f} s, {output / source.stem}.html"
+        print(f"{source.stem}: {failure or ran}", flush=True)
     return int(failed)
 
 

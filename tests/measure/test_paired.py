@@ -8,7 +8,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import wilson
-from wovr_lab.measure.paired import PairedRollouts, confusion_rows
+from wovr_lab.measure.paired import PairedRollouts, confusion_rows, outcomes_at
 from wovr_lab.types import Interval
 
 
@@ -58,3 +58,10 @@ def test_rows_are_selected_by_mask_and_by_index(make_pairs):
     pairs = replace(make_pairs([0, 1, 2], [-1, -1, -1]), tasks=("a", "b", "c"))
     assert pairs.select(np.array([True, False, True])).tasks == ("a", "c")
     assert pairs.select(np.array([2, 1])).imagined_success.argmax(1).tolist() == [2, 1]
+
+
+def test_another_threshold_of_the_reward_gives_other_outcomes(make_pairs):
+    pairs = make_pairs([3, -1], [5, 5])  # the reward is certain from action 3 on, and never
+    assert outcomes_at(pairs, 0.5, consecutive=2).imagined.tolist() == [True, False]
+    assert outcomes_at(pairs, 0.5, consecutive=14).imagined.tolist() == [False, False]
+    assert outcomes_at(pairs, 0.0, consecutive=1).imagined.tolist() == [True, True]

@@ -28,6 +28,17 @@ import plotly.graph_objects as go
 print(repr(height), repr(name))
 go.Figure(go.Scatter(y=[1, 2], name="a line of this test"), layout={"height": height}).show()
 """
+ABSENT = """
+# %% tags=["parameters"]
+height = 1
+
+# %%
+from wovr_lab.show.skipping import need
+need("no_such_package", "get it by `make dreams`")
+
+# %%
+assert False, "this cell must not be reached"
+"""
 BROKEN = """
 # %% tags=["parameters"]
 height = 1
@@ -59,10 +70,12 @@ def outputs(path: Path) -> str:
     return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
 
 
-def test_a_failed_claim_is_told_by_cell_and_message_and_the_others_still_run(tmp_path: Path):
+def test_a_failed_claim_and_a_missing_extra_are_told_and_the_others_still_run(tmp_path: Path):
     broken, figure = write(tmp_path / "broken.py", BROKEN), write(tmp_path / "figure.py", FIGURE)
-    result = run(broken, figure, "-p", "height", "200", folder=tmp_path)
+    absent = write(tmp_path / "absent.py", ABSENT)
+    result = run(absent, broken, figure, "-p", "height", "200", folder=tmp_path)
     assert result.returncode == 1
+    assert "absent: skipped: no_such_package is not installed; get it by `make dreams`" in result.stdout
     assert "broken: cell 4 failed: AssertionError: the claim is wrong" in result.stdout
     assert str(tmp_path / "output" / "broken.ipynb") in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
@@ -137,14 +150,19 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameter", "value", "message"),
+    ("name", "changed", "message"),
     [
-        ("02_policy", "listens", "False", "it does not listen"),
-        ("03_world_model", "channels", "attention", "it does not do what it is told"),
-        ("05_reward", "threshold", "0.0", "of what it calls a success is one"),
-        ("07_keyframes", "keyframed", "False", "of the error depth"),
+        ("02_policy", {"listens": "False", "scale": "glance"}, "it does not listen"),
+        ("03_world_model", {"channels": "attention", "scale": "glance"}, "it does not do what it is told"),
+        ("04_anchor_memory_noise", {"anchor": "False"}, "the anchor makes no difference"),
+        ("05_reward", {"threshold": "0.0", "scale": "glance"}, "of what it calls a success is one"),
+        ("06_hallucination", {"perfect": "True"}, "there is nothing to hallucinate"),
+        ("07_keyframes", {"keyframed": "False", "scale": "glance"}, "of the error depth"),
+        ("09_pace", {"refined": "False"}, "did not bring imagination nearer to reality"),
+        ("12_scaling", {"trains": "False"}, "nothing is trained"),
     ],
 )
-def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: str, message: str, tmp_path: Path):
-    without = run(name, "-p", parameter, value, "-p", "scale", "glance", folder=tmp_path)
+def test_a_claim_falls_without_its_mechanism(name: str, changed: dict[str, str], message: str, tmp_path: Path):
+    given = [word for parameter, value in changed.items() for word in ("-p", parameter, value)]
+    without = run(name, *given, folder=tmp_path)
     assert without.returncode == 1 and message in without.stdout, without.stdout + without.stderr

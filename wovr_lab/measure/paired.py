@@ -8,7 +8,7 @@ depth is seen by all; what an RL rollout would have earned is cut out afterwards
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import paired_difference, rate_of
 from wovr_lab.measure.objects import faults
 from wovr_lab.measure.probes import StateProbe, read_states
+from wovr_lab.reward.classifier import consecutive_hits
 from wovr_lab.rollout import replay, roll_out
 from wovr_lab.runs import load_tensors, save_tensors
 from wovr_lab.types import CHUNK, Rollouts, Start
@@ -73,6 +74,13 @@ class PairedRollouts:
         """Raises UserError if the file is missing or damaged."""
         arrays = {name: tensor.numpy() for name, tensor in load_tensors(path).items()}
         return cls(tasks=tuple(arrays.pop("tasks").tobytes().decode().split("\n")), **arrays)
+
+
+def outcomes_at(pairs: PairedRollouts, threshold: float, consecutive: int) -> PairedOutcomes:
+    """The outcomes that another threshold of the reward would have given: `consecutive` frames in a row at or above it
+    are a success. Actions stay those that were taken."""
+    hits = consecutive_hits(pairs.probability >= threshold, consecutive)
+    return replace(pairs, imagined_success=np.logical_or.accumulate(hits, 1)).outcomes
 
 
 def pair_rollouts(

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.stats import bootstrap
 
 from wovr_lab.measure.drift import depths
-from wovr_lab.seeding import stream
+from wovr_lab.measure.intervals import percentile_bounds
 from wovr_lab.show.style import IMAGINED, OTHERS, QUIET, styled
+
+BANDS = 2  # of the first lines; more would hide each other
 
 
 def drift_curves(drifts: dict[str, np.ndarray], copied: np.ndarray) -> go.Figure:
     """PSNR by name [N, C] of `measure.drift.drift`, the whole model first; `copied` is that of repeating the first
     frame, which a world model must beat."""
     figure = go.Figure()
-    for (name, values), colour in zip(drifts.items(), (IMAGINED, *OTHERS), strict=False):
-        _band(figure, values, colour)
+    for number, ((name, values), colour) in enumerate(zip(drifts.items(), (IMAGINED, *OTHERS), strict=False)):
+        if number < BANDS:
+            _band(figure, values, colour)
         _line(figure, values, name, colour, "solid")
     _line(figure, copied, "first frame copied", QUIET, "dash")
     figure.update_xaxes(title_text="error depth: imagined frames since the last real frame", rangemode="tozero")
@@ -27,8 +29,7 @@ def drift_curves(drifts: dict[str, np.ndarray], copied: np.ndarray) -> go.Figure
 
 def _band(figure: go.Figure, values: np.ndarray, colour: str) -> None:
     """The 95 % interval of the mean over rollouts."""
-    found = bootstrap((values,), np.mean, axis=0, rng=stream(0, "bootstrap"), n_resamples=1000, method="percentile")
-    low, high = found.confidence_interval
+    low, high = percentile_bounds(lambda rows: rows.mean(0), values)
     x = depths(values)
     figure.add_scatter(
         x=[*x, *x[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=colour, opacity=0.12, line_width=0,

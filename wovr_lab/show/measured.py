@@ -113,7 +113,9 @@ def depth_figure(depth: Sequence[dict[str, Any]], policy: str, world: str) -> go
             _band(figure, row["curves"]["probe_object_cm"], REAL, "the probe's own error on real frames", 1, True)
     figure.update_xaxes(rangemode="tozero")
     for column in (1, 2):
-        figure.update_xaxes(title_text="depth: imagined frames since the last real one", row=2, col=column)
+        figure.update_xaxes(
+            title_text="depth: imagined frames since the last real one", title_font_size=13, row=2, col=column
+        )
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(rangemode="normal", row=1, col=1)
     figure.update_yaxes(tickformat=".0%", row=2, col=2)

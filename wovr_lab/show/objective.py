@@ -36,7 +36,7 @@ def weight_by_action(weights: dict[str, Tensor], success: int) -> go.Figure:
 def _by_action(lines: dict[str, Tensor], success: int, title: str) -> go.Figure:
     figure = go.Figure()
     for (name, values), colour in zip(lines.items(), (INK, OTHERS[0]), strict=False):
-        figure.add_scatter(y=values.numpy(), name=name, line={"color": colour, "width": 3, "shape": "hv"})
+        figure.add_scatter(y=values.numpy(), name=name, line={"color": colour, "width": 3, "shape": "hvh"})
     figure.add_vline(success + 0.5, line={"dash": "dot", "color": QUIET}, annotation_text="success")
     figure.update_xaxes(title_text="action")
     figure.update_yaxes(title_text=title, rangemode="tozero")

@@ -15,7 +15,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from wovr_lab.measure.gallery import Case
 from wovr_lab.measure.video.metrics import psnr
+from wovr_lab.show.measured import case_sentence
 from wovr_lab.show.pictures import GAP, enlarge, named_strip, side_by_side, strip
 from wovr_lab.show.style import IMAGINED, INK, REAL, styled
 from wovr_lab.types import Episode
@@ -65,32 +67,26 @@ class Film(Box):
 
 
 class Comparison(Box):
-    """real | imagined | difference, scrubbed through together with the error of each frame; hover over the curve to see
-    that frame. `controls` are put below; where one changes, `imagine(**values)` makes the imagined film anew."""
+    """real | imagined | difference of films uint8 [T + 1, H, W, 3], scrubbed through together with the error of each
+    frame; hover over the curve to see that frame. `controls` are put below."""
 
-    def __init__(self, real: np.ndarray, imagine: Callable[..., np.ndarray], **controls: ipywidgets.Widget):
-        self.real, self.controls = real, controls
-        imagined = imagine(**self._values())
+    def __init__(self, real: np.ndarray, imagined: np.ndarray, controls: Sequence[ipywidgets.Widget] = ()):
         self.film = Film(side_by_side(real, imagined), "error depth")
         self.figure = go.FigureWidget(error_of_frames(real, imagined))
         self.figure.data[0].on_hover(lambda _, points, __: self._go_to(points.point_inds))
         self.film.slider.observe(lambda change: self._mark(change["new"]), "value")
-        for control in controls.values():
-            control.observe(lambda _: self._again(imagine), "value")
-        width = real.shape[2] * SCALE + GAP * SCALE
+        width = (real.shape[2] + GAP) * SCALE
         names = (("real", REAL), ("imagined", IMAGINED), ("difference", INK))
         label = ipywidgets.HTML("".join(_caption(text, colour, width) for text, colour in names))
-        row = ipywidgets.HBox(list(controls.values()))
+        row = ipywidgets.HBox(list(controls))
         row.layout.flex_flow = "row wrap"
         super().__init__([label, self.film, self.figure, row], still(compared(real, imagined)))
 
-    def _values(self) -> dict[str, Any]:
-        return {name: control.value for name, control in self.controls.items()}
-
-    def _again(self, imagine: Callable[..., np.ndarray]) -> None:
-        imagined = imagine(**self._values())
-        self.film.show(side_by_side(self.real, imagined))
-        self.figure.data[0].y = error_of_frames(self.real, imagined).data[0].y
+    def show(self, real: np.ndarray, imagined: np.ndarray) -> None:
+        """Other films."""
+        self.film.show(side_by_side(real, imagined))
+        curve = error_of_frames(real, imagined).data[0]
+        self.figure.data[0].update(x=curve.x, y=curve.y)
 
     def _go_to(self, points: Sequence[int]) -> None:
         if points:
@@ -98,6 +94,28 @@ class Comparison(Box):
 
     def _mark(self, depth: int) -> None:
         self.figure.layout.shapes[0].update(x0=depth, x1=depth)
+
+
+def recomputed(real: np.ndarray, imagine: Callable[..., np.ndarray], **controls: ipywidgets.Widget) -> Comparison:
+    """A film beside what `imagine(**values of the controls)` makes of it, anew where one of them changes."""
+
+    def imagined() -> np.ndarray:
+        return imagine(**{name: control.value for name, control in controls.items()})
+
+    comparison = Comparison(real, imagined(), list(controls.values()))
+    for control in controls.values():
+        control.observe(lambda _: comparison.show(real, imagined()), "value")
+    return comparison
+
+
+def gallery(cases: Sequence[Case]) -> Comparison:
+    """Mined hallucinations to choose from, each with both films."""
+    films = [(case.real.frames, case.imagined.frames) for case in cases]
+    names = [(case_sentence(case), number) for number, case in enumerate(cases)]
+    chosen = ipywidgets.Dropdown(options=names, description="case", layout={"width": "760px"})
+    comparison = Comparison(*films[0], [chosen])
+    chosen.observe(lambda change: comparison.show(*films[change["new"]]), "value")
+    return comparison
 
 
 def still(picture: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Hallucination: where imagination parts from reality
+#
+# **Question.** The frames look fine. How often is what happens in them true, and how deep into a dream can it be
+# believed?
+#
+# The paper (section 1, in our words): hallucination is a mismatch of *outcomes*. The picture stays plausible while the
+# transition is physically wrong or the success is made up. It grows with error depth, the number of imagined frames
+# since the last real one, because the model eats its own frames.
+#
+# ```
+#  real env ──► episodes ──► policy (SFT) ─┐
+#     ▲            │                       ▼
+#     │            ├──► world model ─► imagined env ──► rollouts ──► masked GRPO ──► better policy
+#     │            └──► reward ──────────▲  (you are here)                                │
+#     │                                  starts: initial | keyframe                       │
+#     └────────────── evaluate · PACE: collect again, refine the world model ◄────────────┘
+# ```
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+from ipywidgets import FloatSlider
+
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.pairing import pair, unseen_starts
+from wovr_lab.measure.depth import calibrated_horizon, depth_curves
+from wovr_lab.measure.gallery import mine
+from wovr_lab.measure.gate import judge_gate
+from wovr_lab.measure.intervals import paired_difference
+
+# %%
+from wovr_lab.measure.paired import outcomes_at
+from wovr_lab.show import load_report, measured, trust
+from wovr_lab.show.keeping import keep
+from wovr_lab.show.widgets import gallery, slide
+
+# %% tags=["parameters"]
+scale = "smoke"  # smoke: 48 rollouts; demo: 200
+seed = 0
+run = "../data/demo"  # a run folder; the shipped one needs no training
+perfect = False  # True: imagination is replaced by reality, so that nothing is left to find
+
+# %% [markdown]
+# ## The same actions in both worlds
+# The base policy acts in imagination, from starts that nothing was trained on. Then the simulator repeats its actions,
+# and a probe that was trained on real frames reads off the imagined ones where the cube is.
+
+# %%
+models = Models(Path(run))
+starts = unseen_starts(models, 48 if scale == "smoke" else 200)
+pairs, imagined, real = pair(models, "base policy", "base", starts, seed)
+if perfect:
+    pairs = replace(pairs, imagined_success=pairs.real_success, found=pairs.seen)
+outcomes = pairs.outcomes
+print(trust.confusion_sentence("base", outcomes.counts()))
+
+# %% [markdown]
+# ## How often it is true
+# Move the threshold of the reward. A stricter one believes less of what is imagined, true or not.
+
+
+# %%
+def draw(threshold: float):
+    found = outcomes if perfect else outcomes_at(pairs, threshold, models.reward("base").config.consecutive)
+    return trust.confusion_figure({"base": found.counts()})
+
+
+usual = round(models.switches("base").threshold, 2)
+slide(draw, FloatSlider(usual, min=0.05, max=0.95, step=0.05, description="reward threshold"))
+
+# %% [markdown]
+# ## How deep it can be believed
+# Blue is the probe's own error on real frames: below it nothing can be seen.
+
+# %%
+curves = depth_curves(pairs)
+measured.depth_figure(
+    [{"policy": "base", "world": "base", "start": "initial", "curves": curves}], "base", "base"
+).show()
+horizon = calibrated_horizon(pairs, seed)
+print(f"nine in ten outcomes agree and the cube is within 2 cm up to depth {horizon['frames']['rate']:.0f}", end=" ")
+print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0f}-{horizon['frames']['high']:.0f})")
+
+# %% [markdown]
+# ## What it looks like
+# The worst cases of each kind. Scrub through one, and hover over its curve to see that frame.
+
+# %%
+cases = mine(pairs, imagined, real, {"policy": "base", "world": "base", "start": "initial"})
+gallery(cases)
+
+# %% [markdown]
+# The first of them: where the task's cube is, in truth and as the probe reads it off the imagined frames.
+
+# %%
+measured.track_figure(cases[0]).show()
+
+# %% [markdown]
+# ## The gate, and what it cannot see
+# The gate pools policies of different strength. The expert's easy successes carry it; asked of the base policy alone,
+# which is the one that will be trained in there, the answer is another one.
+
+# %%
+gate = load_report(Path(run))["gate"]["gate_1"]
+alone = judge_gate({"base policy, acting in imagination": outcomes})
+trust.gate_figure("gate_1", gate).show()
+print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="; ")
+print("the base policy alone:", "passed" if alone.passed else "refused,", *alone.reasons)
+
+# %% [markdown]
+# ## The claims of this page
+
+# %% tags=["claims"]
+optimism = paired_difference(outcomes.real, outcomes.imagined)
+cube, probe = (curves[name][-1]["rate"] for name in ("object_cm", "probe_object_cm"))
+early = curves["object_cm"][1]["rate"]  # after the first chunk
+keep(over_optimism=optimism.rate, precision=outcomes.precision.rate, cube_cm=cube, probe_cm=probe)
+assert optimism.low > 0, "imagination is no more optimistic than reality: there is nothing to hallucinate"
+assert cube > 2 * early and cube > 2 * probe, "the cube does not get lost with depth"
+assert gate["passed"] and not alone.passed, "the gate's pooled verdict is that of the policy that matters"
+
+# %% [markdown]
+# ## What we learnt
+# - A good half of the base policy's imagined successes never happen, in frames that look right.
+# - The cube is lost within a few chunks, long before the picture is: PSNR alone would not have told.
+# - A gate that pools policies can pass while the one that matters is deceived. So look at each.
+#
+# ## Try to break it
+# - Set `perfect = True`: what falls, and what does that say about the measurement itself?
+# - Ask the evolved world model (`pair(models, "base policy", "evolved", starts, seed)`): which kind of case is rarer?
+# - Find a threshold at which the base policy alone would pass the gate. How many true successes does it cost?

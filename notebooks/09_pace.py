@@ -1,0 +1,139 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # PACE: simulator and policy grow together
+#
+# **Question.** Imagined success rises and rises. Does real success follow, and what can be done where it does not?
+#
+# The paper (section 4, in our words): a policy that improves leaves the places that its simulator has learnt from. So
+# after a while RL stops, the improved policy acts in the real world a limited number of times, the world model is
+# refined on what happened there, once, and RL goes on inside the refined one. The budget of real episodes is fixed
+# beforehand and the same for every method.
+#
+# ```
+#  real env ──► episodes ──► policy (SFT) ─┐
+#     ▲            │                       ▼
+#     │            ├──► world model ─► imagined env ──► rollouts ──► masked GRPO ──► better policy
+#     │            └──► reward ──────────▲     ▲                                          │
+#     │                                  starts: initial | keyframe                       │
+#     └────────────── evaluate · PACE: collect again, refine the world model ◄────────────┘
+#                                     (you are here)
+# ```
+#
+# *Over-optimism* is imagined minus real success of the same actions from the same starts.
+
+# %%
+from pathlib import Path
+
+from wovr_lab.errors import UserError
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.pairing import outcomes_in, unseen_starts
+from wovr_lab.measure.intervals import paired_difference, rate_of
+from wovr_lab.pace.monitor import Look
+from wovr_lab.pace.stages import Entry, Ledger
+from wovr_lab.runs import read_json
+from wovr_lab.show import coevolution, figures, load_metrics, load_report, trust
+from wovr_lab.show.keeping import keep
+
+# %% tags=["parameters"]
+scale = "smoke"  # smoke: 96 rollouts in each world model; demo: 400
+seed = 0
+run = "../data/demo"  # a finished run; the shipped one needs no training
+refined = True  # False: the world model before PACE is asked twice
+
+# %% [markdown]
+# ## What the monitor saw while RL ran
+# Every few updates the policy's own imagined rollouts were executed for real. The distance between the two lines is
+# over-optimism. Before PACE it does not close: what GRPO gains in imagination is partly the simulator's mistakes.
+
+# %%
+folder = Path(run)
+looks = [[Look.from_json(row) for row in read_json(folder / f"monitor_{n}.json")["looks"]] for n in (1, 2)]
+for phase, seen in zip(("before", "after"), looks, strict=True):
+    for look in seen:
+        print(f"{phase} PACE, {look.updates} updates: imagined {look.imagined.rate:.0%}, real {look.real.rate:.0%}")
+coevolution.looks_figure(*looks).show()
+
+# %% [markdown]
+# ## The whole learning curve
+# Imagined success as trained, and real success by checks that chose nothing.
+
+# %%
+figures.learning_curve(load_metrics(folder)).show()
+
+# %% [markdown]
+# ## The same real rollouts, imagined by both world models
+# The gate's episodes were never trained on. Each policy's over-optimism before and after the refinement.
+
+# %%
+report = load_report(folder)
+gates = [report["gate"][name] for name in ("gate_1", "gate_2")]
+coevolution.gaps_figure(*gates).show()
+
+# %% [markdown]
+# ## Live: one policy in both world models
+# The improved policy acts in each from the same unseen starts, until it believes in success. The simulator then
+# repeats its actions.
+
+# %%
+models = Models(folder)
+starts = unseen_starts(models, 96 if scale == "smoke" else 400)
+worlds = {"before PACE": "base", "after PACE": "evolved" if refined else "base"}
+found = {name: outcomes_in(models, models.policies[-1], world, starts, seed) for name, world in worlds.items()}
+trust.confusion_figure({name: outcomes.counts() for name, outcomes in found.items()}).show()
+
+# %%
+mended = paired_difference(*(each.imagined.astype(int) - each.real for each in reversed(found.values())))
+gap = {name: paired_difference(outcomes.real, outcomes.imagined) for name, outcomes in found.items()}
+for name, outcomes in found.items():
+    rates = f"imagined {rate_of(outcomes.imagined).rate:.0%}, real {rate_of(outcomes.real).rate:.0%}"
+    print(f"{name}: {rates}, over-optimism {gap[name].rate:+.0%} [{gap[name].low:+.0%}, {gap[name].high:+.0%}]")
+print(f"mended: {mended.rate:.0%} [{mended.low:.0%}, {mended.high:.0%}], n = {mended.n}")
+
+# %% [markdown]
+# ## What it cost: the ledger
+# Every real episode is booked by the stage that took it. Measurement is not: it teaches nothing and chooses nothing.
+
+# %%
+ledger = Ledger(report["budget"]["real_episodes_allowed"], [Entry(**entry) for entry in report["ledger"]])
+coevolution.ledger_figure(ledger).show()
+try:
+    ledger.reserve("one more PACE", ledger.budget)
+except UserError as error:
+    refusal = str(error)
+print(refusal)
+
+# %% [markdown]
+# ## The claims of this page
+
+# %% tags=["claims"]
+before, after = (gap[name].rate for name in worlds)
+recorded = [seen[index].imagined.rate - seen[index].real.rate for seen, index in zip(looks, (-1, 0), strict=True)]
+spent = ledger.used("real")[0]
+keep(before=before, after=after, recorded_before=recorded[0], recorded_after=recorded[1], real_episodes=spent)
+assert before > 0, "nothing to mend: the first world model is not over-optimistic"
+assert mended.low > 0, "refining the world model did not bring imagination nearer to reality"
+assert recorded[1] < recorded[0], "the monitor saw no less over-optimism after PACE"
+assert spent == report["budget"]["real_episodes"] <= ledger.budget and "spent" in refusal, "the ledger was overspent"
+
+# %% [markdown]
+# ## What we learnt
+# - A gain in imagination is a claim. The monitor and the gate are what turns it into knowledge.
+# - One refinement on a limited set of fresh rollouts takes away a good part of the over-optimism, not all of it.
+# - It is no gift to all: refined on one policy's rollouts, the world model now misses successes of the noisy expert.
+# - The price is written down beforehand, and the ledger refuses to go beyond it.
+#
+# ## Try to break it
+# - Set `refined = False`: which claim falls?
+# - Ask the base policy (`models.policies[0]`). Was the refined world model worth as much to it?
+# - From how many rollouts on does the interval of what was mended leave zero out? `scale = "demo"` takes minutes.

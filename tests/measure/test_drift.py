@@ -1,0 +1,34 @@
+"""What is switched off in a world model's context changes what it imagines, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from wovr_lab.measure.drift import DisturbedMemory, depths, drift
+from wovr_lab.world.context import Context, ContextBuilder
+
+
+def test_drift_is_the_mean_psnr_of_each_chunk():
+    real = np.zeros((2, 17, 4, 4, 3), np.uint8)
+    imagined = real.copy()
+    imagined[0, 9:] = 255  # as wrong as can be: 0 dB
+    imagined[1, 1] = 255
+    found = drift(real, imagined)
+    assert found.shape == (2, 2)
+    assert found[0].tolist() == pytest.approx([99, 0]) and found[1].tolist() == pytest.approx([99 * 7 / 8, 99])
+    assert depths(found).tolist() == [8, 16]
+
+
+def test_the_memory_is_disturbed_before_every_chunk_but_the_first_and_the_anchor_never():
+    latent, chunk = torch.ones(3, 2, 4, 4), torch.zeros(3, 8, 7)
+    context = Context(latent, latent, chunk[:, :4])
+    future, frames = torch.ones(3, 2, 2, 4, 4), np.zeros((3, 8, 8, 8, 3), np.uint8)
+    clean = ContextBuilder().advance(None, context, future, chunk, frames)
+    once = DisturbedMemory(noise=0.5).advance(None, context, future, chunk, frames)
+    again = DisturbedMemory(noise=0.5).advance(None, context, future, chunk, frames)
+    assert torch.equal(once.anchor, clean.anchor) and torch.equal(once.memory, again.memory)
+    assert (once.memory - 0.5 * clean.memory).std().item() == pytest.approx(0.5, rel=0.2)
+    silent = DisturbedMemory(noise=0.0).advance(None, context, future, chunk, frames)
+    assert torch.equal(silent.memory, clean.memory)

@@ -1,0 +1,55 @@
+"""A run's policy in one of its world models, and its actions in the real world, for notebooks (paper section 1).
+
+In: the models of a run, starts. Out: outcomes, or whole `PairedRollouts`. `wovr-lab measure` does so for a whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.inspector.models import Models
+from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
+from wovr_lab.measure.paired import PairedRollouts, pair_rollouts
+from wovr_lab.measure.probes import load_probe
+from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
+from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.rollout import roll_out
+from wovr_lab.types import Rollouts, Start
+
+FIRST_SEED = 9000  # of those that training never draws from and that no published evaluation uses
+STEPS = 48  # the shipped run's limit of actions
+TEMPERATURE = 1.2  # what GRPO samples with
+
+
+def unseen_starts(models: Models, count: int, first_seed: int = FIRST_SEED) -> list[Start]:
+    """`count` initial states that nothing of the run has learnt from, tasks in turn."""
+    env, tasks = TabletopEnv(resolution=models.resolution), models.tasks
+    return [start_of_seed(env, tasks[row % len(tasks)], first_seed + row) for row in range(count)]
+
+
+def outcomes_in(
+    models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
+) -> PairedOutcomes:  # fmt: skip
+    """The policy acts in imagination (`checkpoint` "base" or "evolved") until it believes in success, as in training,
+    then the simulator repeats its actions. Raises UserError if the run lacks one of them."""
+    world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
+    imagined = roll_out(
+        ImaginedEnv(world, reward, len(starts), STEPS), models.policy(policy), starts, run_seed, "paired", TEMPERATURE,
+        progress=True,
+    )  # fmt: skip
+    real = tabletop_chunks(len(starts), models.resolution, STEPS)
+    return execute_for_real(real, imagined, run_seed, "paired/real")[0]
+
+
+def pair(
+    models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
+) -> tuple[PairedRollouts, Rollouts, Rollouts]:
+    """The same, all rollouts to their full length whatever happens: pairs, imagined and real rollouts."""
+    actor, rows, size = models.policy(policy), len(starts), models.resolution
+    world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
+    imagined = ImaginedEnv(world, reward, rows, STEPS, STEPS)
+    real = tabletop_chunks(rows, size, STEPS, STEPS)
+    own = tabletop_chunks(rows, size, STEPS, every_frame=False)
+    alone = roll_out(own, actor, starts, run_seed, "paired", TEMPERATURE).succeeded
+    return pair_rollouts(imagined, real, actor, starts, alone, load_probe(), run_seed, "paired", TEMPERATURE)
