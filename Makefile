@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SYSTEM_PACKAGES := chromium libegl1 libgl1 libosmesa6
+LIBERO_TASK := libero:object/pick_up_the_cream_cheese_and_place_it_in_the_basket
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # glibc gives big tensors back to the system at each training step, which costs half of the time unless told not to.
@@ -47,8 +48,9 @@ bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py
 	$(BIN)/python benchmarks/imagination_speed.py
 
-libero: $(VENV)/.installed-libero  ## install the LIBERO extra and check that it renders
+libero: $(VENV)/.installed-libero  ## install LIBERO and run every stage of the loop on one of its tasks, at smoke scale
 	$(BIN)/wovr-lab doctor
+	$(BIN)/wovr-lab run --env $(LIBERO_TASK) --scale smoke --run runs/libero-smoke
 
 $(VENV)/.installed-libero: $(VENV)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,libero]'

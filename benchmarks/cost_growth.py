@@ -1,15 +1,16 @@
 """Time and memory of imagination as batch, depth, resolution and sampler steps grow, one at a time.
 
 Each setting runs in a process of its own, so that its memory is its own: the greatest resident size less what the
-process had before it imagined anything.
+process had before it imagined anything. Linux counts both in /proc; getrusage's greatest size would not do, since a
+process that is started inherits that of the one that starts it.
 """
 
 from __future__ import annotations
 
-import resource
 import statistics
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from timing import Figure, in_turns
@@ -52,9 +53,16 @@ def measure(size: Size, turns: int) -> tuple[list[float], float]:
         for _ in range(size.depth // CHUNK):
             _, context = world.imagine(context, actions, generators)
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the greatest size counts from here on
     seconds = in_turns({"rollout": rollout}, turns)["rollout"]
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return seconds, resident("VmHWM") - before
+
+
+def resident(kind: str) -> float:
+    """MiB of this process in memory: now ("VmRSS") or at most ("VmHWM")."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) / 1024
 
 
 def cost_growth(turns: int) -> list[Figure]:

@@ -8,32 +8,29 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, online
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
-from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
-from wovr_lab.pace.config import LoopConfig, described, scale_config
-from wovr_lab.pace.data import evaluation_starts, real_env
+from wovr_lab.pace.config import LoopConfig, config_in, config_of
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
+from wovr_lab.pace.hallucination_table import write_hallucination_table
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
-from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
-from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.real.world import TABLETOP
+from wovr_lab.runs import read_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
 from wovr_lab.show.gates import write_gate_history
@@ -45,13 +42,9 @@ from wovr_lab.world.pretraining import Pretraining, pretrain
 from wovr_lab.world.training import CodecTraining, WorldTraining
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
-console = Console()
 BAD_INPUT, REFUSED = 2, 3
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
-Folder = Annotated[Path, typer.Option("--run", help="run folder")]
-Scale = Annotated[str, typer.Option(help="smoke, demo or full")]
-Seed = Annotated[int, typer.Option(help="every random stream follows from it")]
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
 
 
@@ -87,23 +80,13 @@ def _show(folder: Path) -> None:
     print_report(read_json(folder / "report.json"), console, html)
 
 
-def _config_of(folder: Path) -> LoopConfig:
-    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
-    found = read_json(folder / "config.json")
-    if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
-        raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
-    config = scale_config(found["scale"], found["seed"])
-    if described(config) != found:
-        raise UserError(
-            f"{folder} was made from Python with changed settings; resume it there with wovr_lab.pace.run_loop"
-        )
-    return config
-
-
 @app.command()
-def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False) -> None:
+def run(
+    folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
+    env: Environment = TABLETOP,
+) -> None:  # fmt: skip
     """Run the whole loop, or go on where it stopped."""
-    config = scale_config(scale, seed)
+    config = config_in(env, scale, seed)
     if not folder.exists():
         seconds, gigabytes = estimate(config)
         console.print(
@@ -115,20 +98,23 @@ def run(folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 
 @app.command()
 def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Force = False) -> None:
     """Go on with a run that was stopped."""
-    _loop(_config_of(folder), folder, force)
+    _loop(config_of(folder), folder, force)
 
 
 def _stage_command(name: str) -> Callable[..., None]:
     def command(
-        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False
-    ) -> None:
-        _loop(scale_config(scale, seed), folder, force, until=name)
+        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
+        env: Environment = TABLETOP,
+    ) -> None:  # fmt: skip
+        _loop(config_in(env, scale, seed), folder, force, until=name)
 
     command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
     return command
 
 
-for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy, see below
+for real_command in (evaluate, demonstrations, online):
+    app.command()(real_command)
+for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))
 
 
@@ -142,9 +128,12 @@ def report(folder: Annotated[Path, typer.Argument(help="run folder")] = Path("ru
 def measure(
     folder: Annotated[Path, typer.Argument(help="run folder")] = Path("runs/demo"),
     rollouts: Annotated[int, typer.Option(min=1, help="of each policy in each world model")] = ROLLOUTS,
+    table: Annotated[Path | None, typer.Option(help="publish it there, e.g. data/results/hallucination.json")] = None,
 ) -> None:
     """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
     found = measure_run(folder, rollouts)
+    if table is not None:
+        write_hallucination_table(found, table, folder)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
             console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
@@ -160,8 +149,8 @@ def gate_history_command(
     """Does passing the gate foretell real gains? Relate both over several runs."""
     shown = write_gate_history(out, gate_history(folders))
     for row in shown.rows:
-        told = ", ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        told = (f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
+        console.print(", ".join(told), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Look at {out}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -176,38 +165,6 @@ def train_probe(
     found = make_probe(out, ProbeTraining(episodes=episodes, resolution=resolution, fit=FitConfig(steps, 2e-3)), seed)
     for name, error in found["held_out"].items():
         console.print(f"{name:8} median {error['median_cm']:.2f} cm, 90th percentile {error['p90_cm']:.2f} cm")
-
-
-@app.command()
-def evaluate(
-    policy: Annotated[Path, typer.Option(help="policy checkpoint folder")],
-    seed: Seed = 0,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
-    starts: Annotated[int, typer.Option(min=1, help="initial states a task, from seed 10,000")] = 200,
-    out: Annotated[Path | None, typer.Option(help="write the result here as JSON")] = None,
-) -> None:
-    """Evaluate a policy in the real simulator on the held-out initial states."""
-    actor = load_policy(policy)
-    config = scale_config("demo", seed, evaluation_starts=starts, resolution=actor.config.resolution)
-    first = evaluation_starts(config)
-    result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
-    rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
-    for task, rate in rates.items():
-        console.print(f"{task:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
-    if out:
-        write_json(out, {"policy": str(policy), "temperature": temperature, "seed": seed, "success": rates})
-
-
-@app.command()
-def online(
-    folder: Folder = Path("runs/online"), scale: Scale = "demo", seed: Seed = 0,
-    trajectories: Annotated[int, typer.Option(min=1, help="real trajectories over all tasks")] = 6000,
-) -> None:  # fmt: skip
-    """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    result = run_online(scale_config(scale, seed), folder, trajectories)
-    for name in ("base", "online_grpo"):
-        rate = result[name]["greedy"]
-        console.print(f"{name:12} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
 
 
 @app.command("pretrain")
@@ -259,7 +216,7 @@ def ablate_command(
     yardsticks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
     ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
-    config = _config_of(folder)
+    config = config_of(folder)
     ablate(folder, config, out, ablation, yardsticks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
     command += f" --weights {weights}" if weights else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
+from wovr_lab.measure.gallery import Case, write_gallery
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
@@ -54,10 +56,18 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _episodes(folder: Path) -> None:
-    """Demonstrations, a keyframe in them, and an "imagined" episode, which has no simulator states."""
+    """Demonstrations, a keyframe in them, an "imagined" episode, which has no simulator states, two mined cases."""
     episodes = list(expert_episodes("push_red", [20, 21], 0.0))
     write_episodes(folder / "episodes" / "demonstrations.hdf5", episodes)
-    write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [replace(episodes[0], states=None)])
+    dream = replace(episodes[0], states=None)
+    write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [dream])
+    about = {"kind": "imagined_only", "policy": "base", "world": "evolved", "task": "push_red", "object_cm": 7.5}
+    cases = [
+        Case(about | {"start": start, "seed": 20, "step": step}, dream, episodes[0], *np.zeros((2, len(dream) + 1, 10)),
+             np.zeros(len(dream)))
+        for start, step in (("keyframe", 9), ("initial", 0))
+    ]  # fmt: skip
+    write_gallery(folder / "measure" / "base-evolved-initial" / "gallery", cases)
     write_json(folder / "keyframes-improve_1.json", [{"task": "push_red", "seed": 20, "step": 9}])
 
 

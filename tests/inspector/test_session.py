@@ -11,8 +11,10 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, find_run
+from wovr_lab.inspector.page import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
 from wovr_lab.inspector.timeline import Origin, Step, verdict
+from wovr_lab.measure.probes import read_states
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.reward.classifier import SuccessClassifier
@@ -271,17 +273,46 @@ def test_two_sessions_do_not_disturb_each_other(models: Models, session: Session
 
 def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session: Session):
     places = session.models.beginnings()
-    assert [place.kind for place in places] == [HALLUCINATION, KEYFRAME, EPISODE, EPISODE]
-    keyframe = places[1].origin
+    assert [place.kind for place in places] == [HALLUCINATION, HALLUCINATION, KEYFRAME, EPISODE, EPISODE]
+    mined, dream, keyframe = (place.origin for place in places[:3])
     session.start_recorded(keyframe)
     episode = session.recording
     np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[9])
     step = session.step(episode.actions[9:17])
     np.testing.assert_array_equal(step.real, episode.frames[10:18])
-    session.start_recorded(places[0].origin)  # imagined: reality begins at its seed
+    session.start_recorded(dream)  # imagined: reality begins at its seed
     np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[0])
     with pytest.raises(UserError, match="no simulator state"):
-        session.start_recorded(replace(places[0].origin, step=3))
+        session.start_recorded(replace(dream, step=3))
+    session.start_recorded(mined)
+    np.testing.assert_array_equal(session.recording.actions, episode.actions)
+
+
+def test_of_mined_hallucinations_those_from_initial_states_are_offered_with_their_world(session: Session):
+    (mined,) = [place for place in session.models.beginnings() if place.origin.source.startswith("measure/")]
+    assert mined.label.startswith("Imagined success, real failure: push red, base policy, evolved world")
+    assert (mined.checkpoint, mined.origin.index) == ("evolved", 1)
+
+
+def test_the_probe_tells_where_things_are_in_both_worlds(session: Session):
+    imagined, real = session.worlds.places(session.state)
+    np.testing.assert_allclose(imagined, real, atol=0.015)  # nothing is imagined yet: the probe's own error
+    step = session.step(RIGHT)
+    np.testing.assert_array_equal(session.worlds.places(session.state)[1], read_states(step.states[-1]))
+    assert "cube of the task: x, y, z (cm;" in readout(session)
+
+
+def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(vars(session.models), "probe", None)
+    assert session.worlds.places(session.state) is None and "cube of the task" not in readout(session)
+
+
+def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):
+    first = session.step(RIGHT)
+    assert first.doubt > 0 and f"{first.doubt:.2f} apart" in readout(session)
+    session.undo()
+    assert session.step(RIGHT).doubt == first.doubt
+    assert session.reanchor().doubt == 0
 
 
 @pytest.mark.parametrize("source", ["../secret.hdf5", "/etc/passwd", "checkpoints/world/world.json", ""])

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
-from wovr_lab.measure.hallucination import action_chunks, execute_for_real, imagine_again, psnr, psnr_by_depth
+from wovr_lab.measure.hallucination import (
+    action_chunks,
+    execute_for_real,
+    imagine_again,
+    psnr,
+    psnr_by_depth,
+    within_imagined,
+)
 from wovr_lab.real.chunks import tabletop_chunks
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.rollout import replay
@@ -62,6 +69,16 @@ def test_actions_of_unequal_episodes_are_filled_up_by_standing_still(make_episod
     flat = actions.reshape(2, 16, 7)
     assert (flat[0, :11] == long.actions).all() and (flat[1, :6] == short.actions).all()
     assert (flat[1, 6:, :6] == 0).all() and (flat[1, 6:, 6] == short.actions[-1, 6]).all()
+
+
+def test_episodes_are_imagined_again_from_any_of_their_frames(make_episode, episodes):
+    actions = action_chunks([make_episode(0, 11), make_episode(1, 6)], [3, 4])
+    assert actions.shape == (2, 1, 8, 7)
+    assert (actions[0, 0] == make_episode(0, 11).actions[3:]).all()
+    assert (actions[1, 0, :2] == make_episode(1, 6).actions[4:]).all() and (actions[1, 0, 2:, :6] == 0).all()
+    _, rollouts = imagine_again(Dream(3), episodes, 0, "again", begin=[5, 6, 7])
+    assert [start.step for start in rollouts.starts] == [5, 6, 7]
+    assert (rollouts.video[1, 0] == episodes[1].frames[6]).all()
 
 
 def test_real_episodes_imagined_again_are_paired_with_their_own_outcome(episodes):
@@ -120,3 +137,12 @@ def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
     video[0, : len(episodes[0]) + 1] = episodes[0].frames
     curves = psnr_by_depth(episodes[:1], replace(rollouts, video=video))
     assert {value for _, value in curves["world"]} == {99.0} and curves["copy"][0][1] < 60
+
+
+def test_what_really_happened_is_cut_where_imagination_ended(episodes):
+    starts = [start_at(episode, 0) for episode in episodes]
+    imagined = replay(Dream(3, at=3), starts, action_chunks(episodes), 0, "dream", video=True)  # ends after a chunk
+    _, real = execute_for_real(tabletop_chunks(3), imagined, 0, "real")
+    for cut, episode in zip(within_imagined(real, imagined), episodes, strict=True):
+        assert len(cut) == len(cut.success) == 8 and len(cut.states) == 9
+        assert (cut.frames == episode.frames[:9]).all()

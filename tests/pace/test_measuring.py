@@ -8,13 +8,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
+from wovr_lab.inspector.autopilot import RECORDING, propose
+from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.session import Session
 from wovr_lab.measure.gallery import read_gallery
 from wovr_lab.measure.objects import FAULTS
 from wovr_lab.measure.probes import COLUMNS
+from wovr_lab.pace.hallucination_table import write_hallucination_table
 from wovr_lab.pace.measuring import measure_run
+from wovr_lab.pace.results import markdown_table
+from wovr_lab.pace.shipping import ship_gallery
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.show.report import write_report
 
@@ -85,6 +92,35 @@ def test_the_gallery_holds_the_cases_that_are_listed(measured):
         assert len(case.imagined) == len(case.real) and (case.imagined.actions == case.real.actions).all()
         assert (case.imagined.frames[0] == case.real.frames[0]).all()
         assert case.found.shape == case.truth.shape == (len(case.real) + 1, 10)
+
+
+def test_it_becomes_a_table_of_numbers_in_their_intervals(measured, tmp_path):
+    found, path = read_json(measured / "measure.json"), tmp_path / "hallucination.json"
+    write_hallucination_table(found, path, Path("runs/demo"))
+    table = read_json(path)
+    rows = {(row["setting"], row["metric"], row["task"], row["depth"]): row for row in table["rows"]}
+    assert len(rows) == len(table["rows"]) and all(row["low"] <= row["value"] <= row["high"] for row in rows.values())
+    first = found["confusion"][0]
+    assert rows["base policy, base world", "imagined_success", "all", None]["value"] == first["imagined"]["rate"]
+    assert rows["base policy, base world", "cube_error_cm_initial", "all", 48]["n"] == 2
+    lines = markdown_table(table).splitlines()
+    assert lines[0].startswith("| setting | imagined_success |") and len(lines) == 2 + len(PAIRS)
+
+
+def test_one_case_of_each_kind_is_shipped_and_opens_in_the_inspector(measured, tmp_path):
+    cases = [case for case in read_gallery(measured / "measure") if case.about["start"] == "initial"]
+    folder = Path(shutil.copytree(measured, tmp_path / "run", ignore=shutil.ignore_patterns("measure")))
+    ship_gallery(measured / "measure", folder / "measure" / "gallery")
+    shipped = read_gallery(folder / "measure")
+    kinds = [case.about["kind"] for case in shipped]
+    assert len(set(kinds)) == len(kinds) and set(kinds) == {case.about["kind"] for case in cases}
+    session = Session(Models(folder))
+    places = [place for place in session.models.beginnings() if place.origin.source.startswith("measure/")]
+    assert len(places) == len(shipped)
+    for place, case in zip(places, shipped, strict=True):
+        session.switch(checkpoint=place.checkpoint)
+        session.start_recorded(place.origin)
+        np.testing.assert_array_equal(session.step(propose(session, RECORDING)).real, case.real.frames[1:9])
 
 
 def test_the_report_shows_what_was_measured(measured):

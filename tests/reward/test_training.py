@@ -13,9 +13,9 @@ from wovr_lab.reward.training import (
     EpisodeJudgement,
     LabelledFrames,
     RewardTraining,
-    _judge,
     calibrate,
     judge,
+    judge_answers,
     shifted,
     train_reward,
 )
@@ -78,9 +78,9 @@ def test_precision_and_recall_by_hand():
 
 def test_an_episode_is_judged_a_success_by_two_frames_in_a_row():
     probabilities = [np.array([row], np.float32) for row in ([0.1, 0.9, 0.9], [0.9, 0.1, 0.9], [0.6, 0.6, 0.1])]
-    found = _judge(probabilities, [True, True, False], 0.5, 2)
+    found = judge_answers(probabilities, [True, True, False], 0.5, 2)
     assert found == EpisodeJudgement(true_positive=1, false_positive=1, false_negative=1, true_negative=0)
-    assert _judge(probabilities, [True, True, False], 0.7, 1) == EpisodeJudgement(2, 0, 0, 1)
+    assert judge_answers(probabilities, [True, True, False], 0.7, 1) == EpisodeJudgement(2, 0, 0, 1)
 
 
 class Brightness(SuccessClassifier):

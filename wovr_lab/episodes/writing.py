@@ -8,7 +8,8 @@ finish on a full disk, and takes the process down with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +24,16 @@ from wovr_lab.types import ACTION_DIM, Episode
 FRAMES_PER_CHUNK = 8  # what is unpacked together when a window is read
 
 
-def write_episodes(path: Path, episodes: Iterable[Episode]) -> int:
+@dataclass(frozen=True)
+class Origin:
+    """What LIBERO's tools want to know of where episodes come from, beyond what an `Episode` holds."""
+
+    attributes: dict[str, str] = field(default_factory=dict)  # of the file's `data`
+    model_file: str = ""  # XML of the scene
+    further: Callable[[Episode], dict[str, np.ndarray]] = lambda _: {}  # dataset name -> one row an action
+
+
+def write_episodes(path: Path, episodes: Iterable[Episode], origin: Origin | None = None) -> int:
     """Writes the episodes to `path`, replacing what was there, and returns how many.
 
     Raises UserError, leaving `path` as it was, if there are none, if one is malformed, or if the disk is full.
@@ -31,25 +41,26 @@ def write_episodes(path: Path, episodes: Iterable[Episode]) -> int:
     path = Path(path)
     image = BytesIO()
     with h5py.File(image, "w") as file:
-        count = _write_demonstrations(file.create_group("data"), episodes, path)
+        count = _write_demonstrations(file.create_group("data"), episodes, path, origin or Origin())
     with replacing(path) as partial:
         partial.write_bytes(image.getbuffer())
     return count
 
 
-def _write_demonstrations(data: h5py.Group, episodes: Iterable[Episode], path: Path) -> int:
+def _write_demonstrations(data: h5py.Group, episodes: Iterable[Episode], path: Path, origin: Origin) -> int:
     tasks: dict[str, str] = {}
     count = total = 0
     for count, episode in enumerate(episodes, start=1):
         defects = episode_defects(episode)
         if defects:
             raise UserError(f"cannot write episode {count - 1} to {path}: {'; '.join(defects)}")
-        _write_demonstration(data.create_group(f"demo_{count - 1}"), episode)
+        _write_demonstration(data.create_group(f"demo_{count - 1}"), episode, origin)
         tasks[episode.task] = episode.instruction
         total += len(episode)
     if not count:
         raise UserError(f"there are no episodes to write to {path}; collect some first")
     _describe(data, tasks, count, total)
+    data.attrs.update(origin.attributes)
     return count
 
 
@@ -88,7 +99,7 @@ def _value_defects(episode: Episode) -> list[str]:
     return defects
 
 
-def _write_demonstration(group: h5py.Group, episode: Episode) -> None:
+def _write_demonstration(group: h5py.Group, episode: Episode, origin: Origin) -> None:
     frames = turned(episode.frames)
     chunks = (min(FRAMES_PER_CHUNK, len(episode)), *frames.shape[1:])
     group.create_dataset(FRAMES, data=frames[1:], chunks=chunks, compression="gzip", compression_opts=1)
@@ -105,7 +116,9 @@ def _write_demonstration(group: h5py.Group, episode: Episode) -> None:
         group.attrs["init_state"] = episode.states[0].astype(np.float64)
         if np.isfinite(episode.states[-1]).all():
             group[FINAL_STATE] = episode.states[-1].astype(np.float64)
-    group.attrs.update({"num_samples": len(episode), "model_file": ""})
+    for name, rows in origin.further(episode).items():
+        group.create_dataset(name, data=rows, compression="gzip", compression_opts=1)
+    group.attrs.update({"num_samples": len(episode), "model_file": origin.model_file})
 
 
 def _describe(data: h5py.Group, tasks: dict[str, str], count: int, total: int) -> None:

@@ -7,16 +7,19 @@ change them; recordings by the name that links use.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.timeline import Origin, Switches
+from wovr_lab.measure.probes import SHIPPED, StateProbe, load_probe
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
+from wovr_lab.show.measured import case_sentence
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.model import WorldModel
@@ -49,6 +52,8 @@ class Models:
         self._policies: dict[str, VLAPolicy] = {}
         self._stores: dict[str, EpisodeStore] = {}
         self.switches("base")
+        if not self.tasks:
+            raise UserError(f"{run} knows none of the tabletop's tasks, the only ones that the inspector can simulate")
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
@@ -64,6 +69,12 @@ class Models:
     def resolution(self) -> int:
         """Side of a frame in pixels."""
         return self._world("base").codec.config.resolution
+
+    @cached_property
+    def probe(self) -> StateProbe | None:
+        """Reads positions in frames; None where none is shipped, or only one for frames of another size."""
+        probe = load_probe() if SHIPPED.is_dir() else None
+        return probe if probe is not None and probe.config.resolution == self.resolution else None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -111,7 +122,7 @@ class Models:
         """Recorded hallucinations, keyframes, episodes, in this order; of many, some of each kind from everywhere."""
         places: dict[tuple[str, int], Origin] = {}
         found: list[Beginning] = []
-        for source in self._sources():
+        for source in (name for name in self._sources() if not name.startswith("measure/")):
             for index, summary in enumerate(self._store(source).summaries):
                 origin = Origin(summary.task, summary.seed, source, index)
                 outcome = "success" if summary.success else "failure"
@@ -124,7 +135,19 @@ class Models:
         keyframes = self._keyframes(places)
         dreams = [place for place in found if place.kind == HALLUCINATION]
         episodes = [place for place in found if place.kind == EPISODE]
-        return [*dreams, *_spread(keyframes), *_spread(episodes)]
+        return [*self._mined(), *dreams, *_spread(keyframes), *_spread(episodes)]
+
+    def _mined(self) -> list[Beginning]:
+        """What `wovr-lab measure` mined, from the real side of each case: same start, same actions. Those that began at
+        a keyframe are left out, since its anchor and memory lie before their first frame."""
+        found = []
+        for path in sorted(self.run.glob("measure/**/cases.json")):
+            source = path.with_name("real.hdf5").relative_to(self.run).as_posix()
+            for index, about in enumerate(read_json(path)):
+                if about["start"] == "initial" and about["world"] in self.checkpoints:
+                    origin = Origin(about["task"], about["seed"], source, index)
+                    found.append(Beginning(HALLUCINATION, case_sentence(about), origin, about["world"]))
+        return found
 
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
         found = []
@@ -139,7 +162,8 @@ class Models:
 
     def _sources(self) -> list[str]:
         """Names of the episode files; imagined episodes only where they show a hallucination."""
-        paths = [*sorted(self.run.glob("comparison/*.hdf5")), *sorted(self.run.glob("episodes/**/*.hdf5"))]
+        patterns = ("measure/**/real.hdf5", "comparison/*.hdf5", "episodes/**/*.hdf5")
+        paths = [path for pattern in patterns for path in sorted(self.run.glob(pattern))]
         names = [path.relative_to(self.run).as_posix() for path in paths]
         return [name for name in names if not name.endswith("-imagined.hdf5") or "-imagined_only-" in name]
 

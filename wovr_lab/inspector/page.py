@@ -13,6 +13,7 @@ from wovr_lab.inspector.figure import timeline_figure
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import Branch, Step
 from wovr_lab.measure.hallucination import psnr
+from wovr_lab.measure.probes import COLUMNS, object_columns
 from wovr_lab.show.pictures import enlarge, strip
 from wovr_lab.show.style import plain
 
@@ -55,13 +56,15 @@ def _gained(difference: np.ndarray, gain: float) -> np.ndarray:
 def readout(session: Session) -> str:
     """The numbers, as HTML. Raises UserError before the session has started."""
     state, last = session.state, next((s for s in reversed(session.steps) if len(s.actions)), None)
-    rows = "".join(f"<tr><th>{n}</th><td>{i}</td><td>{r}</td></tr>" for n, i, r in _comparison(session, last))
+    told = [*_comparison(session, last), *_places(session)]
+    rows = "".join(f"<tr><th>{n}</th><td>{i}</td><td>{r}</td></tr>" for n, i, r in told)
     if last is None:
         depth = "no imagined frame yet"
     else:
         path = session.branch.cut(session.position)
         so_far = psnr(path.imagined[1:], path.real[1:])
         depth = f"{state.depth} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
+        depth += f"; answers to other noise lie {last.doubt:.2f} apart (deviation of latents)"
     notes = []
     if session.pending is not None:
         notes.append("Preview: Enter makes it happen, Z drops it.")
@@ -92,6 +95,22 @@ def _comparison(session: Session, last: Step | None) -> list[tuple[str, str, str
         ("success probability (reward)", *now),
         ("its highest in this step", *highest),
     ]
+
+
+def _places(session: Session) -> list[tuple[str, str, str]]:
+    """(name, imagined by the state probe, real) of positions, in centimetres; none without a probe."""
+    places = session.worlds.places(session.state)
+    if places is None:
+        return []
+    imagined, real = (100 * place for place in places)
+    columns = {"cube of the task": object_columns([session.state.real.task])[0], "hand": COLUMNS["hand"]}
+    rows = []
+    for name, part in columns.items():
+        told = (", ".join(f"{number:.1f}" for number in place[part]) for place in (imagined, real))
+        off = np.linalg.norm(imagined[part] - real[part])
+        rows.append((f"{name}: x, y, z (cm; {off:.1f} apart)", *told))
+    opening = (f"{place[COLUMNS['opening']][0]:.1f}" for place in (imagined, real))
+    return [*rows, ("between the fingers (cm)", *opening)]
 
 
 def futures_view(futures: list[Step]) -> tuple[np.ndarray, str]:

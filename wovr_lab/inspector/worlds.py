@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import hold_action
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.timeline import State, Step, Switches
+from wovr_lab.measure.probes import read_env
+from wovr_lab.measure.uncertainty import disagreement, noises_for
 from wovr_lab.real.chunks import start_of_seed
 from wovr_lab.real.single import PEOPLE_RESOLUTION
 from wovr_lab.real.tabletop import TabletopEnv
@@ -68,10 +71,13 @@ class Worlds:
         kept, (real, states, success_real) = len(actions), self._execute(before.real, actions)
         padding = np.tile(hold_action(float(actions[-1, -1])), (CHUNK - kept, 1))
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
+        chunk = np.concatenate([actions, padding])[None]
         same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
         context = before.context if same and before.context is not None else world.begin([before.imagined])
         noise = torch_stream(switches.noise, "inspect", number)
-        frames, following = world.imagine(context, np.concatenate([actions, padding])[None], [noise])
+        frames, following = world.imagine(context, chunk, [noise])
+        others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))
+        doubt = float(disagreement(world, context, torch.as_tensor(chunk, device=world.device), others)[0])
         imagined = frames[0, :kept]
         instruction = (before.imagined.instruction,)
         believed, judged = (reward.probability(seen[None], instruction)[0] for seen in (imagined, real))
@@ -88,7 +94,9 @@ class Worlds:
             depth=before.depth + kept,
         )
         kind = "chunk" if kept == CHUNK else "action"
-        return Step(kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after)
+        return Step(
+            kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after, doubt
+        )
 
     def anchored(self, before: State, switches: Switches) -> Step:
         """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it
@@ -100,6 +108,14 @@ class Worlds:
         frames, empty, no = before.real.memory[:0], np.zeros(0, np.float32), np.zeros(0, bool)
         actions, states = np.zeros((0, ACTION_DIM), np.float32), before.real.state[None][:0]
         return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after)
+
+    def places(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
+        """Read-outs float32 [10] in metres (`probes.COLUMNS`): what the state probe sees in the imagined frame, and the
+        truth. None if there is no probe for such frames."""
+        if self.models.probe is None:
+            return None
+        self.put(state.real)
+        return self.models.probe.read(state.imagined.memory[-1]), read_env(self.env)
 
     def put(self, start: Start) -> bool:
         """The simulator at that moment; whether success had been reached. Raises UserError on a foreign state."""

@@ -7,7 +7,7 @@ are executed in the real simulator. In: episodes or rollouts. Out: paired outcom
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,22 +45,25 @@ class PairedOutcomes:
         return rate_of(self.imagined[self.real])
 
 
-def action_chunks(episodes: Sequence[Episode]) -> np.ndarray:
-    """The episodes' actions as float32 [N, C, K, 7]; ended ones stand still at the end, gripper as it was."""
-    chunks = -(-max(len(episode) for episode in episodes) // CHUNK)
+def action_chunks(episodes: Sequence[Episode], begin: Sequence[int] | None = None) -> np.ndarray:
+    """The episodes' actions, from action `begin` of each on if given, as float32 [N, C, K, 7]; ended ones stand still
+    at the end, gripper as it was."""
+    rest = [episode.actions[first:] for episode, first in zip(episodes, begin or [0] * len(episodes), strict=True)]
+    chunks = -(-max(len(row) for row in rest) // CHUNK)
     actions = np.zeros((len(episodes), chunks * CHUNK, episodes[0].actions.shape[1]), np.float32)
     for row, episode in enumerate(episodes):
-        actions[row, : len(episode)] = episode.actions
-        actions[row, len(episode) :, 6] = episode.actions[-1, 6]
+        actions[row, : len(rest[row])] = rest[row]
+        actions[row, len(rest[row]) :, 6] = episode.actions[-1, 6]
     return actions.reshape(len(episodes), chunks, CHUNK, -1)
 
 
 def imagine_again(
-    env: ChunkEnv, episodes: Sequence[Episode], run_seed: int, name: str
+    env: ChunkEnv, episodes: Sequence[Episode], run_seed: int, name: str, begin: Sequence[int] | None = None
 ) -> tuple[PairedOutcomes, Rollouts]:
-    """Imagines real episodes from their first frames with their actions; `env` is the imagined one."""
-    starts = [start_at(episode, 0) for episode in episodes]
-    rollouts = replay(env, starts, action_chunks(episodes), run_seed, name, video=True)
+    """Imagines real episodes with their actions, from their first frames or from frame `begin` of each; `env` is the
+    imagined one."""
+    starts = [start_at(episode, first) for episode, first in zip(episodes, begin or [0] * len(episodes), strict=True)]
+    rollouts = replay(env, starts, action_chunks(episodes, begin), run_seed, name, video=True)
     real = np.array([episode.first_success >= 0 for episode in episodes])
     return PairedOutcomes(rollouts.succeeded, real), rollouts
 
@@ -74,6 +77,16 @@ def execute_for_real(env: ChunkEnv, imagined: Rollouts, run_seed: int, name: str
     width = min(real.success.shape[1], imagined.success.shape[1])
     within = np.arange(width) < imagined.steps[:, None]
     return PairedOutcomes(imagined.succeeded, (real.success[:, :width] & within).any(1)), real
+
+
+def within_imagined(real: Rollouts, imagined: Rollouts) -> list[Episode]:
+    """What really happened, an episode a row, none longer than it was imagined."""
+    episodes = []
+    for episode, steps in zip(real.episodes(), imagined.steps.tolist(), strict=True):
+        states = None if episode.states is None else episode.states[: steps + 1]
+        cut = {"frames": episode.frames[: steps + 1], "actions": episode.actions[:steps], "states": states}
+        episodes.append(replace(episode, success=episode.success[:steps], **cut))
+    return episodes
 
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:

@@ -32,9 +32,14 @@ def read_states(states: np.ndarray) -> np.ndarray:
     env, rows = TabletopEnv(resolution=8), []
     for state in states.reshape(-1, states.shape[-1]):
         env.set_state(state)
-        view = env.readout()
-        rows.append(np.concatenate([view.hand, [view.opening], *view.cubes.values()]))
+        rows.append(read_env(env))
     return np.array(rows, np.float32).reshape(*states.shape[:-1], WIDTH)
+
+
+def read_env(env: TabletopEnv) -> np.ndarray:
+    """The true read-out float32 [10] of a simulator's present."""
+    view = env.readout()
+    return np.concatenate([view.hand, [view.opening], *view.cubes.values()]).astype(np.float32)
 
 
 def object_columns(tasks: Sequence[str]) -> np.ndarray:

@@ -25,6 +25,8 @@ from wovr_lab.types import CHUNK, Start
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 
+SAMPLES = 3  # further noises a chunk, to doubt by
+
 
 class DoubtingEnv(ImaginedEnv):
     """Imagines as `ImaginedEnv` does and notes how far other answers to each chunk lie apart in latent space: those to
@@ -33,7 +35,7 @@ class DoubtingEnv(ImaginedEnv):
     def __init__(
         self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
         hold_after_success: int = 0, keyframe_steps: int | None = None,
-        samples: int = 3, others: Sequence[WorldModel] = (),
+        samples: int = SAMPLES, others: Sequence[WorldModel] = (),
     ):  # fmt: skip
         super().__init__(world, reward, num_envs, max_steps, hold_after_success, keyframe_steps)
         self.samples, self.others = samples, tuple(others)
@@ -56,10 +58,8 @@ class DoubtingEnv(ImaginedEnv):
 
     def _doubt(self, context: Context, chunk: Tensor) -> np.ndarray:
         """float32 [n, kinds]"""
-        channels, *cells = self.world.codec.latent_shape
-        shape = (self.samples, len(chunk), channels, FUTURE, *cells)
-        noises = torch.randn(shape, generator=self._noise).to(chunk.device)
-        kinds = [apart([self.world.imagine_latents(context, chunk, noise) for noise in noises])]
+        noises = noises_for(self.world, len(chunk), self._noise, self.samples)
+        kinds = [disagreement(self.world, context, chunk, noises)]
         if self.others:
             worlds = (self.world, *self.others)
             kinds.append(apart([world.imagine_latents(context, chunk, noises[0]) for world in worlds]))
@@ -70,6 +70,17 @@ class DoubtingEnv(ImaginedEnv):
         Only for rollouts of one length, which is what holding after success to the end gives."""
         noted = np.concatenate([np.stack(group, 1) for group in self._noted])[:count]
         return dict(zip(("noise", "models"), np.moveaxis(noted, 2, 0), strict=False))
+
+
+def noises_for(world: WorldModel, rows: int, generator: torch.Generator, samples: int = SAMPLES) -> Tensor:
+    """float32 [samples, rows, C, 2, h, w]: so many noises to answer one chunk from."""
+    channels, *cells = world.codec.latent_shape
+    return torch.randn((samples, rows, channels, FUTURE, *cells), generator=generator).to(world.device)
+
+
+def disagreement(world: WorldModel, context: Context, chunk: Tensor, noises: Tensor) -> np.ndarray:
+    """float32 [n]: how far the answers to these noises [S, n, ...] for actions [n, 8, 7] lie apart, in latents."""
+    return apart([world.imagine_latents(context, chunk, noise) for noise in noises])
 
 
 def apart(answers: Sequence[Tensor]) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from wovr_lab.errors import UserError
@@ -15,8 +16,10 @@ from wovr_lab.grpo.formulas import DualClip, Mask, MeanAndStd, NoDualClip, Norma
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.tasks import TASKS, get_task
+from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.world import LIBERO, TABLETOP, RealWorld, is_libero, official_limit, real_world, tasks_of
 from wovr_lab.reward.training import RewardTraining
+from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
@@ -106,8 +109,7 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
-        for task in self.tasks:
-            get_task(task)
+        _ = self.real  # knows all tasks, or says which it does not
         counts = (
             self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts,
             self.monitor_every, self.monitor_starts,
@@ -129,6 +131,11 @@ class LoopConfig:
             )
 
     @property
+    def real(self) -> RealWorld:
+        """The real world in which the tasks are."""
+        return real_world(self.tasks, self.resolution, self.max_steps)
+
+    @property
     def gate_policies(self) -> int:
         """The base at its temperatures, the half-trained base, the expert at its noises."""
         return len(self.rollout_temperatures) + 1 + len(self.gate_noises)
@@ -146,7 +153,10 @@ class LoopConfig:
 
 
 def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
-    """The configuration of a scale, with changes by field name. Raises UserError on an unknown scale or field."""
+    """The configuration of a scale, with changes by field name; LIBERO's tasks bring their own sizes and limits.
+
+    Raises UserError on an unknown scale or field.
+    """
     names = {entry.name for entry in fields(LoopConfig)}
     unknown = sorted(set(changes) - names)
     if unknown:
@@ -157,7 +167,28 @@ def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
         base = _full()
     else:
         base = LoopConfig(scale=scale)
-    return replace(base, seed=seed, **changes)
+    tasks = changes.get("tasks", ())
+    return replace(_on_libero(base, tasks) if is_libero(tasks) else base, seed=seed, **changes)
+
+
+def config_in(environment: str, scale: str, seed: int = 0) -> LoopConfig:
+    """A scale's configuration in an environment as people name it. Raises UserError on unknown names."""
+    return scale_config(scale, seed, **({} if environment == TABLETOP else {"tasks": tasks_of(environment)}))
+
+
+def config_of(folder: Path) -> LoopConfig:
+    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
+    found = read_json(folder / "config.json")
+    if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
+        raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
+    tasks = found.get("tasks")
+    names = ",".join(map(str, tasks)) if isinstance(tasks, list) else ""
+    config = config_in(LIBERO + names if "/" in names else TABLETOP, found["scale"], found["seed"])
+    if described(config) != found:
+        raise UserError(
+            f"{folder} was made from Python with changed settings; resume it there with wovr_lab.pace.run_loop"
+        )
+    return config
 
 
 def _smoke() -> LoopConfig:
@@ -207,6 +238,25 @@ def _full() -> LoopConfig:
         monitor_every=12,
         monitor_starts=20,
     )
+
+
+def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
+    """A scale's sizes for LIBERO: 64 pixels, the official limit, the paper's 250 real trajectories a task, no backbone.
+
+    At smoke scale the limit just leaves the expert time, and less is judged: a step costs 100 of the tabletop's.
+    """
+    sizes = replace(
+        base, tasks=tasks, resolution=64, max_steps=official_limit(tasks), backbone=None, evaluation_starts=50,
+        examples=min(base.examples, 24), gate_episodes=min(base.gate_episodes, 6), fresh=min(base.fresh, 40),
+        rollouts=min(base.rollouts, 60), monitor_starts=min(base.monitor_starts, 8), play=min(base.play, 60),
+        keyframe_steps=64, budget=250,
+    )  # fmt: skip
+    if base.scale != "smoke":
+        return sizes
+    return replace(
+        sizes, max_steps=128, rollouts=2, play=1, evaluation_starts=2, iterations=(1, 1), monitor_starts=1,
+        check_starts=1, confusion_rollouts=1, keyframe_steps=16,
+    )  # fmt: skip
 
 
 def described(value: Any) -> Any:

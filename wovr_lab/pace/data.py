@@ -14,9 +14,8 @@ from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
-from wovr_lab.real.expert import broken_off, expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.chunks import RealChunkEnv
+from wovr_lab.real.record import broken_off
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.types import Episode, Start
@@ -44,8 +43,8 @@ def seeds(config: LoopConfig, purpose: str, count: int) -> list[int]:
 
 def starts(config: LoopConfig, task_seeds: Iterable[int]) -> list[Start]:
     """The initial states of these seeds, for every task."""
-    env = TabletopEnv(resolution=config.resolution, max_steps=config.max_steps)
-    return [start_of_seed(env, task, int(seed)) for task in config.tasks for seed in task_seeds]
+    chosen = list(task_seeds)
+    return [start for task in config.tasks for start in config.real.starts(task, chosen)]
 
 
 def evaluation_starts(config: LoopConfig) -> list[Start]:
@@ -55,8 +54,8 @@ def evaluation_starts(config: LoopConfig) -> list[Start]:
 
 
 def real_env(config: LoopConfig, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
-    """The tabletop at the run's resolution and limit."""
-    return tabletop_chunks(min(rows, ENVIRONMENTS), config.resolution, config.max_steps, hold, every_frame)
+    """The run's real world, at most so many rows at once."""
+    return config.real.chunks(min(rows, ENVIRONMENTS), hold, every_frame)
 
 
 def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float, name: str) -> list[Episode]:
@@ -73,13 +72,7 @@ def demonstrate(run: Run) -> None:
     """A few demonstrations a task: noise in what is executed, clean actions as labels."""
     config = run.config
     chosen = seeds(config, "demonstrations", config.demonstrations)
-    episodes = [
-        episode
-        for task in config.tasks
-        for episode in expert_episodes(
-            task, chosen, config.demonstration_noise, config.hold, config.resolution, config.seed, config.max_steps
-        )
-    ]
+    episodes = _attempts(config, chosen, config.demonstration_noise)
     run.debit("demonstrations", episodes)
     write_episodes(run.path("episodes/demonstrations.hdf5"), episodes)
 
@@ -117,15 +110,18 @@ def _expert(run: Run, chosen: list[int], noise: float) -> list[Episode]:
     """The expert's real episodes on these seeds of every task, booked."""
     config = run.config
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
-    episodes = [
-        episode
-        for task in config.tasks
-        for episode in expert_episodes(
-            task, chosen, noise, config.hold, config.resolution, config.seed, config.max_steps
-        )
-    ]
+    episodes = _attempts(config, chosen, noise)
     run.debit("real", episodes)
     return episodes
+
+
+def _attempts(config: LoopConfig, chosen: list[int], noise: float) -> list[Episode]:
+    """The expert's, on these seeds of every task."""
+    return [
+        episode
+        for task in config.tasks
+        for episode in config.real.attempts(task, chosen, noise, config.hold, config.seed)
+    ]
 
 
 def _examples(run: Run) -> None:
@@ -135,8 +131,9 @@ def _examples(run: Run) -> None:
     whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise)
     run.ledger.reserve(run.stage, len(whole))
     ahead = stream(config.seed, "broken off").integers(1, config.example_ahead, len(whole), endpoint=True)
+    env = config.real.single()
     nearly = [
-        broken_off(episode, steps, config.hold)
+        broken_off(env, episode, steps, config.hold)
         for episode, steps in zip(whole, ahead.tolist(), strict=True)
         if episode.first_success > steps
     ]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from wovr_lab.errors import UserError
+from wovr_lab.real.libero import gl
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.world.pretraining import load_backbone
 
@@ -76,24 +75,8 @@ def _chromium() -> Finding:
 def _libero() -> Finding:
     if importlib.util.find_spec("libero") is None:
         return Finding("LIBERO", False, False, "the extra is not installed; get it by `make libero`")
-    return _first_working_renderer()
-
-
-def _first_working_renderer() -> Finding:
-    libraries: dict[str, Callable[[], bool]] = {
-        "egl": lambda: any(Path(folder, "libEGL.so.1").exists() for folder in _library_folders()),
-        "osmesa": lambda: any(Path(folder, "libOSMesa.so.8").exists() for folder in _library_folders()),
-    }
-    for name, exists in libraries.items():
-        if exists():
-            return Finding("LIBERO", True, False, f"installed; render with MUJOCO_GL={name}")
-    return Finding("LIBERO", False, False, "no OpenGL: install libegl1 libgl1 libosmesa6 (`make system-deps`)")
-
-
-def _library_folders() -> list[str]:
-    given = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    return [folder for folder in given if folder] + [
-        "/usr/lib",
-        "/usr/lib64",
-        f"/usr/lib/{os.uname().machine}-linux-gnu",
-    ]
+    drawing = [name for name in gl.PLATFORMS if gl.works(name)]
+    if not drawing:
+        return Finding("LIBERO", False, False, f"installed, but neither EGL nor OSMesa draws here; {gl.CURE}")
+    text = f"installed; {' and '.join(drawing)} can draw, {gl.platform()} is used (MUJOCO_GL chooses)"
+    return Finding("LIBERO", True, False, text)

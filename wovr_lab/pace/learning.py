@@ -17,8 +17,6 @@ from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.play import play_episodes
-from wovr_lab.real.tasks import get_task
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.training import LabelledFrames, RewardTraining, calibrate, judge, train_reward
 from wovr_lab.runs import write_json
@@ -33,6 +31,7 @@ from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
 Module = TypeVar("Module", bound=nn.Module)
+LATENT_SIDE = 8  # cells of a latent, whatever the resolution: tokens are what costs
 CALIBRATION = 5  # every fifth episode chooses the reward's threshold instead of training it
 
 
@@ -40,7 +39,7 @@ def sft(run: Run) -> None:
     """The base policy, and one trained half as long for the gate."""
     config = run.config
     episodes = list(store(run, "demonstrations"))
-    tokenizer = build_tokenizer([get_task(task).instruction for task in config.tasks])
+    tokenizer = build_tokenizer([config.real.instruction(task) for task in config.tasks])
     size = VLAConfig(resolution=config.resolution, vocab_size=len(tokenizer), **vars(config.policy))
     for name, share in (("half", 0.5), ("base", 1.0)):
         fit = config.imitation.fit
@@ -53,7 +52,7 @@ def sft(run: Run) -> None:
 def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
     data = store(run, *PAID)
-    instructions = [get_task(task).instruction for task in run.config.tasks]
+    instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
     _learn_reward(run, classifier, data, run.config.reward, "reward")
 
@@ -61,7 +60,7 @@ def train_reward_stage(run: Run) -> None:
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
     config = run.config
-    play = list(play_episodes(config.play, config.seed, 0, config.resolution))
+    play = list(config.real.play(config.play, config.seed))
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
@@ -124,7 +123,9 @@ def new_codec(config: LoopConfig) -> FrameGroupCodec:
     """An untrained codec of the run's size."""
     size = config.world_size
     return _new(
-        lambda: FrameGroupCodec(config.resolution, latent_channels=size.latent_channels, width=size.codec_width),
+        lambda: FrameGroupCodec(
+            config.resolution, config.resolution // LATENT_SIDE, size.latent_channels, size.codec_width
+        ),
         config, "codec",
     )  # fmt: skip
 

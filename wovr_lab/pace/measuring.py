@@ -31,6 +31,7 @@ from wovr_lab.pace.measuring_worth import WRITES, measure_worth
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv, tabletop_chunks
+from wovr_lab.real.world import is_libero
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, replacing, write_json
@@ -41,7 +42,6 @@ from wovr_lab.world.codec import GROUP, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 
 ROLLOUTS = 200  # of a policy in a world model, half of them from keyframes
-SAMPLES = 3  # further noises a chunk, to doubt by
 CONTROLLED = 16  # starts of counterfactual actions, of each kind
 POLICIES = {"base": ("base",), "improved": ("improved_2", "improved_1")}  # the last that there is
 WORLDS = {"base": ("world", "reward"), "evolved": ("world_evolved", "reward_evolved")}
@@ -115,6 +115,8 @@ def _config(folder: Path) -> LoopConfig:
     names = ("resolution", "max_steps", "keyframe_steps", "imagined_rows")
     try:
         kept = {name: found[name] for name in names} | {"tasks": tuple(found["tasks"])}
+        if is_libero(kept["tasks"]):
+            raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
         config = scale_config(found["scale"], found["seed"], **kept)
         return replace(config, grpo=replace(config.grpo, temperature=found["grpo"]["temperature"]))
     except (KeyError, TypeError) as error:
@@ -222,7 +224,7 @@ def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     others = [WorldModel.load(run.path(f"checkpoints/{name}")) for name in part.others]
     own = world.codec.state_dict()
     alike = [o for o in others if all(torch.equal(own[name], tensor) for name, tensor in o.codec.state_dict().items())]
-    return DoubtingEnv(world, reward, *limits, samples=SAMPLES, others=alike)
+    return DoubtingEnv(world, reward, *limits, others=alike)
 
 
 def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:

@@ -73,7 +73,7 @@ def verdict(report: dict[str, Any]) -> str:
 def _protocol(config: LoopConfig) -> dict[str, Any]:
     first, count = config.evaluation_first_seed, config.evaluation_starts
     return {
-        "environment": "wovr_lab/Tabletop-v0",
+        **config.real.card,
         "tasks": list(config.tasks),
         "initial_states": f"seeds {first}-{first + count - 1} for every task",
         "training_seeds": {purpose: f"{low}-{low + size - 1}" for purpose, (low, size) in SEEDS.items()},

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.measure.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import current_commit, read_json, replacing, write_json
@@ -20,6 +21,7 @@ from wovr_lab.world.model import WorldModel
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
 WORLDS = {"world": "fine-tuned on the base policy's rollouts", "world_evolved": "refined by PACE"}
 REWARDS = {"reward": "learnt beside `world`", "reward_evolved": "learnt beside `world_evolved`"}
+MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
 NUMBERS = (
     "config.json", "report.json", "evaluation.json", "metrics.jsonl", "gate_1.json", "gate_2.json", "monitor_1.json",
     "monitor_2.json", "reward.json", "reward_evolved.json",
@@ -46,7 +48,9 @@ def ship(run: Path, out: Path) -> int:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]
             write_json(partial / name, entries)
         _copy_models(run / "checkpoints", partial / "checkpoints")
-        write_json(partial / "provenance.json", _provenance(read_json(run / "config.json")))
+        if (run / "measure").is_dir():
+            ship_gallery(run / "measure", partial / "measure" / "gallery")
+        write_json(partial / "provenance.json", _provenance(read_json(run / "config.json"), partial))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 
@@ -72,9 +76,19 @@ def _copy_models(source: Path, target: Path) -> None:
         SuccessClassifier.load(source / name).save(target / name)
 
 
-def _provenance(config: dict) -> dict:
+def ship_gallery(measured: Path, out: Path) -> None:
+    """One case of each kind that `wovr-lab measure` mined, the one furthest off of those that began at an initial
+    state, since the inspector can go through these again."""
+    found = [case for case in read_gallery(measured) if case.about["start"] == "initial"]
+    found.sort(key=lambda case: -case.about["object_cm"])
+    by_kind = (next((case for case in found if case.about["kind"] == kind), None) for kind in KINDS)
+    write_gallery(out, [case for case in by_kind if case is not None])
+
+
+def _provenance(config: dict, shipped: Path) -> dict:
+    parts = {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()} | MINED
     return {
         "command": f"wovr-lab run --scale {config['scale']} --seed {config['seed']}, then wovr-lab ship",
         "shipped_by_commit": current_commit(),
-        "parts": {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()},
+        "parts": {name: text for name, text in parts.items() if (shipped / name).is_dir()},
     }

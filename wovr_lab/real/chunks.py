@@ -32,13 +32,17 @@ class RealChunkEnv(ChunkEnv):
     ):
         if num_envs < 1:
             raise UserError(f"{num_envs} real environments cannot run; make one or more")
-        self.envs = [make_env() for _ in range(num_envs)]
-        first = self.envs[0]
+        resolution, max_steps = self._open(make_env, num_envs)
         super().__init__(
-            num_envs, first.resolution, first.max_steps, CHUNK,
+            num_envs, resolution, max_steps + -max_steps % CHUNK, CHUNK,  # an env itself ends at its exact limit
             hold_after_success=hold_after_success, keyframe_steps=keyframe_steps,
         )  # fmt: skip
         self.every_frame = every_frame
+
+    def _open(self, make_env: Callable[[], RealEnv], num_envs: int) -> tuple[int, int]:
+        """Makes the environments; their resolution and limit."""
+        self.envs = [make_env() for _ in range(num_envs)]
+        return self.envs[0].resolution, self.envs[0].max_steps
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Initial states of training seeds, tasks in turn."""
@@ -57,14 +61,12 @@ class RealChunkEnv(ChunkEnv):
             self._check(start)
         states = []
         for row, start in zip(rows, starts, strict=True):
-            env_seed = start.seed if start.state is None else None
-            self.envs[row].reset(seed=env_seed, options={"task": start.task, "state": start.state})
-            states.append(self.envs[row].get_state())
+            states.append(state_at(self.envs[row], start))
         return {"states": np.stack(states)} if states else {}
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Physics and pictures of one chunk in these rows."""
-        results = [self._run(self.envs[row], chunk) for row, chunk in zip(rows, actions, strict=True)]
+        results = [run_chunk(self.envs[row], chunk, self.every_frame) for row, chunk in zip(rows, actions, strict=True)]
         frames, success, states = (np.stack(column) for column in zip(*results, strict=True))
         return ChunkFrames(frames, success, {"states": states})
 
@@ -84,15 +86,23 @@ class RealChunkEnv(ChunkEnv):
                 f"a start at action {start.step} is beyond the limit of {self.max_steps}; choose an earlier one"
             )
 
-    def _run(self, env: RealEnv, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        frames, success, states = [], [], []
-        for index, action in enumerate(actions):
-            env.advance(action)
-            success.append(env.success)
-            states.append(env.get_state())
-            if self.every_frame or index == len(actions) - 1:
-                frames.append(env.look())
-        return np.stack(frames), np.array(success), np.stack(states)
+
+def state_at(env: RealEnv, start: Start) -> np.ndarray:
+    """Puts `env` at a start; its state there."""
+    env.place(start.task, start.seed if start.state is None else None, start.state)
+    return env.get_state()
+
+
+def run_chunk(env: RealEnv, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Executes actions [K, 7]: frames uint8 [K or 1, H, W, 3], success bool [K], states float64 [K, S]."""
+    frames, success, states = [], [], []
+    for index, action in enumerate(actions):
+        env.advance(action)
+        success.append(env.success)
+        states.append(env.get_state())
+        if every_frame or index == len(actions) - 1:
+            frames.append(env.look())
+    return np.stack(frames), np.array(success), np.stack(states)
 
 
 def tabletop_chunks(

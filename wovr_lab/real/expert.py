@@ -109,19 +109,3 @@ def expert_episodes(
             executed[:3] += generator.normal(0.0, noise, 3)
             recorder.step(np.clip(executed, -1.0, 1.0), clean)
         yield recorder.episode()
-
-
-def broken_off(episode: Episode, ahead: int, hold: int = 4) -> Episode:
-    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `hold` actions of
-    standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
-    ValueError where there is nothing to stop."""
-    stop = episode.first_success - ahead
-    if ahead < 1 or stop < 1:
-        raise ValueError(f"cannot stop {ahead} actions before success at {episode.first_success}")
-    env = TabletopEnv(episode.task, episode.frames.shape[1], len(episode) + hold)
-    recorder = Recorder(env, episode.seed)
-    still = np.zeros(ACTION_DIM, np.float32)
-    still[6] = episode.actions[stop - 1, 6]
-    for action in [*episode.actions[:stop], *[still] * hold]:
-        recorder.step(action)
-    return recorder.episode()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from wovr_lab.real.single import RealEnv
-from wovr_lab.types import Episode
+from wovr_lab.types import ACTION_DIM, Episode
 
 
 class Recorder:
-    """Resets `env` to the initial state of `seed` and records from there."""
+    """Resets `env` to the initial state of `seed` (of its present task unless told) and records from there."""
 
-    def __init__(self, env: RealEnv, seed: int):
+    def __init__(self, env: RealEnv, seed: int, task: str | None = None):
         self.env, self.seed = env, seed
-        observation, _ = env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed, options={"task": task or env.task})
         self.frames, self.states = [observation["frame"]], [env.get_state()]
         self.actions: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
@@ -42,3 +42,18 @@ class Recorder:
             states=np.stack(self.states),
             expert_actions=np.stack(self.labels).astype(np.float32) if labelled else None,
         )
+
+
+def broken_off(env: RealEnv, episode: Episode, ahead: int, hold: int = 4) -> Episode:
+    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `hold` actions of
+    standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
+    ValueError where there is nothing to stop."""
+    stop = episode.first_success - ahead
+    if ahead < 1 or stop < 1:
+        raise ValueError(f"cannot stop {ahead} actions before success at {episode.first_success}")
+    recorder = Recorder(env, episode.seed, episode.task)
+    still = np.zeros(ACTION_DIM, np.float32)
+    still[6] = episode.actions[stop - 1, 6]
+    for action in [*episode.actions[:stop], *[still] * hold]:
+        recorder.step(action)
+    return recorder.episode()

@@ -72,18 +72,26 @@ class RealEnv(gym.Env, ABC):
 
         Raises UserError on unknown options or tasks, and on a state that is not of the task asked for.
         """
-        super().reset(seed=seed)
         options = options or {}
         unknown = options.keys() - {"task", "state"}
         if unknown:
             raise UserError(f"unknown reset options {sorted(unknown)}; this environment knows 'task' and 'state'")
-        if options.get("state") is None:
-            self.begin(options.get("task", self.task))
-        else:
-            self.set_state(options["state"])
-            if options.get("task", self.task) != self.task:
-                raise UserError(f"this state belongs to task {self.task!r}, not to {options['task']!r}")
-        return {"frame": self.look()}, self._info()
+        self.place(options.get("task"), seed, options.get("state"))
+        return self.observe(), self._info()
+
+    def place(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
+        """`reset` without a picture. Raises UserError on an unknown task and on a state that is of another one."""
+        super().reset(seed=seed)
+        if state is None:
+            self.begin(self.task if task is None else task)
+            return
+        self.set_state(state)
+        if task not in (None, self.task):
+            raise UserError(f"this state belongs to task {self.task!r}, not to {task!r}")
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """The present as `step` and `reset` return it."""
+        return {"frame": self.look()}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One action float32 [7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
@@ -91,7 +99,7 @@ class RealEnv(gym.Env, ABC):
         self.advance(self._checked(action))
         reward = float(self.success and not before)
         truncated = not self.success and self.steps >= self.max_steps
-        return {"frame": self.look()}, reward, self.success, truncated, self._info()
+        return self.observe(), reward, self.success, truncated, self._info()
 
     def render(self) -> np.ndarray | None:
         """A picture for people, uint8 [256, 256, 3]; None without a render mode."""

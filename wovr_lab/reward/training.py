@@ -146,10 +146,14 @@ def judge(
     """Latched success by the classifier against the truth, an episode at a time."""
     threshold = float(classifier.threshold) if threshold is None else threshold
     probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
-    return _judge(probabilities, [e.first_success >= 0 for e in episodes], threshold, classifier.config.consecutive)
+    truth = [e.first_success >= 0 for e in episodes]
+    return judge_answers(probabilities, truth, threshold, classifier.config.consecutive)
 
 
-def _judge(probabilities: list[np.ndarray], truth: list[bool], threshold: float, consecutive: int) -> EpisodeJudgement:
+def judge_answers(
+    probabilities: Sequence[np.ndarray], truth: Sequence[bool], threshold: float, consecutive: int
+) -> EpisodeJudgement:
+    """`judge` from the probabilities [1, T] of every episode's frames, which can be asked about many thresholds."""
     judged = np.array([consecutive_hits(p >= threshold, consecutive).any() for p in probabilities])
     real = np.array(truth)
     counts = ((judged & real), (judged & ~real), (~judged & real), (~judged & ~real))
@@ -163,7 +167,7 @@ def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> Epi
     probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
-    judged = [_judge(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
+    judged = [judge_answers(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
     errors = np.array([j.false_positive + j.false_negative for j in judged])
     chosen = np.flatnonzero(errors <= errors.min() + np.sqrt(errors.min() + 1))[-1]
     classifier.threshold.fill_(float(grid[chosen]))

@@ -265,9 +265,8 @@ def track_figure(case: Case) -> go.Figure:
     return styled(figure, 250).update_layout(margin={"t": 46, "b": 30}, legend_y=1.1)
 
 
-def case_sentence(case: Case) -> str:
-    """What a mined case is."""
-    about = case.about
+def case_sentence(about: dict[str, Any]) -> str:
+    """What a mined case is. In: `Case.about`."""
     kinds = {
         "imagined_only": "Imagined success, real failure",
         "real_only": "Real success that imagination missed",

@@ -115,7 +115,10 @@ def _gallery(run: Path) -> list[str]:
     shown = []
     for number, case in enumerate(chosen):
         seen = strip([case.real.frames[::STRIDE], case.imagined.frames[::STRIDE]])
-        shown += [image(seen, measured.case_sentence(case)), plot(measured.track_figure(case), f"measured-{number}")]
+        shown += [
+            image(seen, measured.case_sentence(case.about)),
+            plot(measured.track_figure(case), f"measured-{number}"),
+        ]
     return [
         section(
             "Measured: gallery of hallucinations",

@@ -1,0 +1,50 @@
+"""The whole loop on a real LIBERO task at smoke scale, and what its configuration says there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wovr_lab.cli import app
+from wovr_lab.episodes import EpisodeStore
+from wovr_lab.errors import UserError
+from wovr_lab.pace.config import config_in, config_of
+from wovr_lab.pace.loop import STAGE_NAMES
+from wovr_lab.runs import read_json
+
+pytestmark = pytest.mark.libero
+TASK = "libero_object/pick_up_the_cream_cheese_and_place_it_in_the_basket"
+ENVIRONMENT = f"libero:{TASK}"
+
+
+@pytest.mark.smoke
+@pytest.mark.timeout(900)
+def test_every_stage_runs_on_a_real_task_and_a_second_call_skips_them_all(tmp_path: Path):
+    folder = tmp_path / "run"
+    arguments = ["run", "--env", ENVIRONMENT, "--scale", "smoke", "--run", str(folder)]
+    first = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    report = read_json(folder / "report.json")
+    assert [stage["name"] for stage in report["stages"]] == list(STAGE_NAMES)
+    assert report["protocol"]["environment"].startswith("LIBERO") and report["protocol"]["renderer"] == "fast"
+    assert report["success_by_task"].keys() == {TASK} and report["success"]["wovr"]["n"] == 2
+    assert 0 < report["budget"]["real_episodes"] <= report["budget"]["real_episodes_allowed"] == 250
+    demonstrations = EpisodeStore([folder / "episodes/demonstrations.hdf5"])
+    assert demonstrations[0].frames.shape[1:] == (64, 64, 3) and demonstrations[0].success.any()
+    assert config_of(folder) == config_in(ENVIRONMENT, "smoke")
+    again = CliRunner().invoke(app, ["resume", str(folder)], catch_exceptions=False)
+    assert again.exit_code == 0 and again.output.count("done before") == len(STAGE_NAMES)
+
+
+@pytest.mark.parametrize("scale", ["demo", "full"])
+def test_larger_scales_keep_the_official_limit_and_the_papers_budget(scale: str):
+    config = config_in("libero:spatial", scale, seed=2)
+    assert len(config.tasks) == 10 and (config.max_steps, config.resolution, config.seed) == (216, 64, 2)
+    assert config.real_episodes <= 250 * 10 and config.backbone is None and config.evaluation_starts == 50
+
+
+def test_an_unknown_task_is_refused_by_the_nearest_names():
+    with pytest.raises(UserError, match="did you mean"):
+        config_in("libero:object/pick_up_the_cheese", "smoke")

@@ -1,0 +1,39 @@
+"""The scripted experts: two tasks of two suites, with and without noise, and goals that are not theirs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wovr_lab.errors import UserError
+
+pytestmark = pytest.mark.libero
+
+
+def test_it_puts_the_soup_into_the_basket_and_the_bowl_on_the_plate(soup, bowl):
+    from wovr_lab.real.libero.expert import expert_succeeds
+
+    for env in (soup, bowl):
+        success, steps = expert_succeeds(env, env.task, seed=1)
+        assert success and steps < env.max_steps
+
+
+def test_demonstrations_act_noisily_teach_cleanly_and_hold_after_success(soup):
+    from wovr_lab.real.libero.expert import expert_episodes
+
+    episode = next(expert_episodes(soup, soup.task, [2], noise=0.2))
+    assert episode.success.any() and len(episode) == episode.first_success + 1 + 4
+    difference = np.abs(episode.actions - episode.expert_actions)
+    assert difference[:, :3].mean() > 0.05 and difference[:, 3:].max() == 0
+    again = next(expert_episodes(soup, soup.task, [2], noise=0.2))
+    assert np.array_equal(episode.actions, again.actions) and np.array_equal(episode.frames, again.frames)
+
+
+def test_goals_that_are_not_to_pick_and_place_are_refused(soup):
+    from wovr_lab.real.libero.expert import expert_succeeds
+    from wovr_lab.real.libero.shapes import errand_of
+
+    with pytest.raises(UserError, match="only picks and places"):
+        errand_of(["turnon", "flat_stove_1"], {"bowl_1"})
+    with pytest.raises(UserError, match="none of this environment's tasks"):
+        expert_succeeds(soup, "libero_goal/turn_on_the_stove", 0)

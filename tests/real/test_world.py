@@ -1,0 +1,66 @@
+"""The real world of a run: what the tabletop gives, which world names mean, and what LIBERO needs."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from wovr_lab.errors import UserError
+from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.world import TABLETOP, TabletopWorld, real_world, tasks_of
+
+TASK = "libero_object/pick_up_the_milk_and_place_it_in_the_basket"
+
+
+def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and_limit():
+    world = real_world(("push_red", "green_on_plate"), 16, 24)
+    assert world == TabletopWorld(("push_red", "green_on_plate"), 16, 24)
+    assert world.instruction("green_on_plate") == "put the green cube on the plate"
+    start = world.starts("green_on_plate", [7])[0]
+    assert (start.task, start.seed, start.anchor.shape) == ("green_on_plate", 7, (16, 16, 3))
+    attempt = next(world.attempts("push_red", [3], noise=0.1, hold=2, run_seed=0))
+    assert len(attempt) <= 26 and attempt.expert_actions is not None and attempt.seed == 3
+    assert next(world.play(1, run_seed=0)).instruction == "play"
+    env = world.chunks(2, hold=3, every_frame=True)
+    assert (env.num_envs, env.max_steps, env.hold_after_success) == (2, 24, 3)
+    observation, _ = env.reset(options={"starts": [start, start]})
+    assert np.array_equal(observation["frame"][1], start.anchor)
+
+
+def test_names_tell_the_world_and_unknown_ones_are_refused():
+    assert tasks_of(TABLETOP) == tuple(TASKS)
+    with pytest.raises(UserError, match="unknown environment 'atari'; use tabletop or libero"):
+        tasks_of("atari")
+    with pytest.raises(UserError, match="unknown task 'juggle'"):
+        real_world(("push_red", "juggle"), 16, 24)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("libero") is not None, reason="the libero extra is installed")
+def test_liberos_tasks_say_how_to_get_it_where_it_is_missing():
+    with pytest.raises(UserError, match="make libero"):
+        real_world((TASK,), 64, 128)
+
+
+@pytest.mark.libero
+def test_liberos_names_give_tasks_of_several_suites_and_a_tabletop_task_is_none_of_them():
+    names = tasks_of("libero:object/pick_up_the_milk_and_place_it_in_the_basket,goal")
+    assert names[0] == TASK and len(names) == 11 and names[1].startswith("libero_goal/")
+    with pytest.raises(UserError, match="unknown LIBERO suite 'push_red'"):
+        real_world((TASK, "push_red"), 64, 128)
+
+
+@pytest.mark.libero
+def test_libero_gives_starts_of_its_processes_that_are_those_of_this_one_and_repeatable_play():
+    from wovr_lab.real.libero.world import LiberoWorld
+
+    world = LiberoWorld((TASK,), 32, 16, processes=1)
+    start = world.starts(TASK, [10_003])[0]
+    env = world.single()
+    assert world.single() is env and env.max_steps == 16
+    observation, _ = env.reset(seed=10_003, options={"task": TASK})
+    assert np.array_equal(observation["frame"], start.anchor) and np.array_equal(env.get_state(), start.state)
+    played, again = (next(world.play(1, run_seed=5)) for _ in range(2))
+    assert (played.task, len(played), played.success.any()) == ("play", 120, False)
+    assert np.array_equal(played.frames, again.frames)

