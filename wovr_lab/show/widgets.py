@@ -23,7 +23,7 @@ from wovr_lab.show.style import IMAGINED, INK, REAL, styled
 from wovr_lab.types import Episode
 
 SCALE = 6  # of a film's pixels
-MOMENTS = 10  # in a still picture
+MOMENTS, SMALL = 10, 96  # in a still picture, of about so many pixels each
 PAUSE = 150  # milliseconds between frames that are played
 FIGURE = "application/vnd.plotly.v1+json"
 WIDE = {"description_width": "initial"}
@@ -54,7 +54,8 @@ class Film(Box):
         ipywidgets.jslink((play, "max"), (self.slider, "max"))
         self.slider.observe(lambda _: self._draw(), "value")
         shown = np.linspace(0, last, MOMENTS).astype(int)
-        super().__init__([self.image, ipywidgets.HBox([play, self.slider])], still(strip([frames[shown]], 3)))
+        picture = strip([frames[shown]], max(1, SMALL // frames.shape[1]))
+        super().__init__([self.image, ipywidgets.HBox([play, self.slider])], still(picture))
 
     def show(self, frames: np.ndarray) -> None:
         """Other frames, from the same moment on if they are long enough."""
