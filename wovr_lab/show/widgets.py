@@ -112,7 +112,7 @@ def recomputed(real: np.ndarray, imagine: Callable[..., np.ndarray], **controls:
 def gallery(cases: Sequence[Case]) -> Comparison:
     """Mined hallucinations to choose from, each with both films."""
     films = [(case.real.frames, case.imagined.frames) for case in cases]
-    names = [(case_sentence(case), number) for number, case in enumerate(cases)]
+    names = [(case_sentence(case.about), number) for number, case in enumerate(cases)]
     chosen = ipywidgets.Dropdown(options=names, description="case", layout={"width": "760px"})
     comparison = Comparison(*films[0], [chosen])
     chosen.observe(lambda change: comparison.show(*films[change["new"]]), "value")
