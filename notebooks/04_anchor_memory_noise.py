@@ -54,7 +54,7 @@ from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.sampler import FlowSampler
 
 # %% tags=["parameters"]
-scale = "smoke"  # smoke: 12 rollouts; demo: 48
+scale = "smoke"  # rollouts: smoke 12, demo 48, glance 3
 seed = 0
 run = "../data/demo"  # a run folder; the shipped one needs no training
 anchor = True  # False: the model that should be whole lacks its anchor too
@@ -65,7 +65,7 @@ anchor = True  # False: the model that should be whole lacks its anchor too
 
 # %%
 models = Models(Path(run))
-count = 12 if scale == "smoke" else 48
+count = {"smoke": 12, "demo": 48, "glance": 3}[scale]
 policy = models.policy("base policy")
 episodes = deep_episodes(policy, models.tasks, count, 64, models.resolution, 1.2, 9_000 + seed)
 real = np.stack([episode.frames for episode in episodes])

@@ -49,7 +49,7 @@ from wovr_lab.show.keeping import keep
 from wovr_lab.show.widgets import gallery, slide
 
 # %% tags=["parameters"]
-scale = "smoke"  # smoke: 48 rollouts; demo: 200
+scale = "smoke"  # rollouts: smoke 48, demo 200, glance 12
 seed = 0
 run = "../data/demo"  # a run folder; the shipped one needs no training
 perfect = False  # True: imagination is replaced by reality, so that nothing is left to find
@@ -61,10 +61,9 @@ perfect = False  # True: imagination is replaced by reality, so that nothing is 
 
 # %%
 models = Models(Path(run))
-starts = unseen_starts(models, 48 if scale == "smoke" else 200)
-pairs, imagined, real = pair(models, "base policy", "base", starts, seed)
-if perfect:
-    pairs = replace(pairs, imagined_success=pairs.real_success, found=pairs.seen)
+starts = unseen_starts(models, {"smoke": 48, "demo": 200, "glance": 12}[scale])
+dreamt, imagined, real = pair(models, "base policy", "base", starts, seed)
+pairs = replace(dreamt, imagined_success=dreamt.real_success, found=dreamt.seen) if perfect else dreamt
 outcomes = pairs.outcomes
 print(trust.confusion_sentence("base", outcomes.counts()))
 
@@ -100,7 +99,7 @@ print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0
 # The worst cases of each kind. Scrub through one, and hover over its curve to see that frame.
 
 # %%
-cases = mine(pairs, imagined, real, {"policy": "base", "world": "base", "start": "initial"})
+cases = mine(dreamt, imagined, real, {"policy": "base", "world": "base", "start": "initial"})
 gallery(cases)
 
 # %% [markdown]

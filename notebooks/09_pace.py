@@ -46,7 +46,7 @@ from wovr_lab.show import coevolution, figures, load_metrics, load_report, trust
 from wovr_lab.show.keeping import keep
 
 # %% tags=["parameters"]
-scale = "smoke"  # smoke: 96 rollouts in each world model; demo: 400
+scale = "smoke"  # rollouts in each world model: smoke 96, demo 400, glance 16
 seed = 0
 run = "../data/demo"  # a finished run; the shipped one needs no training
 refined = True  # False: the world model before PACE is asked twice
@@ -87,7 +87,7 @@ coevolution.gaps_figure(*gates).show()
 
 # %%
 models = Models(folder)
-starts = unseen_starts(models, 96 if scale == "smoke" else 400)
+starts = unseen_starts(models, {"smoke": 96, "demo": 400, "glance": 16}[scale])
 worlds = {"before PACE": "base", "after PACE": "evolved" if refined else "base"}
 found = {name: outcomes_in(models, models.policies[-1], world, starts, seed) for name, world in worlds.items()}
 trust.confusion_figure({name: outcomes.counts() for name, outcomes in found.items()}).show()
@@ -121,8 +121,8 @@ before, after = (gap[name].rate for name in worlds)
 recorded = [seen[index].imagined.rate - seen[index].real.rate for seen, index in zip(looks, (-1, 0), strict=True)]
 spent = ledger.used("real")[0]
 keep(before=before, after=after, recorded_before=recorded[0], recorded_after=recorded[1], real_episodes=spent)
-assert before > 0, "nothing to mend: the first world model is not over-optimistic"
 assert mended.low > 0, "refining the world model did not bring imagination nearer to reality"
+assert before > 0, "nothing to mend: the first world model is not over-optimistic"
 assert recorded[1] < recorded[0], "the monitor saw no less over-optimism after PACE"
 assert spent == report["budget"]["real_episodes"] <= ledger.budget and "spent" in refusal, "the ledger was overspent"
 

@@ -47,10 +47,11 @@ from wovr_lab.pace import scale_config
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.show import load_report, scaling
 from wovr_lab.show.keeping import keep
-from wovr_lab.world.cost import TI2V_5B, cost_of, count
+from wovr_lab.world.cost import cost_of, count
+from wovr_lab.world.wan import TI2V_5B
 
 # %% tags=["parameters"]
-scale = "smoke"  # smoke or demo: the same here
+scale = "smoke"  # the same at every scale
 seed = 0
 run = "../data/demo"  # whose recorded times are shown; the shipped one needs no training
 trains = True  # False: only imagining is counted, and nothing is trained

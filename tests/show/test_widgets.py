@@ -11,9 +11,10 @@ import pytest
 from ipywidgets import IntSlider
 from PIL import Image
 
+from wovr_lab.measure.gallery import Case
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.show.pictures import named_strip
-from wovr_lab.show.widgets import FIGURE, Film, episode_browser, recomputed, slide
+from wovr_lab.show.widgets import FIGURE, Film, episode_browser, gallery, recomputed, slide
 
 
 @pytest.fixture
@@ -60,6 +61,19 @@ def test_episodes_are_browsed_by_task_and_number():
     task.value, number.value = "red_on_plate", 1
     assert film.frames is found["red_on_plate"][1].frames
     assert "seed 1" in outcome.value and f"success at action {found['red_on_plate'][1].first_success}" in outcome.value
+
+
+def test_a_gallery_shows_the_case_that_is_chosen():
+    about = {"kind": "imagined_only", "policy": "base", "world": "base", "start": "initial", "object_cm": 4.0}
+    cases = [
+        Case(about | {"task": e.task, "seed": e.seed, "step": 0}, e, e, *[np.zeros((len(e) + 1, 10), np.float32)] * 3)
+        for e in expert_episodes("push_red", [0, 1], 0.0)
+    ]
+    shown = gallery(cases)
+    chosen = shown.children[-1].children[0]
+    assert "seed 1" in chosen.options[1][0]
+    chosen.value = 1
+    assert len(shown.film.frames) == len(cases[1].real.frames) == shown.figure.data[0].x[-1] + 1
 
 
 def test_names_stand_beside_rows_and_above_columns(frames: np.ndarray):

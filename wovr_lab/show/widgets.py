@@ -23,7 +23,7 @@ from wovr_lab.show.style import IMAGINED, INK, REAL, styled
 from wovr_lab.types import Episode
 
 SCALE = 6  # of a film's pixels
-MOMENTS = 10  # in a still picture
+MOMENTS, SMALL = 10, 96  # in a still picture, of about so many pixels each
 PAUSE = 150  # milliseconds between frames that are played
 FIGURE = "application/vnd.plotly.v1+json"
 WIDE = {"description_width": "initial"}
@@ -54,7 +54,8 @@ class Film(Box):
         ipywidgets.jslink((play, "max"), (self.slider, "max"))
         self.slider.observe(lambda _: self._draw(), "value")
         shown = np.linspace(0, last, MOMENTS).astype(int)
-        super().__init__([self.image, ipywidgets.HBox([play, self.slider])], still(strip([frames[shown]], 3)))
+        picture = strip([frames[shown]], max(1, SMALL // frames.shape[1]))
+        super().__init__([self.image, ipywidgets.HBox([play, self.slider])], still(picture))
 
     def show(self, frames: np.ndarray) -> None:
         """Other frames, from the same moment on if they are long enough."""
@@ -111,7 +112,7 @@ def recomputed(real: np.ndarray, imagine: Callable[..., np.ndarray], **controls:
 def gallery(cases: Sequence[Case]) -> Comparison:
     """Mined hallucinations to choose from, each with both films."""
     films = [(case.real.frames, case.imagined.frames) for case in cases]
-    names = [(case_sentence(case), number) for number, case in enumerate(cases)]
+    names = [(case_sentence(case.about), number) for number, case in enumerate(cases)]
     chosen = ipywidgets.Dropdown(options=names, description="case", layout={"width": "760px"})
     comparison = Comparison(*films[0], [chosen])
     chosen.observe(lambda change: comparison.show(*films[change["new"]]), "value")

@@ -14,15 +14,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from wovr_lab.published import Memory
 from wovr_lab.types import ACTION_DIM, CHUNK, MEMORY
 from wovr_lab.world.model import FUTURE
 from wovr_lab.world.transformer import ActionWanTransformer
 
-TI2V_5B: dict[str, Any] = {  # the paper's transformer, Wan2.2-TI2V-5B
-    "patch_size": (1, 2, 2), "num_attention_heads": 24, "attention_head_dim": 128, "in_channels": 48,
-    "out_channels": 48, "freq_dim": 256, "ffn_dim": 14336, "num_layers": 30, "cross_attn_norm": True,
-    "qk_norm": "rms_norm_across_heads", "eps": 1e-6, "rope_max_seq_len": 1024,
-}  # fmt: skip
 LATENTS = 2 + FUTURE  # anchor, memory, future
 BACKWARD = 2  # forward passes that a backward pass costs
 
@@ -45,13 +41,11 @@ class Cost:
         return (1 + BACKWARD) * self.flops * windows
 
     def gigabytes(self, optimiser: bool, windows: int, devices: int = 1) -> float:
-        """On each of `devices` that share weights, gradients and optimiser (FSDP), `windows` on each of them.
-
-        16 bytes a parameter in training (bfloat16 weights and gradients, float32 weights and AdamW's two moments), 2 to
-        run; 2 bytes a saved number.
-        """
-        fixed = self.parameters * (16 if optimiser else 2) / devices
-        return (fixed + (2 * self.saved * windows if optimiser else 0)) / 1e9
+        """On each of `devices` that share weights, gradients and optimiser (FSDP), `windows` on each of them; 2 bytes a
+        saved number."""
+        memory = Memory(self.parameters)
+        fixed = memory.training if optimiser else memory.inference
+        return fixed / devices + (2 * self.saved * windows / 1e9 if optimiser else 0)
 
 
 def cost_of(settings: dict[str, Any], side: int) -> Cost:
