@@ -64,7 +64,7 @@ threshold = -1.0  # -1: the calibrated one; 0: everything is a success
 
 # %%
 models = Models(Path(run))
-reward, policy = models.reward("base"), models.policy("base policy")
+world, policy, reward = models.world(models.switches("base")), models.policy("base policy"), models.reward("base")
 used = float(reward.threshold) if threshold < 0 else threshold
 reward.threshold.fill_(used)
 count = {"glance": 4, "smoke": 12, "demo": 50}[scale]
@@ -119,7 +119,7 @@ print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n
 # the truth. What misleads it are pictures of things that do not happen.
 
 # %%
-dream = ImaginedEnv(models.world(models.switches("base")), reward, 48, 48)
+dream = ImaginedEnv(world, reward, 48, 48)
 imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
 outcomes, awake = execute_for_real(tabletop_chunks(48), imagined, seed, "awake")
 seen = judge(reward, within_imagined(awake, imagined))

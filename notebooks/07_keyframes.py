@@ -118,7 +118,8 @@ trust.confusion_figure({"from the beginning": whole.counts(), "from the keyframe
 failed = ~whole.real
 fewer = paired_difference(short.imagined[failed], whole.imagined[failed])
 rates = [rate_of(outcomes.imagined[failed]).rate for outcomes in (whole, short)]
-print(f"of {fewer.n} failures {rates[0]:.0%} are imagined as successes, {rates[1]:.0%} from the keyframe")
+print(f"of {fewer.n} failures {rates[0]:.0%} are imagined as successes, {rates[1]:.0%} from the keyframe:")
+print(f"fewer by {fewer.rate:.0%} [{fewer.low:.0%}, {fewer.high:.0%}]")
 
 # %% [markdown]
 # ## Mixing

@@ -19,7 +19,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
-from wovr_lab.show.measured import case_sentence
+from wovr_lab.show.measured import case_title
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.model import WorldModel
@@ -146,7 +146,8 @@ class Models:
             for index, about in enumerate(read_json(path)):
                 if about["start"] == "initial" and about["world"] in self.checkpoints:
                     origin = Origin(about["task"], about["seed"], source, index)
-                    found.append(Beginning(HALLUCINATION, case_sentence(about), origin, about["world"]))
+                    label = f"{case_title(about)}, seed {about['seed']}"
+                    found.append(Beginning(HALLUCINATION, label, origin, about["world"]))
         return found
 
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:

@@ -265,14 +265,19 @@ def track_figure(case: Case) -> go.Figure:
     return styled(figure, 250).update_layout(margin={"t": 46, "b": 30}, legend_y=1.1)
 
 
-def case_sentence(about: dict[str, Any]) -> str:
-    """What a mined case is. In: `Case.about`."""
+def case_title(about: dict[str, Any]) -> str:
+    """What a mined case is, in short. In: `Case.about`."""
     kinds = {
         "imagined_only": "Imagined success, real failure",
         "real_only": "Real success that imagination missed",
         "lost_object": "The same outcome, but the cube was lost",
     }
+    return f"{kinds[about['kind']]}: {spaced(about['task'])}, {who(about)}"
+
+
+def case_sentence(about: dict[str, Any]) -> str:
+    """The same with where it began and how far the cube went astray."""
     return (
-        f"{kinds[about['kind']]}: {spaced(about['task'])}, {who(about)}, {about['start']} start "
-        f"(seed {about['seed']}, action {about['step']}), cube off by up to {about['object_cm']:.1f} cm"
+        f"{case_title(about)}, {about['start']} start (seed {about['seed']}, action {about['step']}), "
+        f"cube off by up to {about['object_cm']:.1f} cm"
     )
