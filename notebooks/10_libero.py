@@ -33,6 +33,7 @@
 # %%
 from pathlib import Path
 from tempfile import mkdtemp
+from textwrap import fill
 
 import numpy as np
 from PIL import Image
@@ -65,7 +66,7 @@ noise = 0.0  # standard deviation on the expert's executed x, y, z
 # %%
 for suite in STANDARD:
     print(f"{suite}: {len(tasks_of(suite))} tasks, at most {tasks_of(suite)[0].max_steps} actions")
-print("further:", ", ".join(suites()[len(STANDARD) :]))
+print(fill("further: " + ", ".join(suites()[len(STANDARD) :]), 95, break_on_hyphens=False))
 states = find_task(task).initial_states()
 print(
     f"{len(states)} official states of this task: {len(TRAINING_STATES)} to train from, {len(EVALUATION_STATES)} kept"
