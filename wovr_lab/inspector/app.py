@@ -52,13 +52,13 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         begin = layout.beginnings(list(models.tasks), choices)
         with gr.Row():
             pictures = [layout.picture(name, label, smooth=name == "picture") for name, label in PICTURES.items()]
-        film = layout.picture("film", "The frames of this step: imagined, real, difference")
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
                 keys, controls = layout.keypad(), layout.controls()
             with gr.Column(scale=3, min_width=340):
                 numbers = gr.HTML(elem_id="readout")
         timeline = gr.Plot(show_label=False, elem_id="timeline")
+        film = layout.picture("film", "The frames of this step: imagined, real, difference")
         with gr.Tabs():
             branches, switches, pilot = layout.branch_tab(), layout.switch_tab(models), layout.pilot_tab()
             futures, leaving = layout.futures_tab(), layout.leaving_tab()
@@ -127,10 +127,12 @@ def _wire_branches(wire: Wire, parts: Parts, tabs: Tabs) -> None:
     wire(parts["fork"].click, Session.fork, parts["name"])
     wire(parts["rename"].click, Session.rename, parts["name"])
     wire(parts["delete"].click, lambda session: session.delete(session.name))
-    shown = [parts["frames"], parts["curves"], parts["table"]]
-    parts["compare"].click(
-        tabs.telling(lambda tab, other: compared(tab.session, other), 3), parts["other"], shown, **ALONE
-    )
+
+    def compare(tab: Tab, other: str) -> tuple[Any, ...]:
+        return *compared(tab.session, other), gr.update(visible=True)
+
+    shown = [parts["frames"], parts["curves"], parts["table"], parts["comparison"]]
+    parts["compare"].click(tabs.telling(compare, len(shown)), parts["other"], shown, **ALONE)
 
 
 def _wire_switches(wire: Wire, parts: Parts) -> None:
@@ -163,8 +165,11 @@ def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, gain: gr.Slider, views: li
 
 
 def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:
-    shown = [parts["film"], parts["numbers"]]
-    parts["again"].click(tabs.telling(lambda tab: futures_view(tab.session.futures()), 2), None, shown, **ALONE)
+    def imagine_again(tab: Tab) -> tuple[Any, ...]:
+        return *futures_view(tab.session.futures()), gr.update(visible=True)
+
+    shown = [parts["film"], parts["numbers"], parts["seen"]]
+    parts["again"].click(tabs.telling(imagine_again, len(shown)), None, shown, **ALONE)
     wire(parts["take"].click, lambda session, number: session.take(session.futures()[number - 1]), parts["number"])
 
 

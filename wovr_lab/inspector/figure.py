@@ -37,11 +37,11 @@ def timeline_figure(branch: Branch, position: int, other: Branch | None = None, 
 
 
 def _curves(figure: go.Figure, branch: Branch, suffix: str, dash: str) -> None:
-    actions = np.arange(1, len(branch.actions) + 1)
+    actions = np.arange(1, len(branch.actions) + 1) if len(branch.actions) else [None]  # so that the legend names them
     for name, colour in (("imagined", IMAGINED), ("real", REAL)):
         values = [v for step in branch.steps for v in getattr(step, f"probability_{name}").tolist()]
         figure.add_scatter(
-            x=actions, y=values, mode="lines+markers", name=f"{name}{suffix}", marker_size=4,
+            x=actions, y=values or [None], mode="lines+markers", name=f"{name}{suffix}", marker_size=4,
             line={"color": colour, "dash": dash}, hovertemplate="action %{x}: %{y:.2f}", row=1, col=1,
         )  # fmt: skip
     acted = [step for step in branch.steps if len(step.actions)]
@@ -62,8 +62,10 @@ def _verdict_band(figure: go.Figure, verdicts: list[str]) -> None:
         )  # fmt: skip
     parted = next((index for index, found in enumerate(verdicts) if found != "agree"), None)
     if parted is not None:
+        left = parted > len(verdicts) / 3  # beside the curves that rise there
         figure.add_annotation(
-            x=parted + 0.5, y=-0.08, text=f"parted: {verdicts[parted]}", showarrow=True, arrowhead=2, ax=0, ay=-28,
+            x=parted + 0.5, y=-0.08, text=f"parted: {verdicts[parted]}", showarrow=True, arrowhead=2, ay=-62,
+            ax=-90 if left else 90, xanchor="right" if left else "left",
             bgcolor="white", bordercolor=VERDICTS[verdicts[parted]], row=1, col=1,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ def _row() -> gr.Row:
 
 
 def _button(label: str, variant: str = "secondary", **more: Any) -> gr.Button:
-    return gr.Button(label, variant=variant, min_width=90, **more)
+    return gr.Button(label, variant=variant, min_width=90, scale=0, **more)
 
 
 def beginnings(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
@@ -47,7 +47,7 @@ def beginnings(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
             parts["start"] = _button("Start", "primary")
         with gr.Tab("in this run"), _row():
             parts["place"] = gr.Dropdown(
-                places, value=None, label="Hallucination, keyframe, episode or saved branch", scale=3, min_width=300
+                places, value=None, label="Hallucination, keyframe, episode or saved branch", min_width=300
             )
             parts["there"] = _button("Start there", "primary")
         with gr.Tab("in a file"), _row():
@@ -72,8 +72,8 @@ def controls() -> Parts:
     """What a key means."""
     parts: Parts = {"kind": gr.Radio(list(STEP_KINDS.items()), value=CHUNK, label="A key is")}
     with gr.Row():
-        parts["strength"] = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=140)
-        parts["gain"] = gr.Slider(1, 8, 1, step=1, label="Difference times", min_width=140)
+        parts["strength"] = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=200)
+        parts["gain"] = gr.Slider(1, 8, 1, step=1, label="Difference times", min_width=200)
     parts["preview"] = gr.Checkbox(False, label="Preview first, commit with Enter")
     return parts
 
@@ -93,9 +93,10 @@ def branch_tab() -> Parts:
         with _row():
             parts["other"] = gr.Dropdown([], label="Compare with", min_width=140)
             parts["compare"] = _button("Compare")
-        parts["table"] = gr.HTML(elem_id="compared")
-        parts["frames"] = picture("branches", "This branch (imagined, real), then the other (imagined, real)")
-        parts["curves"] = gr.Plot(show_label=False)
+        with gr.Column(visible=False) as parts["comparison"]:
+            parts["table"] = gr.HTML(elem_id="compared")
+            parts["frames"] = picture("branches", "This branch (imagined, real), then the other (imagined, real)")
+            parts["curves"] = gr.Plot(show_label=False)
     return parts
 
 
@@ -105,15 +106,18 @@ def switch_tab(models: Models) -> Parts:
     steps = sorted({*SAMPLER_STEPS, own.sampler_steps})
     with gr.Tab("Switches"):
         gr.Markdown("A changed switch applies from here on and is recorded on the branch.")
+        parts: Parts = {}
         with gr.Row():
-            return {
-                "anchor": gr.Checkbox(own.anchor, label="First-frame anchor", min_width=120),
-                "memory": gr.Radio([1, MEMORY], value=own.memory, label="Memory (frames)", min_width=120),
-                "sampler_steps": gr.Radio(steps, value=own.sampler_steps, label="Sampler steps"),
-                "noise": gr.Number(0, label="Noise seed", precision=0, minimum=0, min_width=100),
-                "checkpoint": gr.Radio(list(models.checkpoints), value="base", label="World model and its reward"),
-                "threshold": gr.Slider(0.01, 0.99, own.threshold, step=0.01, label="Reward threshold", min_width=140),
-            }
+            parts["anchor"] = gr.Checkbox(own.anchor, label="First-frame anchor", min_width=200)
+            parts["memory"] = gr.Radio([1, MEMORY], value=own.memory, label="Memory (frames)", min_width=160)
+            parts["sampler_steps"] = gr.Radio(steps, value=own.sampler_steps, label="Sampler steps", min_width=300)
+        with gr.Row():
+            parts["noise"] = gr.Number(0, label="Noise seed", precision=0, minimum=0, min_width=160)
+            names = list(models.checkpoints)
+            parts["checkpoint"] = gr.Radio(names, value="base", label="World model and its reward", min_width=220)
+            label = "Reward threshold"
+            parts["threshold"] = gr.Slider(0.01, 0.99, own.threshold, step=0.01, label=label, min_width=240)
+        return parts
 
 
 def pilot_tab() -> Parts:
@@ -133,11 +137,12 @@ def futures_tab() -> Parts:
     """One chunk imagined four times."""
     with gr.Tab("Four futures"):
         parts: Parts = {"again": _button("Imagine the last chunk four times")}
-        parts["film"] = picture("futures", "Four futures of the same actions, and reality")
-        parts["numbers"] = gr.HTML()
-        with _row():
-            parts["number"] = gr.Radio([1, 2, 3, 4], value=2, label="Go on with future")
-            parts["take"] = _button("Make it a branch")
+        with gr.Column(visible=False) as parts["seen"]:
+            parts["film"] = picture("futures", "Futures 1 to 4 of the same actions, then reality")
+            parts["numbers"] = gr.HTML()
+            with _row():
+                parts["number"] = gr.Radio([1, 2, 3, 4], value=2, label="Go on with future")
+                parts["take"] = _button("Make it a branch")
     return parts
 
 

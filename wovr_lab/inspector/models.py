@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.timeline import Origin, Switches
@@ -85,9 +87,10 @@ class Models:
     def switches(self, checkpoint: str) -> Switches:
         """As this checkpoint was made to be used. Raises UserError if it does not exist."""
         world, reward = self._world(checkpoint), self.reward(checkpoint)
+        threshold = float(str(np.float32(float(reward.threshold))))  # 0.4, not 0.4000000059604645: the same in float32
         return Switches(
-            world.context.anchor, world.context.memory, world.sampler.steps, 0, checkpoint, float(reward.threshold)
-        )
+            world.context.anchor, world.context.memory, world.sampler.steps, 0, checkpoint, threshold
+        )  # fmt: skip
 
     def world(self, switches: Switches) -> WorldModel:
         """The world model under these switches; it shares its weights with all others of its checkpoint."""

@@ -64,8 +64,14 @@ def readout(session: Session) -> str:
         path = session.branch.cut(session.position)
         so_far = psnr(path.imagined[1:], path.real[1:])
         depth = f"{state.depth} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
-        depth += f"; answers to other noise lie {last.doubt:.2f} apart (deviation of latents)"
     notes = []
+    if session.worlds.models.probe is not None:
+        notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
+    if last is not None:
+        spread = f"answers to other noise lie {last.doubt:.2f} apart"
+        notes.insert(0, f"Uncertainty: {spread} (standard deviation of latents; 0: always the same answer).")
+    if session.recording is not None and not session.position:
+        notes.append('A recorded episode begins here: the autopilot "recorded actions" acts as it did then.')
     if session.pending is not None:
         notes.append("Preview: Enter makes it happen, Z drops it.")
     if session.steps and session.steps[-1].kind == "action":
@@ -108,7 +114,7 @@ def _places(session: Session) -> list[tuple[str, str, str]]:
     for name, part in columns.items():
         told = (", ".join(f"{number:.1f}" for number in place[part]) for place in (imagined, real))
         off = np.linalg.norm(imagined[part] - real[part])
-        rows.append((f"{name}: x, y, z (cm; {off:.1f} apart)", *told))
+        rows.append((f"{name}: x, y, z (cm; {off:.1f}&nbsp;apart)", *told))
     opening = (f"{place[COLUMNS['opening']][0]:.1f}" for place in (imagined, real))
     return [*rows, ("between the fingers (cm)", *opening)]
 
@@ -118,9 +124,9 @@ def futures_view(futures: list[Step]) -> tuple[np.ndarray, str]:
     rows = [*(step.imagined for step in futures), futures[0].real]
     spread = np.stack([step.imagined for step in futures]).astype(float).std(0).mean()
     believed = "".join(
-        f"<li>noise seed {step.switches.noise}: success probability {step.probability_imagined[-1]:.2f}, "
-        f"{step.psnr:.1f} dB</li>"
-        for step in futures
+        f"<li>Future {number}, noise seed {step.switches.noise}: success probability "
+        f"{step.probability_imagined[-1]:.2f}, PSNR {step.psnr:.1f} dB</li>"
+        for number, step in enumerate(futures, 1)
     )
     note = f"Last row: real. The futures differ by {spread:.1f} grey levels (standard deviation, mean over pixels)."
     return strip(rows, scale=FILM_SCALE), f"<div class='readout'><ol>{believed}</ol><p>{note}</p></div>"

@@ -68,7 +68,7 @@ class Worlds:
         """Both worlds from `before`, which stays as it is; `number` names the noise stream. Raises UserError as `step`
         does."""
         actions = checked(actions)
-        kept, (real, states, success_real) = len(actions), self._execute(before.real, actions)
+        kept, (real, states, success_real) = len(actions), self.execute(before.real, actions)
         padding = np.tile(hold_action(float(actions[-1, -1])), (CHUNK - kept, 1))
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
         chunk = np.concatenate([actions, padding])[None]
@@ -127,7 +127,8 @@ class Worlds:
         seen = reward.probability(start.memory[None], (start.instruction,))[0]
         return seen[MEMORY - (reward.config.consecutive - 1) :]
 
-    def _execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The real side alone: frames uint8 [n, H, W, 3], simulator states float64 [n, S], success bool [n]."""
         self.put(start)
         frames, states, success = [], [], []
         for action in actions:
