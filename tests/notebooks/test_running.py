@@ -165,3 +165,8 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
 def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: str, message: str, tmp_path: Path):
     without = run(name, "-p", parameter, value, "-p", "scale", "glance", folder=tmp_path)
     assert without.returncode == 1 and message in without.stdout, without.stdout + without.stderr
+
+
+def test_a_policy_that_was_shown_another_task_has_not_learnt_ones_own(tmp_path: Path):
+    mistaught = run("11_your_own_task", "-p", "taught", "red_on_plate", folder=tmp_path)
+    assert mistaught.returncode == 1 and "it was shown nothing that helps" in mistaught.stdout
