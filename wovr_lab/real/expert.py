@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from wovr_lab.errors import UserError
 from wovr_lab.real.record import Recorder
-from wovr_lab.real.scene import CUBE_HALF, MOVE, ZONE_HALF, is_in_zone, is_on_plate
-from wovr_lab.real.tabletop import Readout, TabletopEnv
+from wovr_lab.real.scene import CUBE_HALF, MOVE, ZONE_HALF, Readout, is_in_zone, is_on_plate
+from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import Task
 from wovr_lab.seeding import stream
 from wovr_lab.types import ACTION_DIM, Episode
@@ -32,9 +33,15 @@ def towards(view: Readout, point: np.ndarray, gripper: float) -> np.ndarray:
 
 
 def expert_action(view: Readout, task: Task) -> np.ndarray:
-    """What the expert does now: float32 [7] in [-1, 1]. After success it withdraws upwards and stays there."""
+    """What the expert does now: float32 [7] in [-1, 1]. After success it withdraws upwards and stays there, unless the
+    task has an expert of its own. Raises UserError if that one's answer is no action."""
     cube = view.cubes[task.cube]
-    return _push(view, cube) if task.scene == "push" else _place(view, cube)
+    if not task.expert:
+        return _push(view, cube) if task.scene == "push" else _place(view, cube)
+    action = np.asarray(task.expert(view, cube), np.float32)
+    if action.shape != (ACTION_DIM,) or not np.abs(action).max() <= 1:
+        raise UserError(f"the expert of {task.name} must answer with {ACTION_DIM} numbers in [-1, 1], not {action}")
+    return action
 
 
 def _push(view: Readout, cube: np.ndarray) -> np.ndarray:

@@ -89,6 +89,17 @@ class Layout:
     hand: np.ndarray  # float64 [3]
 
 
+@dataclass(frozen=True)
+class Readout:
+    """Privileged knowledge for goals, experts and probes; never seen by a policy. Metres and radians."""
+
+    hand: np.ndarray  # float64 [3]
+    target: np.ndarray  # float64 [4], where the hand is going: x, y, z, yaw
+    opening: float  # between the fingers, 0.016 closed to 0.104 open
+    cubes: dict[str, np.ndarray]  # colour -> float64 [3]
+    goal: np.ndarray  # float64 [2], centre of plate or zone
+
+
 def draw_layout(generator: np.random.Generator) -> Layout:
     """A random start; the same numbers are drawn for every task, so one seed gives all tasks the same cubes."""
     jitter = generator.uniform(-1.0, 1.0, (5, 3))

@@ -1,4 +1,4 @@
-"""The embedded real environment: a MuJoCo tabletop with four instruction-conditioned tasks, `wovr_lab/Tabletop-v0`.
+"""The embedded real environment: a MuJoCo tabletop with instruction-conditioned tasks, `wovr_lab/Tabletop-v0`.
 
 In: LIBERO-style actions (dx, dy, dz, droll, dpitch, dyaw, gripper) in [-1, 1]; roll and pitch have no effect, gripper
 > 0 closes. Out: ray-cast frames, success on simulator state, exact states. It is the P(o'|o, a) of paper section 1 that
@@ -7,7 +7,6 @@ the world model must imitate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import mujoco
@@ -26,9 +25,8 @@ from wovr_lab.real.scene import (
     PLATE_HALF_HEIGHT,
     SUBSTEPS,
     TURN,
+    Readout,
     draw_layout,
-    is_in_zone,
-    is_on_plate,
     load_model,
 )
 from wovr_lab.real.single import PEOPLE_RESOLUTION, RealEnv
@@ -38,17 +36,6 @@ PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 FRONT, BACK = slice(0, 7), slice(7, 14)  # of qpos: a cube's position and quaternion
 HAND, FINGERS = slice(14, 18), slice(18, 20)
 CONFIRMATIONS = 2  # consecutive steps at the goal that make a success
-
-
-@dataclass(frozen=True)
-class Readout:
-    """Privileged knowledge for experts and probes; never seen by a policy. Metres and radians."""
-
-    hand: np.ndarray  # float64 [3]
-    target: np.ndarray  # float64 [4], where the hand is going: x, y, z, yaw
-    opening: float  # between the fingers, 0.016 closed to 0.104 open
-    cubes: dict[str, np.ndarray]  # colour -> float64 [3]
-    goal: np.ndarray  # float64 [2], centre of plate or zone
 
 
 class TabletopEnv(RealEnv):
@@ -102,7 +89,7 @@ class TabletopEnv(RealEnv):
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
         mujoco.mj_kinematics(self.model, self.data)  # poses of the new state, for the picture
         self.steps += 1
-        self.confirmed = self.confirmed + 1 if self._at_goal() else 0
+        self.confirmed = self.confirmed + 1 if self.definition.is_done(self.readout()) else 0
         self.success = self.success or self.confirmed >= CONFIRMATIONS
 
     def look(self, resolution: int | None = None) -> np.ndarray:
@@ -146,12 +133,6 @@ class TabletopEnv(RealEnv):
         self.goal = state[size : size + 2].copy()
         self.confirmed, self.success, self.steps = int(state[-4]), bool(state[-3]), int(state[-2])
         self.task = list(TASKS)[int(state[-1])]
-
-    def _at_goal(self) -> bool:
-        view, task = self.readout(), self.definition
-        if task.scene == "push":
-            return is_in_zone(view.cubes[task.cube], view.goal)
-        return is_on_plate(view.cubes[task.cube], view.goal, view.opening)
 
     @cached_property
     def _renderer_for_people(self) -> Renderer:
