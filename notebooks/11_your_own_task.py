@@ -48,6 +48,8 @@ from wovr_lab.real.chunks import initial_start, tabletop_chunks
 from wovr_lab.real.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_episodes, towards
 from wovr_lab.real.scene import CUBE_HALF
 from wovr_lab.real.tasks import Task, add_task, get_task
+
+# %%
 from wovr_lab.rollout import roll_out
 from wovr_lab.show import coevolution, figures, pictures
 from wovr_lab.show.keeping import keep
@@ -104,16 +106,16 @@ Image.fromarray(pictures.strip([episode.frames[:20:2] for episode in shown[:3]],
 
 # %% [markdown]
 # ## A base policy imitates it
-# Six demonstrations, a minute of training at most. It is compared with itself before training, from starts that it has
-# not been shown.
+# Twelve demonstrations and 120 steps. It is compared with itself before training, from starts that it has not been
+# shown.
 
 # %%
-demonstrations = list(expert_episodes(taught, range(6), noise=0.15, run_seed=seed))
+demonstrations = list(expert_episodes(taught, range(12), noise=0.15, run_seed=seed))
 tokenizer = build_tokenizer([get_task(name).instruction for name in (task.name, taught)])
 policy = VLAPolicy.create(VLAConfig(vocab_size=len(tokenizer)), tokenizer, seed)
 starts, env = [initial_start(task.name, each) for each in unseen], tabletop_chunks(32, every_frame=False)
 untrained = roll_out(env, policy, starts, seed, "own task", 0.0).succeeded
-imitate(policy, demonstrations, ImitationConfig(FitConfig(60, 1e-3), batch=32), seed)
+imitate(policy, demonstrations, ImitationConfig(FitConfig(120, 1e-3, warmup_steps=10), batch=32), seed)
 imitated = roll_out(env, policy, starts, seed, "own task", 0.0).succeeded
 learnt = paired_difference(untrained, imitated)
 print(f"untrained {untrained.mean():.0%}, imitated {imitated.mean():.0%} of {learnt.n}")

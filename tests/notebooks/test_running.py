@@ -159,6 +159,7 @@ def test_an_expert_that_acts_at_random_loses_the_claim_that_it_teaches(tmp_path:
         ("06_hallucination", "perfect", "True", "there is nothing to hallucinate"),
         ("07_keyframes", "keyframed", "False", "of the error depth"),
         ("09_pace", "refined", "False", "did not bring imagination nearer to reality"),
+        ("11_your_own_task", "taught", "red_on_plate", "it was shown nothing that helps"),
         ("12_scaling", "trains", "False", "nothing is trained"),
     ],
 )
