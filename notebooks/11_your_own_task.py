@@ -48,6 +48,8 @@ from wovr_lab.real.chunks import initial_start, tabletop_chunks
 from wovr_lab.real.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_episodes, towards
 from wovr_lab.real.scene import CUBE_HALF
 from wovr_lab.real.tasks import Task, add_task, get_task
+
+# %%
 from wovr_lab.rollout import roll_out
 from wovr_lab.show import coevolution, figures, pictures
 from wovr_lab.show.keeping import keep
