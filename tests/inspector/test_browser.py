@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.keys import direction_chunk
@@ -37,15 +37,6 @@ def inspector(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Itera
     server = Server(app)
     yield server.start(), tabs
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

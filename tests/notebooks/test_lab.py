@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).parent.parent.parent
@@ -45,15 +45,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield line[line.index("http://127.0.0.1:") :].split("/lab")[0].strip()
         finally:
             server.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
