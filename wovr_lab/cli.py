@@ -177,7 +177,7 @@ def pretrain_command(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
-    world = WorldTraining(FitConfig(steps, 1e-3, 200, ema_decay=0.998))
+    world = WorldTraining(FitConfig(steps, 2e-3, 200, ema_decay=0.998))
     codec = CodecTraining(FitConfig(codec_steps, 2e-3, ema_decay=0.998), batch=32)
     pretrain(out, folder, Pretraining(episodes=episodes, codec=codec, world=world), seed, from_scratch)
 

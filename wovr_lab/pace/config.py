@@ -24,6 +24,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.transformer import WHOLE_WINDOW
 
 SCALES = ("smoke", "demo", "full")
 
@@ -47,6 +48,7 @@ class WorldSize:
     num_layers: int = 6
     codec_width: int = 128
     latent_channels: int = 32
+    patch_size: tuple[int, int, int] = WHOLE_WINDOW
 
 
 @dataclass(frozen=True)

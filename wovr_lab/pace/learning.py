@@ -137,7 +137,7 @@ def new_transformer(config: LoopConfig) -> ActionWanTransformer:
         lambda: ActionWanTransformer(
             num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
             in_channels=size.latent_channels, out_channels=size.latent_channels,
-            ffn_dim=size.ffn_dim, num_layers=size.num_layers,
+            ffn_dim=size.ffn_dim, num_layers=size.num_layers, patch_size=size.patch_size,
         ),
         config, "transformer",
     )  # fmt: skip

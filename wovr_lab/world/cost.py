@@ -57,7 +57,7 @@ def cost_of(settings: dict[str, Any], side: int) -> Cost:
 def count(model: ActionWanTransformer, side: int) -> Cost:
     """Of a model that exists, on whatever device it is."""
     config, device = model.config, model.device
-    tokens = LATENTS * (side // config.patch_size[1]) ** 2
+    tokens = LATENTS // config.patch_size[0] * (side // config.patch_size[1]) ** 2
     latents = torch.zeros(1, config.in_channels, LATENTS, side, side, device=device)
     times, actions = (
         torch.zeros(1, tokens, device=device),

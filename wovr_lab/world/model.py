@@ -49,9 +49,10 @@ class WorldModel(nn.Module):
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
         """The velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; the context is told time 0."""
         latents = torch.cat([self.context.latents(context), noisy], 2)
-        _, patch, _ = self.transformer.config.patch_size
+        span, patch, _ = self.transformer.config.patch_size
         tokens = latents.shape[-1] * latents.shape[-2] // patch**2
-        times = torch.stack([torch.zeros_like(sigma)] * 2 + [sigma] * FUTURE, 1).repeat_interleave(tokens, 1)
+        times = torch.stack([torch.zeros_like(sigma)] * 2 + [sigma] * FUTURE, 1)
+        times = times[:, span - 1 :: span].repeat_interleave(tokens, 1)  # a token's time is that of its latest latent
         answer = self.transformer(latents, times * 1000, context.actions(chunk), return_dict=False)[0]
         return self.prediction.velocity(answer[:, :, -FUTURE:], noisy, context.memory, sigma)
 

@@ -23,7 +23,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.training import CodecTraining, WorldTraining, train_codec, train_world
-from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
 BATCH = 250  # episodes a file
@@ -38,7 +38,7 @@ class Pretraining:
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 1e-3, 200, ema_decay=0.998)))
+    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 2e-3, 200, ema_decay=0.998)))
 
 
 def collect_play(folder: Path, episodes: int, resolution: int, run_seed: int, processes: int = 2) -> EpisodeStore:
@@ -71,7 +71,7 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
             codec = FrameGroupCodec(resolution=config.resolution)
             train_codec(codec, table, config.codec, run_seed, run, metrics).save(codec_folder)
         torch.manual_seed(run_seed)
-        world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer())
+        world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer(WHOLE_WINDOW))
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, config.world, run_seed, run, metrics)
     deepcopy(world).half().save(out)

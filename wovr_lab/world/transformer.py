@@ -3,6 +3,10 @@
 In: noisy latents [B, C, 4, h, w], per-token times [B, seq] (0 for the context), actions [B, 13, 7] where actions[t]
 produced frame t. Out: the network's answer for every latent, same shape. Only the condition embedder differs from
 diffusers' class, swapped in `__init__` so that saving and loading give this class back.
+
+Where tokens lie is `patch_size`. Wan's (1, 2, 2) makes 64 tokens of a window: 16 a latent, of 2 x 2 cells each.
+`WHOLE_WINDOW`, the tabletop's, makes as many, each a single cell through all four latents: at the same price things
+move on a grid twice as fine, and every token is told all actions.
 """
 
 from __future__ import annotations
@@ -16,20 +20,23 @@ from torch import Tensor, nn
 from wovr_lab.types import ACTION_DIM
 from wovr_lab.world.codec import GROUP
 
+WHOLE_WINDOW = (4, 1, 1)
+
 
 class DualChannelActionEmbedding(nn.Module):
     """Channel A adds the four actions of each latent to its diffusion time, before the AdaLN projection; channel B
-    makes one cross-attention token of each frame's action, in place of text. Either can be cut (`channels`)."""
+    makes one cross-attention token of each frame's action, in place of text. Either can be cut (`channels`). Where a
+    token spans several `latents`, it is told the actions of all of them."""
 
-    def __init__(self, dim: int, frequencies: int, channels: str = "both"):
+    def __init__(self, dim: int, frequencies: int, channels: str = "both", latents: int = 1):
         super().__init__()
         if channels not in ("both", "modulation", "attention"):
             raise ValueError(f"channels must be both, modulation or attention, not {channels!r}")
-        self.channels = channels
+        self.channels, self.latents = channels, latents
         self.timesteps_proj = Timesteps(frequencies, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedder = TimestepEmbedding(in_channels=frequencies, time_embed_dim=dim)
         self.time_proj = nn.Linear(dim, 6 * dim)
-        self.modulation = nn.Sequential(nn.Linear(GROUP * ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.modulation = nn.Sequential(nn.Linear(latents * GROUP * ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.attention = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
         # Channel A starts silent, so that a pretrained backbone is unchanged before the first step; channel B needs
         # a live start, since the blocks that read it have no other input.
@@ -41,20 +48,20 @@ class DualChannelActionEmbedding(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, None]:
         """timestep [B * seq], actions [B, 1 + 4 (L - 1), 7] -> time [B, seq, d], modulation [B, seq, 6 d], tokens."""
         batch, frames, _ = actions.shape
-        latents = (frames - 1) // GROUP + 1
-        tokens = timestep_seq_len // latents
-        per_latent = timestep.view(batch, latents, tokens)[:, :, 0]  # all tokens of a latent share their time
-        time = self.time_embedder(self.timesteps_proj(per_latent.flatten()).to(actions.dtype)).view(batch, latents, -1)
+        spans = ((frames - 1) // GROUP + 1) // self.latents
+        tokens = timestep_seq_len // spans
+        shared = timestep.view(batch, spans, tokens)[:, :, 0]  # by all tokens of the same latents
+        time = self.time_embedder(self.timesteps_proj(shared.flatten()).to(actions.dtype)).view(batch, spans, -1)
         if self.channels != "attention":
             grouped = torch.cat([actions[:, :1].expand(-1, GROUP - 1, -1), actions], 1)
-            time = time + self.modulation(grouped.reshape(batch, latents, GROUP * ACTION_DIM))
+            time = time + self.modulation(grouped.reshape(batch, spans, -1))
         projected = self.time_proj(nn.functional.silu(time))
         words = self.attention(actions if self.channels != "modulation" else torch.zeros_like(actions))
         return time.repeat_interleave(tokens, 1), projected.repeat_interleave(tokens, 1), words, None
 
 
 class ActionWanTransformer(WanTransformer3DModel):
-    """diffusers' Wan transformer conditioned on actions. The defaults are the CPU scale; Wan2.2-TI2V-5B's fit too."""
+    """diffusers' Wan transformer conditioned on actions. The defaults are the CPU scale; only `patch_size` is Wan's."""
 
     @register_to_config
     def __init__(
@@ -92,6 +99,6 @@ class ActionWanTransformer(WanTransformer3DModel):
         )
         dim = num_attention_heads * attention_head_dim
         self.rope.float()  # float64 tables would make every rotation a float64 one
-        self.condition_embedder = DualChannelActionEmbedding(dim, freq_dim, action_channels)
+        self.condition_embedder = DualChannelActionEmbedding(dim, freq_dim, action_channels, patch_size[0])
         nn.init.zeros_(self.proj_out.weight)  # with a residual prediction: starts as "nothing moves"
         nn.init.zeros_(self.proj_out.bias)

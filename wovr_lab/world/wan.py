@@ -59,7 +59,7 @@ def _make_new_parts(model: ActionWanTransformer) -> None:
     """Gives real storage to what no checkpoint holds: the action channels and the rotary tables."""
     config = model.config
     dim = config.num_attention_heads * config.attention_head_dim
-    fresh = DualChannelActionEmbedding(dim, config.freq_dim, config.action_channels)
+    fresh = DualChannelActionEmbedding(dim, config.freq_dim, config.action_channels, config.patch_size[0])
     model.condition_embedder.modulation, model.condition_embedder.attention = fresh.modulation, fresh.attention
     model.condition_embedder.timesteps_proj = fresh.timesteps_proj
     model.rope = WanRotaryPosEmbed(config.attention_head_dim, config.patch_size, config.rope_max_seq_len).float()
