@@ -13,7 +13,7 @@ from wovr_lab.types import Episode
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.training import CodecTraining, train_codec
-from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable
 
 
@@ -55,9 +55,15 @@ def make_transformer() -> Callable[..., ActionWanTransformer]:
 
 
 @pytest.fixture
-def make_world(trained_codec, make_transformer) -> Callable[..., WorldModel]:
+def patch_size() -> tuple[int, int, int]:
+    """Of the transformer in a world model; the shipped one's, unless a module tests others too."""
+    return WHOLE_WINDOW
+
+
+@pytest.fixture
+def make_world(trained_codec, make_transformer, patch_size) -> Callable[..., WorldModel]:
     def make(seed: int = 0, loud: bool = True, **parts) -> WorldModel:
-        return WorldModel(trained_codec, make_transformer(seed, loud), **parts).eval()
+        return WorldModel(trained_codec, make_transformer(seed, loud, patch_size=patch_size), **parts).eval()
 
     return make
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wovr_lab.world.cost import Cost, cost_of, count
-from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 
 SMALL = {
     "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 4, "out_channels": 4, "freq_dim": 16,
@@ -17,6 +17,7 @@ def test_what_is_computed_from_settings_is_what_is_counted_on_the_model():
     assert computed == count(model, side=4)
     assert computed.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert computed.tokens == 4 * 2 * 2  # four latents of 2 x 2 patches
+    assert cost_of(SMALL | {"patch_size": WHOLE_WINDOW}, side=4).tokens == 4 * 4  # of a single cell each
 
 
 def test_linear_layers_cost_twice_their_weights_a_token():

@@ -10,6 +10,12 @@ from wovr_lab.starts import start_at
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler, VelocityPrediction
+from wovr_lab.world.transformer import WHOLE_WINDOW
+
+
+@pytest.fixture(params=[(1, 2, 2), WHOLE_WINDOW], ids=["Wan's patches", "whole window"])
+def patch_size(request):
+    return request.param
 
 
 @pytest.fixture
@@ -74,13 +80,14 @@ def test_actions_change_what_is_imagined(make_world, starts, chunks):
     assert (one != two).any((1, 2, 3, 4)).all()
 
 
-def test_the_context_is_told_time_0_and_the_future_its_sigma(make_world, starts, chunks):
+def test_the_context_is_told_time_0_and_what_holds_the_future_its_sigma(make_world, starts, chunks, patch_size):
     world, told = make_world(), []
     world.transformer.register_forward_pre_hook(lambda module, given: told.append(given[1]))
     context, sigma = world.begin(starts), torch.tensor([0.3, 0.6, 1.0])
     world.velocity(context, torch.zeros(3, 8, 2, 8, 8), sigma, torch.as_tensor(chunks))
-    assert told[0].shape == (3, 64) and (told[0][:, :32] == 0).all()
-    torch.testing.assert_close(told[0][:, 32:], (1000 * sigma)[:, None].expand(3, 32))
+    known = 32 if patch_size[0] == 1 else 0  # tokens of anchor and memory alone
+    assert told[0].shape == (3, 64) and (told[0][:, :known] == 0).all()
+    torch.testing.assert_close(told[0][:, known:], (1000 * sigma)[:, None].expand(3, 64 - known))
 
 
 def test_the_context_stays_clean_at_every_step_of_the_sampler(make_world, starts, chunks):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wovr_lab.types import HOLD
-from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 
 SIDE, TOKENS = 8, 16  # cells of a latent, tokens a latent
 
@@ -122,6 +122,26 @@ def test_times_are_told_by_token(make_transformer):
     embedded = [transformer.condition_embedder(t.flatten(), actions, timestep_seq_len=64)[0] for t in (times, later)]
     changed = (embedded[0] != embedded[1]).any(-1)[0]
     assert not changed[: 2 * TOKENS].any() and changed[2 * TOKENS :].all()
+
+
+def test_tokens_through_the_whole_window_are_as_many_on_a_finer_grid_and_are_told_every_action(make_transformer):
+    transformer = make_transformer(patch_size=WHOLE_WINDOW)
+    latents, _, actions = inputs()
+    times = torch.full((2, SIDE * SIDE), 700.0)
+    before = answer(transformer, latents, times, actions)
+    assert before.shape == latents.shape
+    for frame in range(13):
+        other = actions.clone()
+        other[:, frame] += 0.3
+        told = [transformer.condition_embedder(times.flatten(), a, timestep_seq_len=64)[1] for a in (actions, other)]
+        assert (told[0] != told[1]).any(-1).all(), f"action {frame}"
+    with torch.no_grad():  # without attention between them, a cell's answer depends on that cell alone
+        for block in transformer.blocks:
+            block.attn1.to_out[0].weight.zero_()
+    alone, other = answer(transformer, latents, times, actions), latents.clone()
+    other[:, :, 1, 3, 5] += 1
+    changed = (answer(transformer, other, times, actions) != alone).any(1)  # [2, 4, 8, 8]
+    assert changed[:, :, 3, 5].all() and changed.sum() == 2 * 4
 
 
 def test_a_model_of_the_size_of_wan_2_2_5b_can_be_built():
