@@ -167,6 +167,16 @@ def test_a_claim_falls_without_its_mechanism(name: str, parameter: str, value: s
     assert without.returncode == 1 and message in without.stdout, without.stdout + without.stderr
 
 
+@pytest.mark.parametrize("name", ["01_real_world_and_episodes", "03_world_model"])  # and 08_masked_grpo, above
+def test_two_runs_keep_the_very_same_numbers(name: str, tmp_path: Path):
+    kept = []
+    for _ in range(2):
+        result = run(name, folder=tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        kept.append(json.loads((tmp_path / "output" / f"{name}.metrics.json").read_text()))
+    assert kept[0] and kept[0] == kept[1]
+
+
 def test_a_policy_that_was_shown_another_task_has_not_learnt_ones_own(tmp_path: Path):
     mistaught = run("11_your_own_task", "-p", "taught", "red_on_plate", folder=tmp_path)
     assert mistaught.returncode == 1 and "it was shown nothing that helps" in mistaught.stdout
