@@ -47,7 +47,7 @@ class WorldModel(nn.Module):
         return self.transformer.device
 
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
-        """The velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; the context is told time 0."""
+        """Velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; tokens of context alone get time 0."""
         latents = torch.cat([self.context.latents(context), noisy], 2)
         span, patch, _ = self.transformer.config.patch_size
         tokens = latents.shape[-1] * latents.shape[-2] // patch**2

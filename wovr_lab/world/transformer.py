@@ -1,6 +1,6 @@
 """The Wan video transformer with actions in both channels (paper section 2).
 
-In: noisy latents [B, C, 4, h, w], per-token times [B, seq] (0 for the context), actions [B, 13, 7] where actions[t]
+In: noisy latents [B, C, 4, h, w], per-token times [B, seq] (0 for context alone), actions [B, 13, 7] where actions[t]
 produced frame t. Out: the network's answer for every latent, same shape. Only the condition embedder differs from
 diffusers' class, swapped in `__init__` so that saving and loading give this class back.
 
