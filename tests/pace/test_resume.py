@@ -44,6 +44,11 @@ def full_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, hard))
 
 
+def has_training_state(folder: Path) -> bool:
+    """Asked while another process writes there; os.walk, unlike rglob, forgives a folder that is gone by then."""
+    return any(name.endswith(".training.safetensors") for _, _, names in os.walk(folder) for name in names)
+
+
 def kill_in(stage: str, folder: Path) -> bool:
     """Runs until `stage` has saved something to go on from, then kills it; whether it was still in that stage."""
     process = subprocess.Popen(
@@ -52,7 +57,7 @@ def kill_in(stage: str, folder: Path) -> bool:
     )  # fmt: skip
     try:
         end = time.monotonic() + PATIENCE
-        while not list((folder / "resume" / stage).rglob("*.training.safetensors")):
+        while not has_training_state(folder / "resume" / stage):
             if process.poll() is not None or time.monotonic() > end:
                 return False
             time.sleep(0.005)
