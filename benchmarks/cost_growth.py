@@ -20,7 +20,7 @@ from wovr_lab.types import CHUNK, HOLD
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler
-from wovr_lab.world.transformer import ActionWanTransformer
+from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ AXES = {
 def measure(size: Size, turns: int) -> tuple[list[float], float]:
     """(seconds of every turn, MiB)."""
     codec = FrameGroupCodec(resolution=size.resolution)
-    world = WorldModel(codec, ActionWanTransformer(), sampler=FlowSampler(size.steps)).eval()
+    world = WorldModel(codec, ActionWanTransformer(WHOLE_WINDOW), sampler=FlowSampler(size.steps)).eval()
     start = initial_start("push_red", 0, size.resolution)
     actions = torch.as_tensor(HOLD).expand(size.batch, CHUNK, -1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -39,10 +40,11 @@ from wovr_lab.show.report import write_report
 from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pretraining import Pretraining, pretrain
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.training import WorldTraining
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
 BAD_INPUT, REFUSED = 2, 3
+BACKBONE = Pretraining()
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
@@ -171,15 +173,17 @@ def train_probe(
 def pretrain_command(
     out: Annotated[Path, typer.Option(help="where the backbone goes, or is and is trained on")] = Path("data/backbone"),
     folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
-    episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = 6000,
-    codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = 3500,
-    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = 6000,
+    episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = BACKBONE.episodes,
+    codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = BACKBONE.codec.fit.steps,
+    steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = BACKBONE.world.fit.steps,
+    learning_rate: Annotated[float, typer.Option(help="of the transformer")] = BACKBONE.world.fit.learning_rate,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
-    world = WorldTraining(FitConfig(steps, 2e-3, 200, ema_decay=0.998))
-    codec = CodecTraining(FitConfig(codec_steps, 2e-3, ema_decay=0.998), batch=32)
-    pretrain(out, folder, Pretraining(episodes=episodes, codec=codec, world=world), seed, from_scratch)
+    codec, world = BACKBONE.codec, BACKBONE.world
+    codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
+    world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate))
+    pretrain(out, folder, replace(BACKBONE, episodes=episodes, codec=codec, world=world), seed, from_scratch)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from wovr_lab.errors import UserError
 from wovr_lab.world.sampler import FlowSampler, ResidualPrediction, VelocityPrediction, add_noise, shifted
 
 
@@ -17,6 +18,11 @@ def test_five_steps_visit_the_times_of_the_paper():
     assert FlowSampler(1).sigmas() == [1.0]
     assert FlowSampler(2).sigmas() == pytest.approx([1, 5 * 0.5 / (1 + 4 * 0.5)])
     assert FlowSampler(4, shift=1.0).sigmas() == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+def test_without_a_step_there_is_one_clear_error():
+    with pytest.raises(UserError, match="0 sampler steps"):
+        FlowSampler(0).sample(lambda noisy, sigma: noisy, latents(0))
 
 
 def test_training_times_are_shifted_as_sampling_times_are():

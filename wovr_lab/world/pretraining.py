@@ -77,7 +77,8 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
     deepcopy(world).half().save(out)
     provenance = {
         "command": f"wovr-lab pretrain --out {out} --seed {run_seed} --episodes {config.episodes} "
-        f"--codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps}",
+        f"--codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps} "
+        f"--learning-rate {config.world.fit.learning_rate}",
         "commit": current_commit(),
         "config": asdict(config),
         "play_episodes": len(store),

@@ -13,6 +13,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
+from wovr_lab.errors import UserError
+
 SHIFT = 5.0
 SMALLEST_SIGMA = 0.3  # of training; ten sampler steps visit nothing below, and 1 / sigma^2 would drown the rest
 
@@ -51,7 +53,8 @@ class ResidualPrediction:
 
 
 class FlowSampler:
-    """Euler sampling of the future latents from noise; `steps` may be changed at any time."""
+    """Euler sampling of the future latents from noise; `steps` may be changed at any time. Raises UserError when asked
+    for fewer than one."""
 
     def __init__(self, steps: int = 5, shift: float = SHIFT):
         self.steps, self.shift = steps, shift
@@ -61,6 +64,8 @@ class FlowSampler:
         return self._scheduler(torch.device("cpu")).sigmas[:-1].tolist()
 
     def _scheduler(self, device: torch.device) -> FlowMatchEulerDiscreteScheduler:
+        if self.steps < 1:
+            raise UserError(f"{self.steps} sampler steps cannot make a frame; choose 1 or more")
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.shift)
         # the list is given, since the scheduler's own default is not the one the method uses (paper section 2)
         scheduler.set_timesteps(sigmas=np.linspace(1, 1 / self.steps, self.steps).tolist(), device=device)
