@@ -18,7 +18,7 @@ import torch
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.real.play import play_episodes
-from wovr_lab.runs import Metrics, current_commit, write_json
+from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
@@ -64,8 +64,9 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
     table, metrics = FrameTable.of(store), Metrics(run)
     codec_folder = run / "codec"
     if out.exists() and not from_scratch:
-        world = WorldModel.load(out)
+        world, earlier = WorldModel.load(out), _pretraining_of(out / "backbone.json")
     else:
+        earlier = []
         if not codec_folder.exists():
             torch.manual_seed(run_seed)  # initial weights
             codec = FrameGroupCodec(resolution=config.resolution)
@@ -80,6 +81,7 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
         f"--codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps} "
         f"--learning-rate {config.world.fit.learning_rate}",
         "commit": current_commit(),
+        "earlier": earlier,
         "config": asdict(config),
         "play_episodes": len(store),
         "play_frames": len(table.frames),
@@ -91,6 +93,12 @@ def pretrain(out: Path, run: Path, config: Pretraining, run_seed: int, from_scra
     write_json(out / "backbone.json", provenance)
     (run / "world.training.safetensors").unlink(missing_ok=True)
     return world
+
+
+def _pretraining_of(path: Path) -> list[dict[str, str]]:
+    """The commands and commits that made a backbone, first to last, by its provenance."""
+    found = read_json(path)
+    return [*found.get("earlier", []), {"command": found["command"], "commit": found["commit"]}]
 
 
 def load_backbone(name: str) -> WorldModel:

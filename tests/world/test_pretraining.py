@@ -1,0 +1,29 @@
+"""Pretraining on a handful of play: what it leaves, and that a second call goes on from there."""
+
+from pathlib import Path
+
+import torch
+
+from wovr_lab.runs import read_json
+from wovr_lab.training import FitConfig
+from wovr_lab.world.model import WorldModel
+from wovr_lab.world.pretraining import Pretraining, pretrain
+from wovr_lab.world.training import CodecTraining, WorldTraining
+
+
+def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_path: Path):
+    out, run = tmp_path / "backbone", tmp_path / "run"
+    short = Pretraining(4, codec=CodecTraining(FitConfig(2), 8), world=WorldTraining(FitConfig(2, 1e-3, 0), batch=4))
+
+    first = pretrain(out, run, short, run_seed=0).half()
+    weights = {name: value.clone() for name, value in WorldModel.load(out).state_dict().items()}
+    assert all(torch.equal(value, first.state_dict()[name]) for name, value in weights.items())
+    assert read_json(out / "backbone.json")["earlier"] == []
+    made = read_json(out / "backbone.json")["command"]
+
+    pretrain(out, run, short, run_seed=1)
+    after, about = WorldModel.load(out).state_dict(), read_json(out / "backbone.json")
+    moved = {name for name, value in weights.items() if not torch.equal(value, after[name])}
+    assert moved and all(name.startswith("transformer.") for name in moved)  # the codec stays as it was
+    assert [entry["command"] for entry in about["earlier"]] == [made] and "--seed 1" in about["command"]
+    assert about["play_episodes"] == 4 and not list(run.glob("*.training.safetensors"))
