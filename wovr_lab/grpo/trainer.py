@@ -47,7 +47,7 @@ class GRPOConfig:
     groups: int = 24
     group_size: int = 8
     temperature: float = 1.2
-    learning_rate: float = 2e-4
+    learning_rate: float = 4e-4
     warmup_iterations: int = 5
     epochs: int = 2
     minibatch: int = 128  # decisions (chunks)

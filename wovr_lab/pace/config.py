@@ -94,7 +94,7 @@ class LoopConfig:
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    iterations: tuple[int, int] = (16, 8)  # before and after PACE
+    iterations: tuple[int, int] = (16, 16)  # before and after PACE
     monitor_every: int = 8  # iterations between looks at whether imagined success is real, which choose the checkpoint
     monitor_starts: int = 32  # a look, paid for
     keyframe_share: float = 0.5
