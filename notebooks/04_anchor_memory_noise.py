@@ -155,7 +155,7 @@ assert usual.rate < 0.4 * twice.rate, "noise of the size that training has shown
 # ## What we learnt
 # - The anchor is what holds: without it the error goes on growing where the whole model's stays level, because what
 #   has once faded is copied on.
-# - Noise of the size that training has shown the model costs, after two chunks, a fifth of what twice as much does. It
+# - Noise of the size that training has shown the model costs, after two chunks, a sixth of what twice as much does. It
 #   is not free: put on before every chunk it adds up.
 # - A memory of one frame is nearly as good as four *here*: the hand moves where the actions say, and cubes at rest stay
 #   at rest. The paper finds four frames worth more (.069 against .086 LPIPS at depth 256), in a model trained without,

@@ -65,7 +65,7 @@ def test_the_report_has_every_key_of_schema_1(report):
     assert report["hallucination"].keys() == {"imagined_and_real", "imagined_only", "real_only", "neither"}
     assert report["world"]["frames_per_second"] > 0
     assert [depth for depth, _ in report["world"]["psnr_by_depth"]] == list(range(8, CONFIG.max_steps + 1, 8))
-    assert {"cpus", "device", "torch"} <= report["machine"].keys()
+    assert {"cpus", "device", "torch", "commit"} <= report["machine"].keys()
 
 
 def test_every_rate_is_a_fraction_within_its_interval_and_counts_what_was_run(report):

@@ -56,6 +56,7 @@ def test_it_opens_in_the_inspector_and_its_keyframes_have_their_episodes(shipped
 def test_it_says_where_it_comes_from(shipped):
     found = read_json(shipped / "provenance.json")
     assert found["command"].startswith("wovr-lab run --scale smoke --seed 0") and found["shipped_by_commit"]
+    assert found["commit_of_the_run"] == found["shipped_by_commit"]
     assert all((shipped / part).is_dir() for part in found["parts"])
 
 

@@ -50,7 +50,7 @@ def ship(run: Path, out: Path) -> int:
         _copy_models(run / "checkpoints", partial / "checkpoints")
         if (run / "measure").is_dir():
             ship_gallery(run / "measure", partial / "measure" / "gallery")
-        write_json(partial / "provenance.json", _provenance(read_json(run / "config.json"), partial))
+        write_json(partial / "provenance.json", _provenance(read_json(run / "report.json"), partial))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 
@@ -85,10 +85,11 @@ def ship_gallery(measured: Path, out: Path) -> None:
     write_gallery(out, [case for case in by_kind if case is not None])
 
 
-def _provenance(config: dict, shipped: Path) -> dict:
+def _provenance(report: dict, shipped: Path) -> dict:
     parts = {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()} | MINED
     return {
-        "command": f"wovr-lab run --scale {config['scale']} --seed {config['seed']}, then wovr-lab ship",
+        "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab ship",
+        "commit_of_the_run": report["machine"]["commit"],
         "shipped_by_commit": current_commit(),
         "parts": {name: text for name, text in parts.items() if (shipped / name).is_dir()},
     }
