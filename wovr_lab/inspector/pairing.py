@@ -15,11 +15,10 @@ from wovr_lab.measure.probes import load_probe
 from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.rollout import roll_out
+from wovr_lab.runs import read_json
 from wovr_lab.types import Rollouts, Start
 
 FIRST_SEED = 9000  # of those that training never draws from and that no published evaluation uses
-STEPS = 48  # the shipped run's limit of actions
-TEMPERATURE = 1.2  # what GRPO samples with
 
 
 def unseen_starts(models: Models, count: int, first_seed: int = FIRST_SEED) -> list[Start]:
@@ -34,11 +33,12 @@ def outcomes_in(
     """The policy acts in imagination (`checkpoint` "base" or "evolved") until it believes in success, as in training,
     then the simulator repeats its actions. Raises UserError if the run lacks one of them."""
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
+    steps, temperature = _limit_and_temperature(models)
     imagined = roll_out(
-        ImaginedEnv(world, reward, len(starts), STEPS), models.policy(policy), starts, run_seed, "paired", TEMPERATURE,
+        ImaginedEnv(world, reward, len(starts), steps), models.policy(policy), starts, run_seed, "paired", temperature,
         progress=True,
     )  # fmt: skip
-    real = tabletop_chunks(len(starts), models.resolution, STEPS)
+    real = tabletop_chunks(len(starts), models.resolution, steps)
     return execute_for_real(real, imagined, run_seed, "paired/real")[0]
 
 
@@ -48,8 +48,15 @@ def pair(
     """The same, all rollouts to their full length whatever happens: pairs, imagined and real rollouts."""
     actor, rows, size = models.policy(policy), len(starts), models.resolution
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
-    imagined = ImaginedEnv(world, reward, rows, STEPS, STEPS)
-    real = tabletop_chunks(rows, size, STEPS, STEPS)
-    own = tabletop_chunks(rows, size, STEPS, every_frame=False)
-    alone = roll_out(own, actor, starts, run_seed, "paired", TEMPERATURE).succeeded
-    return pair_rollouts(imagined, real, actor, starts, alone, load_probe(), run_seed, "paired", TEMPERATURE)
+    steps, temperature = _limit_and_temperature(models)
+    imagined = ImaginedEnv(world, reward, rows, steps, steps)
+    real = tabletop_chunks(rows, size, steps, steps)
+    own = tabletop_chunks(rows, size, steps, every_frame=False)
+    alone = roll_out(own, actor, starts, run_seed, "paired", temperature).succeeded
+    return pair_rollouts(imagined, real, actor, starts, alone, load_probe(), run_seed, "paired", temperature)
+
+
+def _limit_and_temperature(models: Models) -> tuple[int, float]:
+    """How many actions the run allows, and what its GRPO samples with."""
+    config = read_json(models.run / "config.json")
+    return config["max_steps"], config["grpo"]["temperature"]
