@@ -41,8 +41,9 @@ lab: setup  ## open JupyterLab on the first notebook
 inspect: setup  ## open the inspector: the real and the imagined world side by side
 	$(BIN)/wovr-lab inspect
 
-notebooks: setup  ## execute every notebook into runs/notebooks, as pages to look at
-	$(BIN)/python notebooks/run.py
+SCALE ?= smoke
+notebooks: setup  ## execute every notebook into runs/notebooks, as pages to look at (SCALE=demo: in full, which takes an hour or two)
+	$(BIN)/python notebooks/run.py $(if $(filter-out smoke,$(SCALE)),-p scale $(SCALE))
 
 bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py
