@@ -13,7 +13,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.pace.config import scale_config
 from wovr_lab.pace.data import real_rollouts, starts
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
-from wovr_lab.runs import read_json, write_text
+from wovr_lab.runs import current_commit, read_json, write_text
 
 CONFIG = scale_config("smoke")
 
@@ -57,6 +57,7 @@ def test_stages_run_in_order_and_a_second_run_skips_them_all_with_the_same_ledge
     assert names == []
     assert again.ledger.entries == first.ledger.entries == [Entry("source", "real", 2, 20)]
     assert again.seconds == first.seconds
+    assert again.commits == first.commits == dict.fromkeys(first.seconds, current_commit())
 
 
 @pytest.mark.parametrize("missing, redone", [("source.txt", ["source"]), ("length.txt", ["length"])])

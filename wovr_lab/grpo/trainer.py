@@ -49,6 +49,7 @@ class GRPOConfig:
     temperature: float = 1.2
     learning_rate: float = 4e-4
     warmup_iterations: int = 5
+    final_fraction: float = 0.0  # of the learning rate, where a phase of known length would end
     epochs: int = 2
     minibatch: int = 128  # decisions (chunks)
     clip_low: float = 0.2
@@ -64,10 +65,15 @@ class GRPOConfig:
             raise UserError(f"{self} cannot train: temperature, rates, norm and coefficient must be positive")
         if not (0 < self.clip_low < 1 and self.clip_high > 0 and 0 < self.gamma <= 1):
             raise UserError(f"{self} cannot train: clip_low and gamma lie between 0 and 1, clip_high above 0")
+        if not 0 <= self.final_fraction <= 1:
+            raise UserError(f"{self} cannot train: final_fraction lies between 0 and 1 (a constant rate)")
 
-    def rate(self, iteration: int) -> float:
-        """Learning rate of an iteration: linear warm-up (the first Adam steps are the largest), then constant."""
-        return self.learning_rate * min(1.0, (iteration + 1) / max(self.warmup_iterations, 1))
+    def rate(self, iteration: int, iterations: int | None = None) -> float:
+        """Learning rate of an iteration: linear warm-up (the first Adam steps are the largest) times a linear fall over
+        the phase, since late steps as large as early ones undo what those won; constant where no end is known."""
+        done = min(iteration / iterations, 1.0) if iterations else 0.0
+        fall = 1 - (1 - self.final_fraction) * done
+        return self.learning_rate * min(1.0, (iteration + 1) / max(self.warmup_iterations, 1)) * fall
 
 
 class GRPOTrainer:
@@ -97,6 +103,7 @@ class GRPOTrainer:
         self.learner = MaskedGRPO(policy, config.temperature, config.clip_low, config.clip_high, dual_clip, anchor)
         self.optimizer = torch.optim.AdamW(policy.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0)
         self.iteration = 0
+        self.iterations: int | None = None  # of the phase, once `train` has been told
         self.path = folder / f"{name}.training.safetensors" if folder else None
         if self.path and self.path.exists():
             self._restore(self.path)
@@ -106,6 +113,7 @@ class GRPOTrainer:
 
         The callback runs before the iteration is saved: after a kill it may see one iteration twice, never none.
         """
+        self.iterations = iterations
         progress = tqdm(total=iterations, initial=self.iteration, desc=self.name, mininterval=1.0, dynamic_ncols=True)
         while self.iteration < iterations:
             values = self.iterate()
@@ -127,7 +135,7 @@ class GRPOTrainer:
             "mixed_groups": float(mixed.float().mean()),
             "trajectories": float(len(rollouts)),
             "frames": float(rollouts.steps.sum()),
-            "learning_rate": self.config.rate(self.iteration),
+            "learning_rate": self.config.rate(self.iteration, self.iterations),
             **self.update(decisions, rng),
         }
         if self.metrics:
@@ -158,7 +166,7 @@ class GRPOTrainer:
         """Epochs of minibatches over the decisions; the means of what learner and optimizer report."""
         reported: list[dict[str, Tensor]] = []
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.iteration)
+            group["lr"] = self.config.rate(self.iteration, self.iterations)
         count = max(1, round(len(decisions) / self.config.minibatch))
         for _ in range(self.config.epochs if len(decisions) else 0):
             for rows in np.array_split(rng.permutation(len(decisions)), count):

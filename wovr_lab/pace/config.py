@@ -188,7 +188,8 @@ def config_of(folder: Path) -> LoopConfig:
     config = config_in(LIBERO + names if "/" in names else TABLETOP, found["scale"], found["seed"])
     if described(config) != found:
         raise UserError(
-            f"{folder} was made from Python with changed settings; resume it there with wovr_lab.pace.run_loop"
+            f"{folder} was made with other settings than today's {found['scale']} scale: from Python (resume it there "
+            "with wovr_lab.pace.run_loop) or by another version (use that one, or run it anew)"
         )
     return config
 

@@ -12,7 +12,7 @@ import torch
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
-from wovr_lab.runs import current_commit, read_json, write_json
+from wovr_lab.runs import read_json, write_json
 
 
 def write_report_json(run: Run) -> None:
@@ -46,7 +46,7 @@ def write_report_json(run: Run) -> None:
             "device": _device(),
             "torch": torch.__version__,
             "system": platform.system(),
-            "commit": current_commit(),
+            "commit": ", ".join(dict.fromkeys(run.commits.values())),
         },
     }
     if "comparison" in found:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig, described
-from wovr_lab.runs import Metrics, read_json, write_json
+from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.types import Episode
 
 
@@ -71,6 +71,7 @@ class Run:
     lock: IO[str]  # held as long as it is open
     stage: str = ""
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, in the order they ran
+    commits: dict[str, str] = field(default_factory=dict)  # by stage: of the code that did its work
 
     @property
     def scratch(self) -> Path:
@@ -153,6 +154,7 @@ def run_stages(run: Run, stages: Sequence[Stage], say: Callable[[str], None] = p
         if record:
             run.ledger.entries += [Entry(**entry) for entry in record["ledger"]]
             run.seconds[stage.name] = record["seconds"]
+            run.commits[stage.name] = record.get("commit", "unknown")  # records did not always name it
             say(f"{stage.name}: done before, {record['seconds']:.0f} s")
         else:
             say(f"{stage.name} ...")
@@ -171,11 +173,13 @@ def _record(run: Run, stage: Stage, inputs: dict[str, str]) -> dict[str, Any] | 
 
 def _work(run: Run, stage: Stage, inputs: dict[str, str]) -> None:
     run.stage, booked, begin = stage.name, len(run.ledger.entries), time.monotonic()
+    run.commits[stage.name] = current_commit()
     _keep_scratch_of(run, inputs)
     stage.work(run)
     entries = [asdict(entry) for entry in run.ledger.entries[booked:]]
     seconds = run.seconds[stage.name] = time.monotonic() - begin
-    write_json(_record_path(run, stage), {"stage": stage.name, "inputs": inputs, "seconds": seconds, "ledger": entries})
+    record = {"stage": stage.name, "commit": run.commits[stage.name], "inputs": inputs, "seconds": seconds}
+    write_json(_record_path(run, stage), record | {"ledger": entries})
     shutil.rmtree(run.scratch)
 
 
