@@ -28,8 +28,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 demo: setup  ## run the whole method on the tabletop, or go on where it stopped, and say where the report is
 	$(BIN)/wovr-lab run --scale demo --run runs/demo --force
 
-test: setup  ## run all tests
-	$(BIN)/python -m pytest
+test: setup  ## run all tests, a process on each of up to four cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup  ## check style with ruff
 	$(BIN)/ruff check .

@@ -91,6 +91,8 @@ count = 1 if scale == "smoke" else 5
 episodes = list(expert_episodes(env, task, range(seed, seed + count), noise))
 for episode in episodes:
     print(f"seed {episode.seed}: {len(episode)} actions, first success at {episode.first_success}")
+succeeded = np.mean([episode.first_success >= 0 for episode in episodes])
+assert succeeded == 1, f"the expert succeeds on {succeeded:.0%} only: nothing to learn from"
 Film(episodes[0].frames, "action", scale=2)
 
 # %% [markdown]
@@ -116,9 +118,7 @@ print(path.name, f"{path.stat().st_size / 1e6:.1f} MB,", back.instruction)
 # ## The claims of this page
 
 # %% tags=["claims"]
-succeeded = np.mean([episode.first_success >= 0 for episode in episodes])
 keep(expert_success=succeeded, actions=len(episode), states=len(states))
-assert succeeded == 1, f"the expert succeeds on {succeeded:.0%} only: nothing to learn from"
 assert apart == 0 and env.success, "a replay is not exact"
 assert (back.frames == episode.frames).all() and np.allclose(back.actions, episode.actions), "the file changed it"
 assert not set(TRAINING_STATES) & set(EVALUATION_STATES), "training sees what it is judged on"

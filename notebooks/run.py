@@ -1,4 +1,4 @@
-"""Executes notebooks: `python notebooks/run.py [00_map ...] [-p NAME VALUE ...]`, by default all of this folder.
+"""Executes notebooks: `python notebooks/run.py [00_map ...] [-p NAME VALUE ...]`, by default all here, one a core.
 
 In: py:percent sources. Out, in runs/notebooks: executed NAME.ipynb, NAME.html with its figures, NAME.metrics.json with
 the numbers it keeps. At its own parameters these must be those of goldens.json, within tolerances that are explained
@@ -14,6 +14,9 @@ import os
 import sys
 import time
 from ast import literal_eval
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import jupytext
@@ -30,6 +33,7 @@ from wovr_lab.show.skipping import Skipped
 FOLDER = Path(__file__).resolve().parent
 OUTPUT = FOLDER.parent / "runs" / "notebooks"
 GOLDENS = FOLDER / "goldens.json"
+MOST_JOBS = 4  # a kernel with a world model in it takes about 1 GB
 KERNEL = "python3"  # the one that is installed beside jupyter
 FIGURE = "application/vnd.plotly.v1+json"
 SKIPPED = "skipped:"
@@ -97,6 +101,12 @@ def execute(source: Path, given: dict[str, str], output: Path) -> str:
     if not failure and not given and source.parent == FOLDER:
         failure = "\n".join(drifted(found, json.loads(GOLDENS.read_text()).get(source.stem, {})))
     return failure and f"{failure}\nexecuted copy: {executed}"
+
+
+def timed(source: Path, given: dict[str, str], output: Path) -> tuple[str, float]:
+    """What `execute` says, and how many seconds that took."""
+    begin = time.monotonic()
+    return execute(source, given, output), time.monotonic() - begin
 
 
 def without_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -169,15 +179,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="names or paths of sources; all if none is given")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=min(cores, MOST_JOBS), help="how many run at once")
     arguments = parser.parse_args()
+    sources, output, failed = chosen(arguments.names), arguments.output.resolve(), False
+    jobs = max(1, min(arguments.jobs, len(sources)))
     os.environ.update(ENVIRONMENT)
-    output, failed = arguments.output.resolve(), False
-    for source in chosen(arguments.names):
-        begin = time.monotonic()
-        failure = execute(source, dict(arguments.parameter), output)
-        failed |= bool(failure) and not failure.startswith(SKIPPED)
-        ran = f"{time.monotonic() - begin:.0f} s, {output / source.stem}.html"
-        print(f"{source.stem}: {failure or ran}", flush=True)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))  # threads of two kernels would spin
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        work = partial(timed, given=dict(arguments.parameter), output=output)
+        for source, (failure, seconds) in zip(sources, pool.map(work, sources), strict=True):
+            failed |= bool(failure) and not failure.startswith(SKIPPED)
+            print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
     return int(failed)
 
 
