@@ -17,8 +17,8 @@ from wovr_lab.measure.probes import COLUMNS, object_columns
 from wovr_lab.show.pictures import enlarge, strip
 from wovr_lab.show.style import plain
 
-SHOWN = 320  # pixels a side, about
-FILM_SCALE = 4
+SHOWN = 160  # pixels a side, about; the page enlarges them further, and one key sends five pictures
+FILM_SCALE = 2
 COMPARED = 2  # every second frame of compared branches
 
 # imagined, difference, real, the real world for people, the step's film, read-outs, timeline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -24,10 +24,11 @@ Action = Callable[..., object]
 
 @dataclass
 class Tab:
-    """A session and a folder for its downloads."""
+    """A session, a folder for its downloads, and what its controls were last told."""
 
     session: Session
     folder: tempfile.TemporaryDirectory
+    told: list[Any] = field(default_factory=list)
 
 
 class Tabs:
@@ -50,8 +51,8 @@ class Tabs:
         except UserError as error:
             complain(error)
         folder = tempfile.TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)
-        self.open[str(request.session_hash)] = Tab(session, folder)
-        return self.shown(request, session, gain)
+        tab = self.open[str(request.session_hash)] = Tab(session, folder)
+        return self.shown(request, tab, gain)
 
     def of(self, request: gr.Request) -> Tab:
         """The tab that asks. Raises gr.Error if it is older than the server."""
@@ -69,12 +70,13 @@ class Tabs:
         is said, and changes nothing."""
 
         def handler(request: gr.Request, gain: float, *inputs: Any) -> list[Any]:
-            session = self.of(request).session
+            tab = self.of(request)
             try:
-                action(session, *inputs)
+                action(tab.session, *inputs)
             except UserError as error:
                 complain(error)
-            return self.shown(request, session, gain)
+                tab.told = []  # a control may show what was refused
+            return self.shown(request, tab, gain)
 
         return handler
 
@@ -91,8 +93,10 @@ class Tabs:
 
         return handler
 
-    def shown(self, request: gr.Request, session: Session, gain: float) -> list[Any]:
-        """Values of all views: what the session shows, then where it stands, then its switches."""
+    def shown(self, request: gr.Request, tab: Tab, gain: float) -> list[Any]:
+        """Values of all views: what the session shows, then where it stands, then its switches. Controls that stay as
+        they were told are left alone, since the page takes its time with each."""
+        session = tab.session
         names = list(session.branches)
         others = [name for name in names if name != session.name]
         crew = pilots(session)
@@ -103,7 +107,10 @@ class Tabs:
             gr.update(choices=crew),
             self._link(request, session),
         ]
-        return [*view(session, gain), *standing, *asdict(session.switches).values()]
+        fresh = [*standing, *asdict(session.switches).values()]
+        before, tab.told = tab.told or [None] * len(fresh), fresh
+        changed = [new if new != old else gr.skip() for new, old in zip(fresh, before, strict=True)]
+        return [*view(session, gain), *changed]
 
     def _link(self, request: gr.Request, session: Session) -> str:
         try:

@@ -80,12 +80,15 @@ def noises_for(world: WorldModel, rows: int, generator: torch.Generator, samples
 
 def disagreement(world: WorldModel, context: Context, chunk: Tensor, noises: Tensor) -> np.ndarray:
     """float32 [n]: how far the answers to these noises [S, n, ...] for actions [n, 8, 7] lie apart, in latents."""
-    return apart([world.imagine_latents(context, chunk, noise) for noise in noises])
+    samples, rows = noises.shape[:2]
+    every = torch.arange(rows, device=chunk.device).repeat(samples)
+    answers = world.imagine_latents(context.select(every), chunk[every], noises.flatten(0, 1))
+    return apart(answers.unflatten(0, (samples, rows)))
 
 
-def apart(answers: Sequence[Tensor]) -> np.ndarray:
-    """Standard deviation over several answers [n, C, 2, h, w], averaged over all but the rows: float32 [n]."""
-    return torch.stack(list(answers)).std(0).flatten(1).mean(1).cpu().numpy()
+def apart(answers: Tensor | Sequence[Tensor]) -> np.ndarray:
+    """Standard deviation over several answers [S, n, C, 2, h, w], averaged over all but the rows: float32 [n]."""
+    return torch.stack(tuple(answers)).std(0).flatten(1).mean(1).cpu().numpy()
 
 
 def auroc(positives: np.ndarray, negatives: np.ndarray) -> float:
