@@ -52,14 +52,17 @@ def test_rows_pool_seeds_by_task_and_keep_what_each_seed_found(tmp_path, two_see
     path = tmp_path / "tabletop.json"
     collect_results(path, "wovr", two_seeds)
     table = read_json(path)
-    found = {(row["setting"], row["task"]): row for row in table["rows"]}
-    assert [row["task"] for row in table["rows"][:3]] == ["all", "push_red", "red_on_plate"]
+    found = {(row["setting"], row["task"]): row for row in table["rows"] if row["metric"] == "success"}
+    assert list(dict.fromkeys(row["task"] for row in table["rows"])) == ["all", "push_red", "red_on_plate"]
     assert found["wovr", "all"]["value"] == pytest.approx((3 / 4 + 2 / 4) / 2)
     assert found["wovr", "all"]["per_seed"] == [0.75, 0.5]
     assert found["wovr", "all"]["n"] == 8 and found["wovr", "all"]["seeds"] == [0, 1]
     assert found["wovr", "push_red"]["per_seed"] == [1.0, 1.0]
     assert found["wovr", "red_on_plate"]["per_seed"] == [0.5, 0.0]
     assert found["base", "all"]["per_seed"] == [0.25, 0.0]
+    gained = {row["task"]: row for row in table["rows"] if row["metric"] == "gain"}
+    assert gained["all"]["per_seed"] == [0.5, 0.5] and gained["push_red"]["per_seed"] == [0.5, 1.0]
+    assert gained["all"]["setting"] == "wovr" and gained["all"]["value"] == 0.5
     assert all(row["low"] <= row["value"] <= row["high"] for row in table["rows"])
     assert table["protocol"]["initial_states"] == "seeds 10000-10001"
     assert {"command", "commit", "versions"} <= table.keys()
@@ -71,7 +74,7 @@ def test_collecting_a_setting_again_replaces_its_rows_and_no_others(tmp_path, tw
     collect_results(path, "other", two_seeds)
     collect_results(path, "wovr", two_seeds[:1])
     rows = read_json(path)["rows"]
-    assert len(rows) == 9  # base, wovr and other; three rows each
+    assert len(rows) == 15  # base, wovr and other in three tasks, and what the two gained there
     assert {row["n"] for row in rows if row["setting"] == "wovr" and row["task"] == "all"} == {4}
     assert {row["n"] for row in rows if row["setting"] == "other" and row["task"] == "all"} == {8}
 
@@ -80,8 +83,8 @@ def test_online_runs_are_pooled_by_the_same_command(tmp_path):
     folder = finished(tmp_path / "online", 0, [0] * 4, [0] * 4)
     write_json(folder / "online.json", {"base": {"outcomes": [0, 0, 0, 1]}, "online_grpo": {"outcomes": [1, 1, 1, 1]}})
     collect_results(tmp_path / "t.json", "online", [folder])
-    found = {(row["setting"], row["task"]): row["value"] for row in read_json(tmp_path / "t.json")["rows"]}
-    assert (found["base", "all"], found["online", "all"]) == (0.25, 1.0)
+    found = {(row["setting"], row["metric"]): row["value"] for row in read_json(tmp_path / "t.json")["rows"][:3]}
+    assert found == {("base", "success"): 0.25, ("online", "success"): 1.0, ("online", "gain"): 0.75}
 
 
 def test_runs_that_cannot_be_compared_are_not_pooled(tmp_path, two_seeds):
@@ -105,17 +108,19 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path):
         collect_results(tmp_path / "tabletop.json", "wovr", [tmp_path / "nowhere"])
 
 
-def row(setting: str, task: str, value: float, per_seed: list[float]) -> dict:
-    return {"setting": setting, "task": task, "value": value, "low": value / 2, "high": 1.0, "per_seed": per_seed}
+def row(setting: str, task: str, value: float, per_seed: list[float], metric: str = "success") -> dict:
+    interval = {"value": value, "low": value / 2, "high": 1.0}
+    return {"setting": setting, "metric": metric, "task": task, "per_seed": per_seed} | interval
 
 
 def test_a_table_has_settings_down_tasks_across_and_a_dash_where_nothing_was_measured():
     rows = [row("base", "all", 0.4, [0.3, 0.5]), row("base", "push", 0.5, [0.5]), row("wovr", "all", 0.8, [0.8])]
+    rows.append(row("wovr", "all", 0.4, [0.4], "gain"))
     assert markdown_table({"rows": rows}) == (
-        "| setting | all | push | seeds |\n"
-        "|---|---|---|---|\n"
-        "| base | 40.0 [20.0, 100.0] | 50.0 [25.0, 100.0] | 30.0, 50.0 |\n"
-        "| wovr | 80.0 [40.0, 100.0] | - | 80.0 |\n"
+        "| setting | all | push | seeds | gain |\n"
+        "|---|---|---|---|---|\n"
+        "| base | 40.0 [20.0, 100.0] | 50.0 [25.0, 100.0] | 30.0, 50.0 | - |\n"
+        "| wovr | 80.0 [40.0, 100.0] | - | 80.0 | 40.0 [20.0, 100.0] |\n"
     )
 
 

@@ -19,7 +19,8 @@ PACKAGES = ("torch", "diffusers", "transformers", "mujoco", "numpy")
 
 
 def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
-    """Puts the rows of `setting` and of the `base` it began with, pooled over these runs, into the table at `path`.
+    """Puts the rows of `setting`, of the `base` it began with and of what it gained on the same starts, pooled over
+    these runs, into the table at `path`.
 
     Raises UserError if a run has no improved policy, or if the runs are not of different seeds under one protocol.
     """
@@ -28,9 +29,12 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
     table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
     names = (setting, "base")  # every method of a scale starts from the same base
     rows = [row for row in table["rows"] if row["setting"] not in names]
-    for name, key in ((names[1], "base"), (setting, "method")):
-        for task in ("all", *runs[0]["tasks"]):
-            rows.append(_row(name, task, [_of_task(run, key, task) for run in runs], [run["seed"] for run in runs]))
+    seeds = [run["seed"] for run in runs]
+    for task in ("all", *runs[0]["tasks"]):
+        before, after = ([_of_task(run, key, task) for run in runs] for key in ("base", "method"))
+        gained = [late.astype(int) - early for early, late in zip(before, after, strict=True)]
+        rows += [_row("base", "success", task, before, seeds), _row(setting, "success", task, after, seeds)]
+        rows.append(_row(setting, "gain", task, gained, seeds))
     table |= {
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
         **provenance(),
@@ -49,7 +53,7 @@ def _check_comparable(runs: list[dict[str, Any]], setting: str) -> None:
 
 
 def pooled_interval(per_seed: list[np.ndarray], resamples: int = 2000) -> tuple[float, float]:
-    """95 % bootstrap over seeds and, within a seed, over starts; outcomes bool [n] of each seed."""
+    """95 % bootstrap over seeds and, within a seed, over starts; outcomes [n] of each seed, or their differences."""
     rng, means = stream(0, "pooled"), []
     for _ in range(resamples):
         chosen = rng.integers(len(per_seed), size=len(per_seed))
@@ -58,11 +62,11 @@ def pooled_interval(per_seed: list[np.ndarray], resamples: int = 2000) -> tuple[
     return float(low), float(high)
 
 
-def _row(setting: str, task: str, outcomes: list[np.ndarray], seeds: list[int]) -> dict[str, Any]:
+def _row(setting: str, metric: str, task: str, outcomes: list[np.ndarray], seeds: list[int]) -> dict[str, Any]:
     low, high = pooled_interval(outcomes)
     per_seed = [float(found.mean()) for found in outcomes]
     return {
-        "setting": setting, "metric": "success", "task": task, "depth": None, "value": float(np.mean(per_seed)),
+        "setting": setting, "metric": metric, "task": task, "depth": None, "value": float(np.mean(per_seed)),
         "low": low, "high": high, "n": sum(len(found) for found in outcomes), "seeds": seeds, "per_seed": per_seed,
     }  # fmt: skip
 
@@ -119,17 +123,18 @@ def render_tables(readme: Path, results: Path) -> None:
 
 
 def markdown_table(table: dict[str, Any]) -> str:
-    """Settings down, and across them tasks in percent with the seeds' values, or what the table's own `columns`
+    """Settings down, and across them tasks in percent, seeds and gain, or what the table's own `columns`
     ([metric, depth] each) name. Values with their intervals; a dash: not measured."""
     if "columns" in table:
         return _columns_table(table)
     tasks = list(dict.fromkeys(row["task"] for row in table["rows"]))
-    cells = {(row["setting"], row["task"]): row for row in table["rows"]}
-    lines = ["| setting | " + " | ".join(tasks) + " | seeds |", "|---" * (len(tasks) + 2) + "|"]
+    cells = {(row["setting"], row["task"]): row for row in table["rows"] if row["metric"] == "success"}
+    gains = {row["setting"]: row for row in table["rows"] if row["metric"] == "gain" and row["task"] == "all"}
+    lines = ["| setting | " + " | ".join(tasks) + " | seeds | gain |", "|---" * (len(tasks) + 3) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in table["rows"]):
         texts = [_cell(cells.get((setting, task))) for task in tasks]
         seeds = ", ".join(f"{100 * value:.1f}" for value in cells[setting, tasks[0]]["per_seed"])
-        lines.append(f"| {setting} | " + " | ".join(texts) + f" | {seeds} |")
+        lines.append(f"| {setting} | " + " | ".join(texts) + f" | {seeds} | {_cell(gains.get(setting))} |")
     return "\n".join(lines) + "\n"
 
 
