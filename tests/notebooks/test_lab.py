@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).parent.parent.parent
-NAMES = ("01_real_world_and_episodes", "08_masked_grpo")
+NAMES = ("01_real_world_and_episodes", "06_hallucination", "08_masked_grpo")
 LONGEST = 400_000  # milliseconds; only a failing test waits that long
 pytestmark = [
     pytest.mark.timeout(500),
@@ -98,4 +98,18 @@ def test_a_figure_is_computed_anew_when_its_slider_is_moved(page: Page, lab: str
     before = line.get_attribute("d")
     move(output.locator(".widget-slider"), 3)
     expect(line).not_to_have_attribute("d", before)
+    assert not broken(page)
+
+
+def test_pointing_at_the_error_curve_shows_that_frame_and_choosing_a_case_its_film(page: Page, lab: str):
+    run_all(page, lab, "06_hallucination")
+    output = page.locator(".jp-OutputArea", has=page.locator(".widget-play"))
+    film, frame = output.locator("img.widget-image"), output.locator(".widget-readout").first
+    output.scroll_into_view_if_needed()
+    expect(frame).to_have_text("0")
+    output.locator(".js-plotly-plot .nsewdrag").first.hover()
+    expect(frame).not_to_have_text("0")
+    shown = film.get_attribute("src")
+    output.locator("select").select_option(index=1)
+    expect(film).not_to_have_attribute("src", shown)
     assert not broken(page)
