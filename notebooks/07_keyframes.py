@@ -39,7 +39,8 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.measure.intervals import paired_difference, rate_of
+from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
+from wovr_lab.measure.video.metrics import psnr
 
 # %%
 from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
@@ -112,14 +113,27 @@ moments.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
 
 # %%
 dream = ImaginedEnv(world, reward, 48, 48, hold_after_success=4)
-whole, _ = imagine_again(dream, episodes, seed, "again")
-short, _ = imagine_again(dream, episodes, seed, "again", begin.tolist())
+whole, long_films = imagine_again(dream, episodes, seed, "again")
+short, short_films = imagine_again(dream, episodes, seed, "again", begin.tolist())
 trust.confusion_figure({"from the beginning": whole.counts(), "from the keyframe": short.counts()}).show()
 failed = ~whole.real
 fewer = paired_difference(short.imagined[failed], whole.imagined[failed])
 rates = [rate_of(outcomes.imagined[failed]).rate for outcomes in (whole, short)]
 print(f"of {fewer.n} failures {rates[0]:.0%} are imagined as successes, {rates[1]:.0%} from the keyframe:")
 print(f"fewer by {fewer.rate:.0%} [{fewer.low:.0%}, {fewer.high:.0%}]")
+
+# %% [markdown]
+# Outcomes are coarse: one of an episode. The pictures of the decisive moment, `lead` actions after the keyframe, tell
+# more: how much nearer to the real one is that which was imagined from the keyframe?
+
+# %%
+rows, moment = np.arange(len(episodes)), np.minimum(begin + lead, [len(episode) for episode in episodes])
+real = np.stack([episode.frames[at] for episode, at in zip(episodes, moment, strict=True)])
+films = {"the beginning": long_films.video[rows, moment], "the keyframe": short_films.video[rows, moment - begin]}
+quality = {name: psnr(real, frames) for name, frames in films.items()}
+nearer = bootstrapped(np.mean, quality["the keyframe"] - quality["the beginning"])
+print({name: f"{values.mean():.1f} dB" for name, values in quality.items()})
+print(f"nearer by {nearer.rate:.2f} dB [{nearer.low:.2f}, {nearer.high:.2f}], n = {nearer.n}")
 
 # %% [markdown]
 # ## Mixing
@@ -152,16 +166,18 @@ for share in (0.0, 1.0):
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(depth_saved=saved, hallucinated_whole=rates[0], hallucinated_short=rates[1], drawn=found[0.5])
+keep(depth_saved=saved, hallucinated_whole=rates[0], hallucinated_short=rates[1], nearer=nearer.rate, drawn=found[0.5])
 assert saved > 0.25, f"keyframes save only {saved:.0%} of the error depth"
-assert rates[1] < rates[0], "as many failures are imagined as successes from keyframes as from the beginning"
+assert nearer.low > 0, "the decisive moment is imagined no better from keyframes than from the beginning"
 assert abs(found[0.5] - 0.5) < 0.01 and found[0.0] == 0 and found[1.0] == 1, "the share is not what was stated"
 assert cost[1.0] < 0.75 * cost[0.0], "rollouts from keyframes are hardly shorter"
 
 # %% [markdown]
 # ## What we learnt
-# - From keyframes near the decisive moment about half of the error depth is saved, and fewer failures are taken for
-#   successes. The actions are the same: it is the depth that hallucinates.
+# - From keyframes near the decisive moment about half of the error depth is saved, and that moment looks more like the
+#   real one. The actions are the same: it is the depth that blurs.
+# - Whether fewer failures are taken for successes, some fifty of them cannot tell: 31 against 34 % with this world
+#   model, 13 against 22 % with one before it. Most go wrong in the touch itself, which both imagine.
 # - A rollout from a keyframe costs about half of the frames.
 # - What we did *not* find is that groups from keyframes have mixed outcomes more often. Ours are cut from episodes of
 #   an expert, mostly: from there the base succeeds nearly always, or never. So keyframes buy belief and frames, not
