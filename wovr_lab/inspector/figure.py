@@ -5,6 +5,7 @@ In: a branch, where one stands, perhaps another branch to compare with. Out: a p
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def _curves(branch: Branch, suffix: str, dash: str) -> list[dict[str, Any]]:
         values = [v for step in branch.steps for v in getattr(step, f"probability_{name}").tolist()]
         traces.append(
             {
-                "x": actions, "y": values or [None], "mode": "lines+markers", "name": f"{name}{suffix}",
-                "marker": {"size": 4}, "line": {"color": colour, "dash": dash},
+                "x": actions, "y": values or [None], "mode": "lines", "name": f"{name}{suffix}",
+                "line": {"color": colour, "dash": dash},
                 "hovertemplate": "action %{x}: %{y:.2f}",
             }
         )  # fmt: skip
@@ -67,13 +68,18 @@ def _curves(branch: Branch, suffix: str, dash: str) -> list[dict[str, Any]]:
 
 
 def _verdict_band(verdicts: list[str]) -> list[dict[str, Any]]:
-    """A coloured cell an action under the curves."""
+    """A coloured bar under the curves for every stretch of actions with one verdict."""
+    stretches = [(name, len(list(same))) for name, same in groupby(verdicts)]
+    ends = np.cumsum([length for _, length in stretches])
     bars = []
     for name, colour in VERDICTS.items():
-        places = [index + 0.5 for index, found in enumerate(verdicts) if found == name]
+        own = [
+            (end - length / 2, length) for end, (found, length) in zip(ends, stretches, strict=True) if found == name
+        ]
+        places, widths = zip(*own, strict=True) if own else ([None], [1])  # so that the legend names it
         bars.append(
             {
-                "type": "bar", "x": places or [None], "y": [0.1] * max(len(places), 1), "base": -0.18, "width": 1,
+                "type": "bar", "x": places, "y": [0.1] * len(places), "base": -0.18, "width": widths,
                 "name": name, "marker": {"color": colour, "line": {"width": 0}},
                 "hovertemplate": f"{name}<extra></extra>",
             }
