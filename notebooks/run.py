@@ -186,11 +186,13 @@ def main() -> int:
     jobs = max(1, min(arguments.jobs, len(sources)))
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))  # threads of two kernels would spin
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        work = partial(timed, given=dict(arguments.parameter), output=output)
-        for source, (failure, seconds) in zip(sources, pool.map(work, sources), strict=True):
-            failed |= bool(failure) and not failure.startswith(SKIPPED)
-            print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
+    work = partial(timed, given=dict(arguments.parameter), output=output)
+    run_all = (
+        ProcessPoolExecutor(jobs, get_context("spawn")).map if jobs > 1 else map
+    )  # a process takes seconds to start
+    for source, (failure, seconds) in zip(sources, run_all(work, sources), strict=True):
+        failed |= bool(failure) and not failure.startswith(SKIPPED)
+        print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
     return int(failed)
 
 
