@@ -39,7 +39,7 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
         **provenance(),
         "protocol": runs[0]["protocol"],
-        "rows": rows,
+        "rows": sorted(rows, key=lambda row: row["setting"] != "base"),  # what all are compared with stands first
     }
     write_json(path, table)
 
