@@ -22,7 +22,7 @@ LOWER, UPPER = [0, 0.29], [0.38, 1]  # shares of it, above the axis
 def timeline_figure(branch: Branch, position: int, other: Branch | None = None, other_name: str = "") -> go.Figure:
     """Success probability by action over a band of verdicts, PSNR by step; `position` steps have been taken.
 
-    Made of plain dictionaries in one piece: plotly's own adders take ten times as long, and it is drawn at every key.
+    Made of plain dictionaries in one piece: plotly's own adders take five times as long, and it is drawn at every key.
     """
     traces = _curves(branch, "", "solid")
     if other is not None:

@@ -75,7 +75,6 @@ class Tabs:
                 action(tab.session, *inputs)
             except UserError as error:
                 complain(error)
-                tab.told = []  # a control may show what was refused
             return self.shown(request, tab, gain)
 
         return handler
@@ -108,9 +107,10 @@ class Tabs:
             self._link(request, session),
         ]
         fresh = [*standing, *asdict(session.switches).values()]
-        before, tab.told = tab.told or [None] * len(fresh), fresh
-        changed = [new if new != old else gr.skip() for new, old in zip(fresh, before, strict=True)]
-        return [*view(session, gain), *changed]
+        before, tab.told = tab.told, fresh
+        if before and fresh != before:  # else something was refused, which a control may still show
+            fresh = [new if new != old else gr.skip() for new, old in zip(fresh, before, strict=True)]
+        return [*view(session, gain), *fresh]
 
     def _link(self, request: gr.Request, session: Session) -> str:
         try:
