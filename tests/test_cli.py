@@ -159,7 +159,7 @@ def test_a_report_can_be_drawn_again_from_its_numbers(wovr_lab, smoke_copy):
 def test_a_run_changed_from_python_is_sent_back_there(wovr_lab, smoke_copy):
     write_json(smoke_copy / "config.json", read_json(smoke_copy / "config.json") | {"rollouts": 4})
     code, said = wovr_lab("resume", smoke_copy)
-    assert code == 2 and "was made with other settings" in said
+    assert code == 2 and "was made with other settings" in said and "wovr_lab.pace.run_loop" in said
 
 
 @pytest.mark.smoke

@@ -142,7 +142,7 @@ def test_a_notebook_stands_by_its_claims_and_goldens(name: str, tmp_path: Path):
         if f"{name}: skipped:" in result.stdout:
             pytest.skip(result.stdout.strip())
         kept.append(json.loads((tmp_path / "output" / f"{name}.metrics.json").read_text()))
-    assert kept[0] == kept[-1]
+    assert kept[0] and kept[0] == kept[-1]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,13 @@ def test_a_notebook_stands_by_its_claims_and_goldens(name: str, tmp_path: Path):
         ("05_reward", "glance", "threshold", "0.0", "of what it calls a success is one"),
         ("06_hallucination", "glance", "perfect", "True", "there is nothing to hallucinate"),
         ("07_keyframes", "glance", "keyframed", "False", "of the error depth"),
-        ("08_masked_grpo", "smoke", "masked", "False", "gradient falls on actions that came after it"),
+        (
+            "08_masked_grpo",
+            "smoke",
+            "masked",
+            "False",
+            "of the quick success's gradient falls on actions that came after it",
+        ),
         ("09_pace", "glance", "refined", "False", "did not bring imagination nearer to reality"),
         pytest.param("10_libero", "smoke", "noise", "0.8", "nothing to learn from", marks=pytest.mark.libero),
         ("11_your_own_task", "smoke", "taught", "red_on_plate", "it was shown nothing that helps"),
