@@ -37,14 +37,13 @@ def flown(models: Models, task: str, seed: int, chunks: int) -> Session:
 def hallucination(models: Models) -> Session:
     """The first of the seeds from which imagination alone ends in success, by any task, and not by the reward's own
     mistake: it sees the failure in the real frames."""
-    for seed in count(FIRST_SEED):
-        for task in models.tasks:
-            session = flown(models, task, seed, CHUNKS)
-            believed = max(step.probability_real.max() for step in session.steps)
-            if session.branch.verdicts[-1] == "imagined only" and believed < 0.5:
-                print(f"hallucination: {task}, seed {seed}", flush=True)
-                return session
-    raise AssertionError("seeds do not end")
+    sessions = (flown(models, task, seed, CHUNKS) for seed in count(FIRST_SEED) for task in models.tasks)
+    return next(
+        session
+        for session in sessions
+        if session.branch.verdicts[-1] == "imagined only"
+        and max(step.probability_real.max() for step in session.steps) < 0.5
+    )
 
 
 def reanchored(session: Session) -> None:
@@ -70,7 +69,7 @@ def take(page: Page, name: str) -> None:
     """One picture a width, of the whole page. Raises AssertionError if it is wider than the window."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 1500)))")
+        page.wait_for_timeout(1500)  # until plotly has drawn at this width
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} overflows at {width} pixels"
         page.screenshot(path=OUT / f"{name}-{width}.png", full_page=True)
 
