@@ -187,9 +187,8 @@ def main() -> int:
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))  # threads of two kernels would spin
     work = partial(timed, given=dict(arguments.parameter), output=output)
-    run_all = (
-        ProcessPoolExecutor(jobs, get_context("spawn")).map if jobs > 1 else map
-    )  # a process takes seconds to start
+    # one job runs here, since a process takes seconds to start
+    run_all = ProcessPoolExecutor(jobs, get_context("spawn")).map if jobs > 1 else map
     for source, (failure, seconds) in zip(sources, run_all(work, sources), strict=True):
         failed |= bool(failure) and not failure.startswith(SKIPPED)
         print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
