@@ -133,7 +133,8 @@ print(f"at five times the probability: praise {praised:.2f}, blame {blame}")
 # %% [markdown]
 # ## Groups that teach
 # A group in which all succeed, or none, has no advantages. How many have both outcomes depends on the policy's
-# success alone. That is why starts near the decisive moment (keyframes) teach more than hopeless ones.
+# success from that start alone; where it is certain or hopeless, the frames are wasted. In imagination they cost no
+# real episode, so the loop draws on until enough groups teach (`GRPOConfig.most_draws`).
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -155,7 +156,8 @@ assert all(abs(drawn[p] - mixed_share(p, 8)) < 0.025 for p in rates), "mixed gro
 # ## What we learnt
 # - The mask gives all of a success's praise to the actions that led to it, and none to what was imagined after.
 # - Each trajectory weighs the same, so shorter successes are preferred without a discount.
-# - Starts from which success is certain, or hopeless, cost frames and teach nothing.
+# - Starts from which success is certain, or hopeless, cost frames and teach nothing. For a base policy of 59 % a
+#   quarter of the imagined groups taught something; the loop gained nothing on it until it drew more.
 #
 # ## Try to break it
 # - Set `masked = False`: which claim falls, and which ones stand?

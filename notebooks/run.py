@@ -40,6 +40,8 @@ SKIPPED = "skipped:"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # for kernels that nobody watches: figures as data, which `page` draws, and no loading bars
 ENVIRONMENT = {"PLOTLY_RENDERER": "plotly_mimetype", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+# the map of the loop leads nowhere once its lines are wrapped
+UNWRAPPED = "<style>.jp-MarkdownOutput :is(pre, pre code) { white-space: pre; font-size: min(1em, 1.4vw) }</style>"
 # nbconvert's page shall ask no other machine for scripts
 OFFLINE = {
     "mathjax_url": "",
@@ -161,7 +163,8 @@ def page(notebook: nbformat.NotebookNode) -> str:
             full_html=False,
             validate=False,
         )
-    return HTMLExporter(**OFFLINE).from_notebook_node(notebook)[0]
+    html = HTMLExporter(**OFFLINE).from_notebook_node(notebook)[0]
+    return html.replace("</head>", f"{UNWRAPPED}</head>", 1)
 
 
 def chosen(names: list[str]) -> list[Path]:

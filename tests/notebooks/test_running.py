@@ -13,6 +13,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from playwright.sync_api import Browser
 
 RUNNER = Path(__file__).parent.parent.parent / "notebooks" / "run.py"
 RUN_TWICE = ("01_real_world_and_episodes", "03_world_model", "08_masked_grpo")
@@ -110,7 +111,7 @@ def test_a_missing_notebook_is_named(runner: ModuleType):
         runner.chosen(["99_missing"])
 
 
-def test_the_map_runs_and_shows_its_figures(tmp_path: Path):
+def test_the_map_runs_and_shows_its_figures(tmp_path: Path, browser: Browser):
     result = run("00_map", "-p", "run", str(tmp_path / "run"), folder=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "run" / "report.json").exists()
@@ -118,6 +119,12 @@ def test_the_map_runs_and_shows_its_figures(tmp_path: Path):
     assert page.count("Plotly.newPlot(") >= 5 and page.count("data:image/png;base64,") >= 3
     assert not re.findall(FOREIGN_SCRIPT, page)
     assert "0%|" not in page and "model_id" not in page, "progress bars are of no use in a page"
+    narrow = browser.new_page(viewport={"width": 800, "height": 900})
+    narrow.goto((tmp_path / "output" / "00_map.html").as_uri())
+    drawn = narrow.locator(".jp-MarkdownOutput pre").first
+    lines = len(drawn.inner_text().rstrip().splitlines())
+    assert lines == 7 and drawn.bounding_box()["height"] < 20 * lines, "the map of the loop is wrapped"
+    assert drawn.evaluate("map => map.getBoundingClientRect().left + map.scrollWidth") < 800, "the map is cut off"
 
 
 def test_kept_numbers_are_compared_with_their_goldens(runner: ModuleType):
