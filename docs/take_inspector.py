@@ -96,7 +96,6 @@ def main() -> None:
         show(page, address, dreamt)
         take(page, "hallucination")
         (tab,) = (tab for tab in tabs.open.values() if len(tab.session.branch.steps) == CHUNKS)
-        page.set_viewport_size({"width": WIDTHS[0], "height": 900})  # plotly misplaces a legend that grows wider
         reanchored(tab.session)
         page.keyboard.press("Enter")
         expect(page.locator("#readout")).to_contain_text("re-anchored")

@@ -73,3 +73,11 @@ def test_others_must_know_a_password(models: Models, tmp_path: Path):
 def test_a_port_in_use_is_said(client: httpx.Client, models: Models, tmp_path: Path):
     with pytest.raises(UserError, match="not free"):
         Server(build_app(models, tmp_path)[0], port=client.base_url.port)
+
+
+def test_it_stops_quietly_while_a_page_is_open(models: Models, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    server = Server(build_app(models, tmp_path)[0])
+    with httpx.stream("GET", f"{server.start()}gradio_api/heartbeat/a", timeout=120) as page:
+        assert "ALIVE" in next(page.iter_text())
+        server.stop()
+    assert not server.thread.is_alive() and not caplog.records

@@ -290,7 +290,8 @@ def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session
 
 def test_of_mined_hallucinations_those_from_initial_states_are_offered_with_their_world(session: Session):
     (mined,) = [place for place in session.models.beginnings() if place.origin.source.startswith("measure/")]
-    assert mined.label.startswith("Imagined success, real failure: push red, base policy, evolved world")
+    assert mined.label.startswith("push the red cube")
+    assert "imagined success, really failure (base policy in the evolved world, seed 20)" in mined.label
     assert (mined.checkpoint, mined.origin.index) == ("evolved", 1)
 
 

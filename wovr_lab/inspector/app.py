@@ -24,7 +24,7 @@ from wovr_lab.inspector.models import HALLUCINATION, Beginning, Models, find_run
 from wovr_lab.inspector.page import compared, futures_view
 from wovr_lab.inspector.serve import LOOPBACK, Server
 from wovr_lab.inspector.session import Session
-from wovr_lab.inspector.tabs import ALONE, Tab, Tabs
+from wovr_lab.inspector.tabs import ALONE, MOST_TABS, SHOWS, Tab, Tabs
 
 GALLERY = Path("runs/gallery")
 KEPT = (600, 3600)  # seconds: how often shown pictures are cleared away, and at what age
@@ -67,10 +67,11 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         gain = controls["gain"]
 
         def wire(trigger: Callable[..., Any], action: Callable[..., object], *inputs: gr.components.Component) -> None:
-            trigger(tabs.doing(action), [gain, *inputs], views, trigger_mode="multiple", **ALONE)
+            trigger(tabs.doing(action), [gain, *inputs], views, trigger_mode="multiple", **SHOWS)
 
-        app.load(tabs.opened, [gain], views, **ALONE)
+        app.load(tabs.opened, [gain], views, **SHOWS)
         app.unload(tabs.closed)
+        app.state_session_capacity = MOST_TABS  # else Gradio keeps what 10,000 closed tabs were last sent
         wire(gain.release, lambda session: None)
         _wire_keys(wire, keys, controls)
         _wire_beginnings(wire, begin, tabs, places)
@@ -161,7 +162,8 @@ def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, gain: gr.Slider, views: li
     wire(parts["once"].click, fly, parts["pilot"], parts["sees"])
     parts["play"].click(lambda: gr.Timer(active=True), None, parts["timer"], api_visibility="private")
     parts["pause"].click(lambda: gr.Timer(active=False), None, parts["timer"], api_visibility="private")
-    parts["timer"].tick(played, [gain, parts["pilot"], parts["sees"]], [*views, parts["timer"]], **ALONE)
+    inputs, timer = [gain, parts["pilot"], parts["sees"]], parts["timer"]
+    timer.tick(played, inputs, [*views, timer], **SHOWS)
 
 
 def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:

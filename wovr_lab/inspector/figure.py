@@ -17,6 +17,9 @@ from wovr_lab.show.style import IMAGINED, QUIET, REAL, plain, styled
 VERDICTS = {"agree": "#3A9D6B", "imagined only": "#C62828", "real only": "#F2B134"}
 HEIGHT = 330
 LOWER, UPPER = [0, 0.29], [0.38, 1]  # shares of it, above the axis
+TICKS, MOST_TICKS = (8, 16, 40, 80, 160, 400), 12  # actions from one to the next; each label costs the page a layout
+# Where labels fit is known, so plotly need not draw the axes twice to find out, at every key.
+AXIS = {"automargin": False, "ticklabeloverflow": "allow"}
 
 
 def timeline_figure(branch: Branch, position: int, other: Branch | None = None, other_name: str = "") -> go.Figure:
@@ -32,18 +35,27 @@ def timeline_figure(branch: Branch, position: int, other: Branch | None = None, 
     shapes.append(_line(now, "solid"))
     last = max(len(branch.actions), 0 if other is None else len(other.actions), 16)
     layout = {
-        "xaxis": {"anchor": "y2", "range": [0, last + 0.5], "dtick": 8, "title": {"text": "action"}},
-        "yaxis": {
+        "xaxis": AXIS
+        | {"anchor": "y2", "range": [0, last + 0.5], "dtick": _tick(last), "title": {"text": "action"}},
+        "yaxis": AXIS
+        | {
             "domain": UPPER, "range": [-0.22, 1.04], "tickvals": [0, 0.5, 1],
             "title": {"text": "success<br>probability"},
         },
-        "yaxis2": {"domain": LOWER, "rangemode": "tozero", "nticks": 3, "title": {"text": "PSNR<br>(dB)"}},
-        "margin": {"l": 70, "r": 15, "t": 30, "b": 45},
+        "yaxis2": AXIS
+        | {"domain": LOWER, "rangemode": "tozero", "nticks": 3, "title": {"text": "PSNR<br>(dB)"}},
+        "margin": {"l": 85, "r": 15, "t": 30, "b": 45},
+        "legend": {"yref": "container", "y": 1, "yanchor": "top"},  # above the paper it goes astray when that widens
         "barmode": "overlay",
         "shapes": shapes,
         "annotations": notes + _parting(branch.verdicts),
     }  # fmt: skip
     return styled(go.Figure(traces + _verdict_band(branch.verdicts), layout), HEIGHT)
+
+
+def _tick(last: int) -> int:
+    """Actions between labels of the axis, of which there are only a few however long the branch is."""
+    return next((tick for tick in TICKS if last / tick < MOST_TICKS), TICKS[-1])
 
 
 def _curves(branch: Branch, suffix: str, dash: str) -> list[dict[str, Any]]:

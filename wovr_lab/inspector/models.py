@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
-from wovr_lab.show.measured import case_title
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.model import WorldModel
@@ -31,6 +31,11 @@ OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
 SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
 POLICIES = {"base policy": ("base",), "improved policy": ("improved_2", "improved_1")}  # the last that exists first
 MOST_PLACES = 100  # of a kind in the page's list
+PARTED = {  # by the kind of a hallucination: what was imagined, what was real
+    "imagined_only": "imagined success, really failure",
+    "real_only": "imagined failure, really success",
+    "lost_object": "imagined the cube up to {object_cm:.0f} cm from where it really was, the outcome the same",
+}
 HALLUCINATION, KEYFRAME, EPISODE = "recorded hallucination", "keyframe", "episode of the run"
 
 
@@ -131,7 +136,11 @@ class Models:
                 outcome = "success" if summary.success else "failure"
                 label = f"{summary.task}, seed {summary.seed} ({Path(source).stem}, {outcome})"
                 is_dream = "-imagined_only-imagined" in source
-                checkpoint = self.checkpoints[-1] if is_dream and "/wovr-" in source else "base"
+                improved = is_dream and "/wovr-" in source
+                checkpoint = self.checkpoints[-1] if improved else "base"
+                if is_dream:
+                    where = f"{'improved' if improved else 'base'} policy, seed {summary.seed}"
+                    label = f"{TASKS[summary.task].instruction}: {PARTED['imagined_only']} ({where})"
                 found.append(Beginning(HALLUCINATION if is_dream else EPISODE, label, origin, checkpoint))
                 if source.startswith("episodes/"):
                     places.setdefault((summary.task, summary.seed), origin)
@@ -149,8 +158,7 @@ class Models:
             for index, about in enumerate(read_json(path)):
                 if about["start"] == "initial" and about["world"] in self.checkpoints:
                     origin = Origin(about["task"], about["seed"], source, index)
-                    label = f"{case_title(about)}, seed {about['seed']}"
-                    found.append(Beginning(HALLUCINATION, label, origin, about["world"]))
+                    found.append(Beginning(HALLUCINATION, _parted(about), origin, about["world"]))
         return found
 
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
@@ -197,6 +205,12 @@ class Models:
 
     def _checkpoint(self, name: str) -> Path:
         return self.run / "checkpoints" / name
+
+
+def _parted(about: dict[str, Any]) -> str:
+    """A mined case in words: its task, what was imagined, what was real."""
+    where = f"{about['policy']} policy in the {about['world']} world, seed {about['seed']}"
+    return f"{TASKS[about['task']].instruction}: {PARTED[about['kind']].format(**about)} ({where})"
 
 
 def _spread(places: list[Beginning]) -> list[Beginning]:

@@ -3,8 +3,10 @@ from elsewhere, a password where others can reach it."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wovr_lab.errors import UserError
@@ -58,6 +61,19 @@ class SameOrigin:
         await self.app(scope, receive, guarded)
 
 
+class Ending(uvicorn.Server):
+    """Ends the streams of open pages before anything else: uvicorn alone would wait for the pages to close."""
+
+    def __init__(self, config: uvicorn.Config, streams: asyncio.Event):
+        super().__init__(config)
+        self.streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        self.streams.set()
+        await super().shutdown(sockets)
+
+
 class Server:
     """The page at `address`, once made; `run` shows it until interrupted, `start` and `stop` do so in a thread."""
 
@@ -78,12 +94,14 @@ class Server:
             show_error=False, ssr_mode=False, run_history=False, footer_links=[], max_file_size=MOST_UPLOADED,
             css_paths=FOLDER / "page.css", head=f"<script>{(FOLDER / 'keyboard.js').read_text()}</script>",
         )  # fmt: skip
-        self.server = uvicorn.Server(uvicorn.Config(web, log_level="warning"))
+        (mounted,) = (route.app for route in web.routes if isinstance(route, Mount))
+        self.server = Ending(uvicorn.Config(web, log_level="warning"), mounted.stop_event)
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self) -> None:
         """Serves until interrupted."""
-        self.server.run(sockets=[self.socket])
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has stopped
+            self.server.run(sockets=[self.socket])
 
     def start(self) -> str:
         """Serves in a thread; requests wait until it is ready. Returns the address."""
@@ -92,7 +110,7 @@ class Server:
 
     def stop(self) -> None:
         """Ends the thread."""
-        self.server.should_exit = self.server.force_exit = True
+        self.server.should_exit = True
         self.thread.join()
 
 

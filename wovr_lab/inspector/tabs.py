@@ -18,7 +18,12 @@ from wovr_lab.inspector.session import Session
 from wovr_lab.show.style import plain
 
 MOST_TABS = 64
-ALONE = {"concurrency_id": "worlds", "concurrency_limit": 1, "api_visibility": "private", "show_progress": "hidden"}
+# One at a time, and no progress shown on any output: even hidden, Gradio would draw each of them anew at every frame.
+ALONE = {
+    "concurrency_id": "worlds", "concurrency_limit": 1, "api_visibility": "private",
+    "show_progress": "hidden", "show_progress_on": [],
+}  # fmt: skip
+SHOWS = ALONE | {"postprocess": False}  # what `shown` gives is as the page takes it
 Action = Callable[..., object]
 
 
@@ -93,8 +98,8 @@ class Tabs:
         return handler
 
     def shown(self, request: gr.Request, tab: Tab, gain: float) -> list[Any]:
-        """Values of all views: what the session shows, then where it stands, then its switches. Controls that stay as
-        they were told are left alone, since the page takes its time with each."""
+        """Values of all views: what the session shows, then where it stands, then its switches.
+        Controls that stay as they were told are left alone, since the page takes its time with each."""
         session = tab.session
         names = list(session.branches)
         others = [name for name in names if name != session.name]

@@ -6,6 +6,8 @@ into its stored state: the same in, the same out, to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +26,17 @@ from wovr_lab.reward.classifier import consecutive_hits
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import ACTION_DIM, CHUNK, MEMORY, Episode, Start
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes in one thread meanwhile: in a server's handlers two take twice as long as one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Worlds:
@@ -64,6 +77,7 @@ class Worlds:
         self.put(state.real)
         return self.env.look(PEOPLE_RESOLUTION)
 
+    @one_thread()
     def simulate(self, before: State, actions: np.ndarray, switches: Switches, number: int) -> Step:
         """Both worlds from `before`, which stays as it is; `number` names the noise stream. Raises UserError as `step`
         does."""
