@@ -38,8 +38,9 @@ lab: setup  ## open JupyterLab on the first notebook
 	$(BIN)/jupytext --update --to ipynb notebooks/[0-9]*.py
 	$(BIN)/jupyter lab notebooks/00_map.ipynb
 
+# it trains nothing and shall give back what closed tabs needed
 inspect: setup  ## open the inspector: the real and the imagined world side by side
-	$(BIN)/wovr-lab inspect
+	env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ $(BIN)/wovr-lab inspect
 
 SCALE ?= smoke
 notebooks: setup  ## execute every notebook into runs/notebooks, as pages to look at (SCALE=demo: in full, which takes an hour or two)
