@@ -116,6 +116,29 @@ def test_judged_decisions_are_those_of_mixed_groups_up_to_the_first_success():
     assert torch.allclose(decisions.weights[row], expected.float())
 
 
+def test_groups_are_drawn_until_as_many_as_wanted_have_both_outcomes():
+    rare = replace(CONFIG, groups=16, group_size=2)
+    once, often, too_seldom = (
+        trainer(small_policy(), replace(rare, most_draws=most), 0.9).draw(np.random.default_rng(0))
+        for most in (1, 9, 2)
+    )
+    assert once[2].sum() < 16 and len(once[0]) == 1
+    assert len(too_seldom[0]) == 2
+    rollouts, decisions, mixed = often
+    assert mixed.sum() >= 16 and mixed[: -rare.groups].sum() < 16  # without the last draw there were too few
+    assert len(mixed) == rare.groups * len(rollouts) and 2 < len(rollouts) <= 9
+    assert len({each.tokens.numpy().tobytes() for each in rollouts}) == len(rollouts)
+    assert decisions.weights.sum().item() == pytest.approx(1.0)
+    chunks = (decisions.weights.sum(-1) * 2 * mixed.sum()).tolist()  # as shares of their trajectory
+    shares = (1, 8 / 11, 3 / 11, 1 / 2)  # success at action 3; at action 11, its two chunks; never, both chunks
+    assert all(min(abs(chunk - share) for share in shares) < 1e-5 for chunk in chunks)
+
+
+def test_drawing_ends_where_nothing_teaches():
+    values = trainer(small_policy(), replace(CONFIG, most_draws=3), threshold=1.5).iterate()
+    assert values["trajectories"] == 3 * 64 and values["mixed_groups"] == 0 and values["gradient_norm"] == 0
+
+
 def test_without_the_mask_actions_after_the_success_are_judged_too():
     judged = [trainer(small_policy(), **choice) for choice in ({}, {"mask": NoMask()})]
     masked, unmasked = (one.judge(one.collect(np.random.default_rng(0)))[0] for one in judged)
@@ -193,7 +216,14 @@ def test_another_phase_or_run_draws_other_starts_and_samples():
 
 
 def test_a_configuration_that_cannot_train_is_refused():
-    wrong = ({"group_size": 1}, {"temperature": 0.0}, {"clip_low": 1.0}, {"gamma": 1.5}, {"minibatch": 0})
+    wrong = (
+        {"group_size": 1},
+        {"temperature": 0.0},
+        {"clip_low": 1.0},
+        {"gamma": 1.5},
+        {"minibatch": 0},
+        {"most_draws": 0},
+    )
     for change in wrong:
         with pytest.raises(UserError, match="cannot train"):
             replace(CONFIG, **change)

@@ -5,6 +5,7 @@ Also the optional anchor that keeps the policy near a frozen reference; the pape
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +61,22 @@ def judged_decisions(rollouts: Rollouts, advantages: Tensor, weights: Tensor) ->
         old_log_probs=rollouts.log_probs[row, chunk],
         advantages=advantages[row],
         weights=weights[row, chunk],
+    )
+
+
+def joined(parts: Sequence[Decisions], groups: Sequence[int]) -> Decisions:
+    """The decisions of several draws as one batch. The weights of each draw add up to 1; here each draw counts by the
+    number of its `groups` that have both outcomes, so that every trajectory weighs the same."""
+    if len(parts) == 1:
+        return parts[0]
+    total = max(sum(groups), 1)
+    return Decisions(
+        frames=np.concatenate([part.frames for part in parts]),
+        instructions=tuple(instruction for part in parts for instruction in part.instructions),
+        tokens=torch.cat([part.tokens for part in parts]),
+        old_log_probs=torch.cat([part.old_log_probs for part in parts]),
+        advantages=torch.cat([part.advantages for part in parts]),
+        weights=torch.cat([part.weights * (count / total) for part, count in zip(parts, groups, strict=True)]),
     )
 
 

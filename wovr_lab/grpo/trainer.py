@@ -29,7 +29,7 @@ from wovr_lab.grpo.formulas import (
     mixed_groups,
     trajectory_weights,
 )
-from wovr_lab.grpo.objective import Anchor, Decisions, MaskedGRPO, NoAnchor, judged_decisions
+from wovr_lab.grpo.objective import Anchor, Decisions, MaskedGRPO, NoAnchor, joined, judged_decisions
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
@@ -46,6 +46,7 @@ class GRPOConfig:
 
     groups: int = 24
     group_size: int = 8
+    most_draws: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
     temperature: float = 1.2
     learning_rate: float = 4e-4
     warmup_iterations: int = 5
@@ -59,7 +60,7 @@ class GRPOConfig:
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.groups, self.epochs, self.minibatch) < 1 or self.group_size < 2:
+        if min(self.groups, self.most_draws, self.epochs, self.minibatch) < 1 or self.group_size < 2:
             raise UserError(f"{self} cannot train: counts must be positive and a group needs at least two trajectories")
         if min(self.temperature, self.learning_rate, self.max_gradient_norm, self.reward_coefficient) <= 0:
             raise UserError(f"{self} cannot train: temperature, rates, norm and coefficient must be positive")
@@ -127,15 +128,14 @@ class GRPOTrainer:
 
     def iterate(self) -> dict[str, float]:
         """One iteration: roll out, judge, update. Returns what it logged; `reward` is the success rate."""
-        rng = stream(self.run_seed, self.name, self.iteration)
-        rollouts = self.collect(rng)
-        decisions, mixed = self.judge(rollouts)
+        rng, config = stream(self.run_seed, self.name, self.iteration), self.config
+        draws, decisions, mixed = self.draw(rng)
         values = {
-            "reward": float(rollouts.succeeded.mean()),
+            "reward": float(np.mean([rollouts.succeeded.mean() for rollouts in draws])),
             "mixed_groups": float(mixed.float().mean()),
-            "trajectories": float(len(rollouts)),
-            "frames": float(rollouts.steps.sum()),
-            "learning_rate": self.config.rate(self.iteration, self.iterations),
+            "trajectories": float(len(mixed) * config.group_size),
+            "frames": float(sum(rollouts.steps.sum() for rollouts in draws)),
+            "learning_rate": config.rate(self.iteration, self.iterations),
             **self.update(decisions, rng),
         }
         if self.metrics:
@@ -143,11 +143,23 @@ class GRPOTrainer:
         self.iteration += 1
         return values
 
-    def collect(self, rng: np.random.Generator) -> Rollouts:
-        """`group_size` trajectories from each of `groups` starts, one group after another."""
+    def draw(self, rng: np.random.Generator) -> tuple[list[Rollouts], Decisions, Tensor]:
+        """Groups until as many as wanted have both outcomes, or draws run out: the rollouts of each draw, the decisions
+        of all of them that teach something, and bool [drawn groups], which groups those come from."""
+        draws: list[Rollouts] = []
+        judged: list[tuple[Decisions, Tensor]] = []
+        while len(draws) < self.config.most_draws and sum(int(mixed.sum()) for _, mixed in judged) < self.config.groups:
+            draws.append(self.collect(rng, len(draws)))
+            judged.append(self.judge(draws[-1]))
+        parts, mixed = zip(*judged, strict=True)
+        return draws, joined(parts, [int(each.sum()) for each in mixed]), torch.cat(mixed)
+
+    def collect(self, rng: np.random.Generator, draw: int = 0) -> Rollouts:
+        """`group_size` trajectories from each of `groups` starts, one group after another; each `draw` of an iteration
+        has its own noise."""
         drawn = self.starts.draw(self.config.groups, rng)
         repeated = [start for start in drawn for _ in range(self.config.group_size)]
-        stream_name = f"{self.name}/{self.iteration}"
+        stream_name = f"{self.name}/{self.iteration}" + (f"/{draw}" if draw else "")
         return roll_out(self.env, self.policy, repeated, self.run_seed, stream_name, self.config.temperature)
 
     def judge(self, rollouts: Rollouts) -> tuple[Decisions, Tensor]:

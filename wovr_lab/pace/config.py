@@ -90,12 +90,12 @@ class LoopConfig:
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: int = 1
     # interaction
-    grpo: GRPOConfig = field(default_factory=GRPOConfig)
+    grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(most_draws=4))  # imagined groups cost nothing real
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    iterations: tuple[int, int] = (16, 16)  # before and after PACE
-    monitor_every: int = 8  # iterations between looks at whether imagined success is real, which choose the checkpoint
+    iterations: tuple[int, int] = (8, 8)  # before and after PACE
+    monitor_every: int = 4  # iterations between looks at whether imagined success is real, which choose the checkpoint
     monitor_starts: int = 32  # a look, paid for
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
@@ -103,7 +103,7 @@ class LoopConfig:
     gate: GateBounds = field(default_factory=GateBounds)
     evaluation_starts: int = 200
     evaluation_first_seed: int = 10_000
-    check_every: int = 8  # iterations between looks at real success, for the report only
+    check_every: int = 4  # iterations between looks at real success, for the report only
     check_starts: int = 25
     confusion_rollouts: int = 50
     imagined_rows: int = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
@@ -221,7 +221,7 @@ def _smoke() -> LoopConfig:
         world=WorldTraining(fast, batch=8),
         refine=WorldTraining(fast, batch=8),
         sampler_steps=1,
-        grpo=GRPOConfig(groups=2, group_size=2, minibatch=8),
+        grpo=GRPOConfig(groups=2, group_size=2, most_draws=2, minibatch=8),
         iterations=(2, 2),
         monitor_every=1,
         monitor_starts=2,

@@ -36,7 +36,8 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     real = _real_frame(config)
     length, tasks = config.max_steps, len(config.tasks)
     gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
-    rollouts = config.grpo.groups * config.grpo.group_size * config.keyframe_steps
+    draws = (1 + config.grpo.most_draws) / 2  # on average, more or less
+    rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
     seconds = {
         "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
         "train_world": step * config.world.fit.steps,

@@ -5,7 +5,7 @@ In: a base policy, a number of real trajectories. Out: the improved policy and i
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str,
     def improve_online(run: Run) -> None:
         policy = load_policy(run.path(BASE))
         initial = InitialStarts(tuple(starts(config, range(10, 510))))
+        paid = replace(config.grpo, most_draws=1)  # what is drawn here has been paid for, whatever it teaches
         trainer = GRPOTrainer(
-            policy, real_env(config, group), initial, config.grpo, config.seed, "online", run.scratch, run.metrics,
+            policy, real_env(config, group), initial, paid, config.seed, "online", run.scratch, run.metrics,
             config.normaliser, config.mask, config.dual_clip,
         )  # fmt: skip
         trainer.train(iterations)
