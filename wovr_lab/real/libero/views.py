@@ -1,6 +1,6 @@
 """Which part of agentview a policy is shown: the whole picture, as the benchmark has it, or a window on the workspace.
 
-At 64 pixels a bowl is 6 pixels wide in the whole picture, and a grasp is decided by one of them. A window is drawn by
+At 64 pixels a bowl is 9 by 7 pixels in the whole picture, and a grasp is decided by one of them. A window is drawn by
 an off-centre view of the same camera: its pixels are those of a larger whole picture, cut out.
 """
 
@@ -33,7 +33,7 @@ class Window:
 
 WHOLE, WORKSPACE = "whole", "workspace"
 EVERYTHING = Window(0.0, 0.0, 1.0)
-TABLE = Window(0.05, 0.2, 0.6)  # of Spatial: from the rearmost bowl to the plate; a bowl is 10 of 64 pixels wide
+TABLE = Window(0.05, 0.2, 0.6)  # of Spatial, where a bowl is then 15 by 11 of 64 x 64 pixels
 
 
 def window_of(view: str, suite: str, task: str) -> Window:
