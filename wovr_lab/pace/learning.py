@@ -69,7 +69,7 @@ def train_reward_stage(run: Run) -> None:
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
     config = run.config
-    play = _played(run)
+    play = played(run)
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
@@ -121,7 +121,7 @@ def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: World
     world.save(run.path(f"checkpoints/{name}"))
 
 
-def _played(run: Run) -> list[Episode]:
+def played(run: Run) -> list[Episode]:
     """Play, kept in the stage's scratch: on LIBERO it takes minutes, which a resumed stage should not spend again."""
     path = run.scratch / "play.hdf5"
     if not path.exists():
