@@ -271,8 +271,8 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
 
 
 def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
-    """One task in about five hours of one core, most of them for the world model. Half the official limit is twice what
-    the experts take, and holds for training and evaluation alike; nothing needs longer that succeeds at all."""
+    """One task in, by estimate, about five hours of one core, most of them for the world model. Half the official limit
+    holds for training and evaluation alike; it is about twice what the expert takes on the task measured."""
     half = sizes.max_steps // 2
     return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
