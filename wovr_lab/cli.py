@@ -25,12 +25,13 @@ from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
 from wovr_lab.pace.hallucination_table import write_hallucination_table
+from wovr_lab.pace.libero_results import collect_libero_results
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
-from wovr_lab.real.world import TABLETOP
+from wovr_lab.real.world import TABLETOP, is_libero
 from wovr_lab.runs import read_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons
@@ -191,8 +192,11 @@ def results(
     name: Annotated[str, typer.Argument(help="setting, e.g. online_grpo_6000")],
     folders: Annotated[list[Path], typer.Argument(help="run folders, one a seed")],
 ) -> None:
-    """Pool finished runs of several seeds into data/results/tabletop.json."""
-    collect_results(Path("data/results/tabletop.json"), name, folders)
+    """Pool finished runs of several seeds into data/results/tabletop.json, or libero.json if they ran there."""
+    if is_libero(read_json(folders[0] / "config.json").get("tasks", ())):
+        collect_libero_results(Path("data/results/libero.json"), name, folders)
+    else:
+        collect_results(Path("data/results/tabletop.json"), name, folders)
     tables()
 
 

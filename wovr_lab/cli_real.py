@@ -48,7 +48,7 @@ def evaluate(
 
         choice = suites.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
         examination = suites.examination_of(choice, actor, policy, seed, temperature)
-        real = suites.make_env(choice, actor.config.resolution)
+        real = suites.make_env(choice, actor.config)
         result = examine(real, actor, examination, folder, save_video)
     else:
         sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}

@@ -11,6 +11,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.pace.config import SCALES, described, scale_config
 from wovr_lab.pace.data import SEEDS, evaluation_starts, seeds
 from wovr_lab.pace.estimate import estimate
+from wovr_lab.pace.learning import policy_size
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -18,6 +19,16 @@ def test_every_scale_can_be_made_within_its_own_budget(scale):
     config = scale_config(scale, seed=3)
     assert (config.scale, config.seed) == (scale, 3)
     assert config.real_episodes <= config.budget * len(config.tasks)
+
+
+def test_policies_have_sixteen_image_tokens_and_keyframes_half_a_rollouts_lead_at_every_scale():
+    for scale in SCALES:
+        config = scale_config(scale)
+        size = policy_size(config, 20)
+        assert (size.resolution, size.pixels_per_token, size.stem_width, size.view) == (32, 8, 32, "whole")
+        assert config.keyframe_lead == 12
+    larger = policy_size(scale_config("smoke", resolution=64), 20)
+    assert (larger.pixels_per_token, larger.stem_width, larger.resolution // larger.pixels_per_token) == (16, 16, 4)
 
 
 def test_an_unknown_scale_is_refused_by_the_names_of_those_that_exist():

@@ -12,6 +12,7 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import config_in, config_of
 from wovr_lab.pace.loop import STAGE_NAMES
+from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json
 
 pytestmark = pytest.mark.libero
@@ -29,6 +30,7 @@ def test_every_stage_runs_on_a_real_task_and_a_second_call_skips_them_all(tmp_pa
     report = read_json(folder / "report.json")
     assert [stage["name"] for stage in report["stages"]] == list(STAGE_NAMES)
     assert report["protocol"]["environment"].startswith("LIBERO") and report["protocol"]["renderer"] == "fast"
+    assert report["protocol"]["view"] == load_policy(folder / "checkpoints/base").config.view == "workspace"
     assert report["success_by_task"].keys() == {TASK} and report["success"]["wovr"]["n"] == 2
     assert 0 < report["budget"]["real_episodes"] <= report["budget"]["real_episodes_allowed"] == 250
     demonstrations = EpisodeStore([folder / "episodes/demonstrations.hdf5"])
@@ -38,10 +40,10 @@ def test_every_stage_runs_on_a_real_task_and_a_second_call_skips_them_all(tmp_pa
     assert again.exit_code == 0 and again.output.count("done before") == len(STAGE_NAMES)
 
 
-@pytest.mark.parametrize("scale", ["demo", "full"])
-def test_larger_scales_keep_the_official_limit_and_the_papers_budget(scale: str):
+@pytest.mark.parametrize(("scale", "limit"), [("demo", 112), ("full", 216)])
+def test_larger_scales_keep_the_papers_budget_and_the_official_limit_or_half_of_it(scale: str, limit: int):
     config = config_in("libero:spatial", scale, seed=2)
-    assert len(config.tasks) == 10 and (config.max_steps, config.resolution, config.seed) == (216, 64, 2)
+    assert len(config.tasks) == 10 and (config.max_steps, config.resolution, config.seed) == (limit, 64, 2)
     assert config.real_episodes <= 250 * 10 and config.backbone is None and config.evaluation_starts == 50
 
 

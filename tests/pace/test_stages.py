@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import scale_config
 from wovr_lab.pace.data import real_rollouts, starts
+from wovr_lab.pace.learning import played
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
+from wovr_lab.real.world import TabletopWorld
 from wovr_lab.runs import current_commit, read_json, write_text
 
 CONFIG = scale_config("smoke")
@@ -188,6 +191,19 @@ def test_real_episodes_that_the_ledger_refuses_are_never_made(tmp_path):
     with pytest.raises(UserError, match="collect wants 2 real episodes, 0 of 1 are spent"):
         real_rollouts(run, Unasked(), starts(CONFIG, [0]), 1.0, "collect")
     assert run.ledger.entries == []
+
+
+def test_play_that_a_killed_stage_kept_is_not_played_again(tmp_path, monkeypatch):
+    run = open_run(tmp_path / "run", scale_config("smoke", play=1))
+    run.stage = "train_world"
+    first = played(run)
+
+    def play(*arguments):
+        raise AssertionError("played again")
+
+    monkeypatch.setattr(TabletopWorld, "play", play)
+    again = played(run)
+    assert len(first) == len(again) == 1 and np.array_equal(first[0].frames, again[0].frames)
 
 
 def test_a_record_that_is_not_json_is_named_with_what_to_do(tmp_path):

@@ -45,7 +45,7 @@ def test_a_checkpoint_is_evaluated_on_held_out_states_with_its_protocol_and_film
     assert code == 0 and TASK in said and "n = 1" in said
     card = read_json(tmp_path / "run" / "protocol.json")
     assert card["renderer"] == "fast" and card["seeds"] == [10_000] and card["versions"]["robosuite"] == "1.4.0"
-    assert card["max_steps"] == 280 and len(card["policy"]) == 64
+    assert card["max_steps"] == 280 and card["view"] == "whole" and len(card["policy"]) == 64
     assert [entry["actions"] for entry in read_json(tmp_path / "run" / "episodes.json")] == [280]
     assert (tmp_path / "run" / "videos" / f"{TASK.replace('/', '-')}-failure.mp4").stat().st_size > 10_000
     for bad, named in {"libero:objekt": "did you mean libero_object", "libero:object/milk": "did you mean"}.items():
@@ -53,6 +53,15 @@ def test_a_checkpoint_is_evaluated_on_held_out_states_with_its_protocol_and_film
         assert code == 2 and named in said
     code, said = evaluate(f"libero:{TASK}", "--renderer", "fancy")
     assert code == 2 and "choose fast or package" in said
+
+
+@pytest.mark.libero
+def test_a_policy_trained_on_the_workspace_is_evaluated_on_the_workspace():
+    from wovr_lab.pace.suites import Choice, make_env
+
+    env = make_env(Choice(TASK, 1, False, "fast", 1, 1), VLAConfig(resolution=64, view="workspace"))
+    assert env.resolution == 64 and env.workers.make_env.__self__.view == "workspace"
+    env.workers.close()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("libero") is not None, reason="the libero extra is installed")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -75,6 +78,19 @@ def test_processes_that_keep_dying_are_given_up_with_advice(tmp_path: Path):
     with pytest.raises(UserError, match="enough memory"):
         env.step(np.zeros((1, 8, 7), np.float32))
     workers.close()
+
+
+def test_processes_end_when_what_started_them_is_killed():
+    code = (
+        "import os, signal; from wovr_lab.real.pool import Workers; from wovr_lab.real.tabletop import TabletopEnv\n"
+        "workers = Workers(TabletopEnv, 1); print(workers.call([(os.getpid, ())])[0], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    worker, end = int(killed.stdout), time.monotonic() + 20
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_starts_and_films_are_made_by_the_processes_too(workers):

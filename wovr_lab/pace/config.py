@@ -142,6 +142,12 @@ class LoopConfig:
         """The base at its temperatures, the half-trained base, the expert at its noises."""
         return len(self.rollout_temperatures) + 1 + len(self.gate_noises)
 
+    @property
+    def keyframe_lead(self) -> int:
+        """Actions before the usual success at which keyframes are cut: half of those that may be imagined from there,
+        so that a policy slower than what it starts from can still succeed."""
+        return self.keyframe_steps // 2
+
     def looks(self, number: int) -> int:
         """How often the monitor looks during `improve_NUMBER`, at most."""
         return 1 + math.ceil(self.iterations[number - 1] / self.monitor_every)
@@ -254,11 +260,30 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
         rollouts=min(base.rollouts, 60), monitor_starts=min(base.monitor_starts, 8), play=min(base.play, 60),
         keyframe_steps=64, budget=250,
     )  # fmt: skip
-    if base.scale != "smoke":
+    if base.scale == "demo":
+        return _demo_on_libero(sizes)
+    if base.scale == "full":
         return sizes
     return replace(
         sizes, max_steps=128, rollouts=2, play=1, evaluation_starts=2, iterations=(1, 1), monitor_starts=1,
         check_starts=1, confusion_rollouts=1, keyframe_steps=16,
+    )  # fmt: skip
+
+
+def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
+    """One task in, by estimate, about five hours of one core, most of them for the world model. Half the official limit
+    holds for training and evaluation alike; it is about twice what the expert takes on the task measured."""
+    half = sizes.max_steps // 2
+    return replace(
+        sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
+        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=120,
+        imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
+        world_size=WorldSize(latent_channels=64),
+        codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
+        world=WorldTraining(FitConfig(2400, 2e-3, 100, ema_decay=0.995)),
+        refine=WorldTraining(FitConfig(500, 5e-4, ema_decay=0.98)),
+        grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
+        monitor_every=8, monitor_starts=16, check_every=8, check_starts=16, confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip
 
 

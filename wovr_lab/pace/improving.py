@@ -58,7 +58,7 @@ def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
     initial = InitialStarts(tuple(start_at(episode, 0) for episode in episodes))
     if config.keyframe_share == 0:
         return initial
-    found = keyframes(episodes)
+    found = keyframes(episodes, config.keyframe_lead, config.keyframe_lead // 3)
     export_keyframes(run.path(f"keyframes-{run.stage}.json"), found)
     return MixedStarts(initial, KeyframeStarts(tuple(found)), config.keyframe_share)
 

@@ -40,13 +40,22 @@ def sft(run: Run) -> None:
     config = run.config
     episodes = list(store(run, "demonstrations"))
     tokenizer = build_tokenizer([config.real.instruction(task) for task in config.tasks])
-    size = VLAConfig(resolution=config.resolution, vocab_size=len(tokenizer), **vars(config.policy))
+    size = policy_size(config, len(tokenizer))
     for name, share in (("half", 0.5), ("base", 1.0)):
         fit = config.imitation.fit
         schedule = replace(config.imitation, fit=replace(fit, steps=max(1, round(fit.steps * share))))
         policy = VLAPolicy.create(size, tokenizer, config.seed)
         imitate(policy, episodes, schedule, config.seed, run.scratch, run.metrics, f"sft/{name}")
         save_policy(policy, run.path(f"checkpoints/{name}"))
+
+
+def policy_size(config: LoopConfig, vocabulary: int) -> VLAConfig:
+    """The policy's sizes: 16 image tokens and about as many operations at 64 pixels as at 32."""
+    zoom = max(1, config.resolution // VLAConfig().resolution)
+    return VLAConfig(
+        resolution=config.resolution, view=config.real.view, vocab_size=vocabulary,
+        pixels_per_token=8 * zoom, stem_width=32 // zoom, **vars(config.policy),
+    )  # fmt: skip
 
 
 def train_reward_stage(run: Run) -> None:
@@ -60,7 +69,7 @@ def train_reward_stage(run: Run) -> None:
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
     config = run.config
-    play = list(config.real.play(config.play, config.seed))
+    play = played(run)
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
@@ -110,6 +119,14 @@ def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: World
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
     world.save(run.path(f"checkpoints/{name}"))
+
+
+def played(run: Run) -> list[Episode]:
+    """Play, kept in the stage's scratch: on LIBERO it takes minutes, which a resumed stage should not spend again."""
+    path = run.scratch / "play.hdf5"
+    if not path.exists():
+        write_episodes(path, run.config.real.play(run.config.play, run.config.seed))
+    return list(EpisodeStore([path]))
 
 
 def _world_from_noise(run: Run, table: FrameTable) -> WorldModel:

@@ -154,7 +154,8 @@ def _starts(run: Run, count: int) -> Starts:
     fits; at least `count` of each, none of the second kind where episodes are too short."""
     config = run.config
     each = -(-count // len(config.tasks))
-    found = keyframes(EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5"))))
+    held_out = EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5")))
+    found = keyframes(held_out, config.keyframe_lead, config.keyframe_lead // 3)
     whole = tuple(start for start in found if start.step + config.keyframe_steps <= config.max_steps)
     chosen = {"initial": starts(config, seeds(config, "confusion", each))}
     if whole:

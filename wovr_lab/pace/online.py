@@ -14,6 +14,7 @@ from wovr_lab.measure.evaluation import compare, evaluate
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import demonstrate, evaluation_starts, real_env, starts
 from wovr_lab.pace.learning import sft
+from wovr_lab.pace.reporting import protocol_of
 from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.runs import read_json, write_json
@@ -43,19 +44,23 @@ def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str,
         trainer.train(iterations)
         save_policy(policy, run.path("checkpoints/online"))
 
+    def evaluate_online(run: Run) -> None:
+        _evaluate(run, done)
+
     stages = (
         Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
         Stage("sft", sft, (DEMONSTRATIONS,), (BASE,)),
         Stage(f"online_{done}", improve_online, (BASE,), ("checkpoints/online",)),
-        Stage("evaluate_online", _evaluate, (BASE, "checkpoints/online"), ("online.json",)),
+        Stage("evaluate_online", evaluate_online, (BASE, "checkpoints/online"), ("online.json",)),
     )
     run_stages(run, stages)
     return read_json(run.path("online.json")) | {"trajectories": done}
 
 
-def _evaluate(run: Run) -> None:
+def _evaluate(run: Run, trajectories: int) -> None:
     config, first = run.config, evaluation_starts(run.config)
-    env, result = real_env(config, len(first)), {}
+    env = real_env(config, len(first))
+    result: dict[str, Any] = {"protocol": protocol_of(config), "trajectories": trajectories}
     greedy = {}
     for name, checkpoint in (("base", "base"), ("online_grpo", "online")):
         policy = load_policy(run.path(f"checkpoints/{checkpoint}"))
@@ -66,6 +71,7 @@ def _evaluate(run: Run) -> None:
             "sampled": asdict(sampled.overall),
             "by_task": {task: asdict(rate) for task, rate in greedy[name].by_task().items()},
             "outcomes": greedy[name].succeeded.astype(int).tolist(),
+            "sampled_outcomes": sampled.succeeded.astype(int).tolist(),
         }
     difference, p_value = compare(greedy["base"], greedy["online_grpo"])
     result["comparison"] = {"difference": asdict(difference), "p_value": p_value}

@@ -24,7 +24,7 @@ def write_report_json(run: Run) -> None:
         "scale": config.scale,
         "seed": config.seed,
         "forced": run.force,
-        "protocol": _protocol(config),
+        "protocol": protocol_of(config),
         "budget": _budget(run),
         "success": _success(found),
         "success_by_task": {
@@ -71,7 +71,8 @@ def verdict(report: dict[str, Any]) -> str:
     return text
 
 
-def _protocol(config: LoopConfig) -> dict[str, Any]:
+def protocol_of(config: LoopConfig) -> dict[str, Any]:
+    """How a run is evaluated, and what its training may see."""
     first, count = config.evaluation_first_seed, config.evaluation_starts
     return {
         **config.real.card,

@@ -33,8 +33,8 @@ def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
     for task in ("all", *runs[0]["tasks"]):
         before, after = ([_of_task(run, key, task) for run in runs] for key in ("base", "method"))
         gained = [late.astype(int) - early for early, late in zip(before, after, strict=True)]
-        rows += [_row("base", "success", task, before, seeds), _row(setting, "success", task, after, seeds)]
-        rows.append(_row(setting, "gain", task, gained, seeds))
+        rows += [row_of("base", "success", task, before, seeds), row_of(setting, "success", task, after, seeds)]
+        rows.append(row_of(setting, "gain", task, gained, seeds))
     table |= {
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
         **provenance(),
@@ -62,7 +62,8 @@ def pooled_interval(per_seed: list[np.ndarray], resamples: int = 2000) -> tuple[
     return float(low), float(high)
 
 
-def _row(setting: str, metric: str, task: str, outcomes: list[np.ndarray], seeds: list[int]) -> dict[str, Any]:
+def row_of(setting: str, metric: str, task: str, outcomes: list[np.ndarray], seeds: list[int]) -> dict[str, Any]:
+    """One row of a table: the mean of these numbers [n] of each seed, with its interval."""
     low, high = pooled_interval(outcomes)
     per_seed = [float(found.mean()) for found in outcomes]
     return {

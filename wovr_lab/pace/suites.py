@@ -14,7 +14,7 @@ from pathlib import Path
 from wovr_lab.errors import UserError
 from wovr_lab.measure.resumable import Examination
 from wovr_lab.policy.checkpoints import WEIGHTS
-from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.real.libero.render import FAST, PACKAGE
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, find_tasks
 from wovr_lab.real.libero.world import HELD_OUT, LiberoWorld
@@ -50,11 +50,13 @@ class Choice:
         return (*range(len(TRAINING_STATES)), *evaluation[: len(EVALUATION_STATES)])
 
 
-def make_env(choice: Choice, resolution: int) -> PooledChunkEnv:
-    """The real environments, drawing only what the policy sees. Raises UserError on an unknown suite or task."""
+def make_env(choice: Choice, sight: VLAConfig) -> PooledChunkEnv:
+    """The real environments, drawing only what a policy of that configuration sees, in the view that it was trained on.
+    Raises UserError on an unknown suite or task."""
     tasks = find_tasks(choice.name)
     names, limit = tuple(task.name for task in tasks), max(task.max_steps for task in tasks)
-    return LiberoWorld(names, resolution, limit, RENDERERS[choice.renderer], choice.processes).chunks(choice.rows)
+    settings = RENDERERS[choice.renderer]
+    return LiberoWorld(names, sight.resolution, limit, sight.view, settings, choice.processes).chunks(choice.rows)
 
 
 def examination_of(
@@ -74,6 +76,7 @@ def examination_of(
             "initial_states": ALL_OFFICIAL if choice.official else HELD_OUT,
             "renderer": choice.renderer,
             "resolution": policy.config.resolution,
+            "view": policy.config.view,
             "rows": choice.rows,
             "policy": hashlib.sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest(),
             "versions": {name: version(name) for name in packages},

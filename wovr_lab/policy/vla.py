@@ -31,6 +31,7 @@ class VLAConfig(PreTrainedConfig):
 
     model_type = "wovr_vla"
     resolution: int = 32
+    view: str = "whole"  # what it is shown of the camera's picture, where the world has several views
     pixels_per_token: int = 8  # 32 x 32 pictures become 16 image tokens, and 64 x 64 ones with 16 here
     vocab_size: int = 32
     max_words: int = 24

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,16 @@ _ENV: list[RealEnv] = []  # the one environment of a process
 def _prepare(make_env: Callable[[], RealEnv]) -> None:
     for threads in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):  # one process a core: none may take two
         os.environ[threads] = "1"
+    Thread(target=_end_with_parent, daemon=True).start()
     _ENV.append(make_env())
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for its next call for ever, with all that it holds."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _sizes() -> tuple[int, int]:

@@ -39,6 +39,11 @@ class RealWorld(ABC):
     def card(self) -> dict[str, str]:
         """What a protocol says of it, under "environment" and, where there is more to say, other keys."""
 
+    @property
+    def view(self) -> str:
+        """What is drawn of the camera's picture: the whole of it, unless the world has other views, too."""
+        return "whole"
+
     @abstractmethod
     def instruction(self, task: str) -> str:
         """The words of a task. Raises UserError naming the nearest ones if there is none."""
@@ -107,9 +112,10 @@ def is_libero(tasks: Iterable[str]) -> bool:
 def real_world(tasks: tuple[str, ...], resolution: int, max_steps: int) -> RealWorld:
     """The world that has these tasks. Raises UserError if none has all of them, or if LIBERO is not installed."""
     if is_libero(tasks):
-        from wovr_lab.real.libero.world import LiberoWorld  # needs the libero extra
+        from wovr_lab.real.libero.views import WORKSPACE  # needs the libero extra
+        from wovr_lab.real.libero.world import LiberoWorld
 
-        return LiberoWorld(tasks, resolution, max_steps)
+        return LiberoWorld(tasks, resolution, max_steps, WORKSPACE)
     return TabletopWorld(tasks, resolution, max_steps)
 
 

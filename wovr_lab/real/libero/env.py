@@ -17,6 +17,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.real.libero.render import FAST, Renderer, RenderSettings
 from wovr_lab.real.libero.simulator import Simulator
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, LiberoTask, find_tasks
+from wovr_lab.real.libero.views import EVERYTHING, WHOLE, window_of
 from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import HOLD
@@ -28,7 +29,8 @@ KEPT = 3  # simulators at most, the ones used last; each takes 6 s to build
 
 
 class LiberoEnv(RealEnv):
-    """The tasks that `name` means ("object", "object/TASK"); `extras` adds the observations "wrist" and "robot"."""
+    """The tasks that `name` means ("object", "object/TASK"); `extras` adds the observations "wrist" and "robot", and
+    `shown` is the view of agentview that is drawn (views.py). Raises UserError on names that do not exist."""
 
     def __init__(
         self,
@@ -38,11 +40,13 @@ class LiberoEnv(RealEnv):
         render_mode: str | None = None,
         settings: RenderSettings = FAST,
         extras: bool = False,
+        shown: str = WHOLE,
     ):
         self.listed = {task.name: task for task in find_tasks(name)}
         first = next(iter(self.listed.values()))
         super().__init__(first.name, resolution, max_steps or first.max_steps, render_mode)
         self.settings, self.extras = settings, extras
+        self.windows = {name: window_of(shown, task.suite, task.short) for name, task in self.listed.items()}
         if extras:
             readings = gym.spaces.Box(-10.0, 10.0, (8,), np.float64)  # metres and radians
             both = {"wrist": self.observation_space["frame"], "robot": readings}
@@ -112,7 +116,8 @@ class LiberoEnv(RealEnv):
         key = (self.task, camera, resolution or self.resolution)
         simulator = self.simulator
         if key not in self._renderers:
-            self._renderers[key] = Renderer(simulator.model, camera, key[2], self.settings)
+            window = self.windows[self.task] if camera == CAMERA else EVERYTHING
+            self._renderers[key] = Renderer(simulator.model, camera, key[2], self.settings, window)
         return self._renderers[key].draw(simulator.data)
 
     def get_state(self) -> np.ndarray:

@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from wovr_lab.real.libero.gl import make_context
+from wovr_lab.real.libero.views import EVERYTHING, Window
 
 VIEW = 0.9  # metres that agentview sees across the table, about
 NEAR = {"robot0_eye_in_hand": 0.25}  # of other cameras that come closer
@@ -39,11 +40,18 @@ FAST = RenderSettings("fast", shadow_map=0, multisampling=4, reflection=False, m
 
 
 class Renderer:
-    """One camera at one resolution; draws the data it is given."""
+    """One camera, or a window of what it sees, at one resolution; draws the data it is given."""
 
-    def __init__(self, model: mujoco.MjModel, camera: str, resolution: int, settings: RenderSettings):
-        self.model, self.resolution = model, resolution
-        drawn = _thinned(model, settings.merge * NEAR.get(camera, VIEW) / resolution)
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        camera: str,
+        resolution: int,
+        settings: RenderSettings,
+        window: Window = EVERYTHING,
+    ):
+        self.model, self.resolution, self.window = model, resolution, window
+        drawn = _thinned(model, settings.merge * NEAR.get(camera, VIEW) * window.side / resolution)
         _shrink_textures(drawn, settings.texture)
         drawn.vis.quality.shadowsize, drawn.vis.quality.offsamples = settings.shadow_map, settings.multisampling
         drawn.vis.global_.offwidth = drawn.vis.global_.offheight = resolution
@@ -65,6 +73,10 @@ class Renderer:
         self.gl.make_current()
         everything, nothing = mujoco.mjtCatBit.mjCAT_ALL, mujoco.MjvPerturb()
         mujoco.mjv_updateScene(self.model, data, self.options, nothing, self.view, everything, self.scene)
+        centre, bottom, top = self.window.frustum
+        for eye in self.scene.camera:  # two, of which the mean is drawn
+            half = eye.frustum_top
+            eye.frustum_center, eye.frustum_bottom, eye.frustum_top = centre * half, bottom * half, top * half
         mujoco.mjr_render(rectangle, self.scene, self.context)
         mujoco.mjr_readPixels(picture, None, rectangle, self.context)
         return np.ascontiguousarray(picture[::-1, ::-1])

