@@ -1,4 +1,4 @@
-"""What a run will cost on this machine, said before it starts: a training step, an imagined chunk and real episodes are
+"""What a run will cost on this machine, said before it starts: training steps, an imagined chunk and real episodes are
 timed and multiplied out. In: a configuration. Out: seconds by stage and the peak of memory.
 """
 
@@ -12,7 +12,12 @@ import torch
 
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import real_env, starts
-from wovr_lab.pace.learning import new_codec, new_transformer
+from wovr_lab.pace.learning import new_codec, new_transformer, policy_size
+from wovr_lab.policy.imitation import Imitation
+from wovr_lab.policy.language import build_tokenizer
+from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.training import SuccessLearning
 from wovr_lab.rollout import replay
 from wovr_lab.types import CHUNK, HOLD, MEMORY
 from wovr_lab.world.context import Context
@@ -29,7 +34,9 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     rows = config.world.batch
     batch = _random_batch(world, rows)
     learner = FlowMatching(world, config.world.motion_weight, config.world.self_forcing_steps)
-    step = _seconds(lambda: learner(batch)[0].backward())
+    imagined_before = sum(depth * share for depth, share in enumerate(config.world.self_forcing))  # forward only
+    step = (1 + imagined_before / 3) * _seconds(lambda: learner(batch)[0].backward())
+    reward = _reward_step(config) * config.reward.fit.steps
     context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
     evaluations = _seconds(lambda: world.imagine_latents(context, batch["actions"][:, 0], batch["noise"][:, 0]))
     imagined = OVERHEAD * evaluations * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
@@ -38,15 +45,18 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
     draws = (1 + config.grpo.most_draws) / 2  # on average, more or less
     rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
+    looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
     seconds = {
+        "sft": 1.5 * _imitation_step(config) * config.imitation.fit.steps,
         "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
+        "train_reward": reward,
         "train_world": step * config.world.fit.steps,
         "gate_1": gate,
-        "improve_1": imagined * config.iterations[0] * rollouts * 1.3,
+        "improve_1": imagined * config.iterations[0] * rollouts * 1.3 + config.looks(1) * looks,
         "collect_again": real * length * tasks * config.fresh,
-        "refine": step * config.refine.fit.steps,
+        "refine": step * config.refine.fit.steps + reward,
         "gate_2": gate,
-        "improve_2": imagined * config.iterations[1] * rollouts * 1.3,
+        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks,
         "evaluate": real * length * tasks * config.evaluation_starts * 4,
     }
     frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)
@@ -72,6 +82,31 @@ def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:
         "actions": actions,
     }
     return batch | flow_noise(batch, torch.Generator().manual_seed(0))
+
+
+def _imitation_step(config: LoopConfig) -> float:
+    instructions = [config.real.instruction(task) for task in config.tasks]
+    tokenizer = build_tokenizer(instructions)
+    policy = VLAPolicy.create(policy_size(config, len(tokenizer)), tokenizer, config.seed)
+    rows = config.imitation.batch
+    words, mask = policy.instructions.batch([instructions[0]] * rows)
+    pictures = torch.zeros(rows, 3, config.resolution, config.resolution)
+    chunks = torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
+    batch = {"pictures": pictures, "words": words, "word_mask": mask, "chunks": chunks}
+    learner = Imitation(policy)
+    return _seconds(lambda: learner(batch)[0].backward())
+
+
+def _reward_step(config: LoopConfig) -> float:
+    instructions = [config.real.instruction(task) for task in config.tasks]
+    learner = SuccessLearning(SuccessClassifier(instructions, config.resolution))
+    rows = config.reward.batch
+    batch = {
+        "pictures": torch.zeros(rows, 3, config.resolution, config.resolution),
+        "columns": torch.zeros(rows, dtype=torch.int64),
+        "labels": torch.zeros(rows),
+    }
+    return _seconds(lambda: learner(batch)[0].backward())
 
 
 def _seconds(work: Callable[[], object]) -> float:
