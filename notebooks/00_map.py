@@ -31,8 +31,7 @@
 # ```
 #
 # At scale `smoke` every stage runs in seconds and **nothing is learnt**: what is shown here is how the parts fit,
-# and that an untrained simulator is caught. Run `make demo` first and give `scale="demo"`, `run="../runs/demo"`
-# for real numbers.
+# and that an untrained simulator is caught. Run `make demo` first and give `scale="demo"` for real numbers.
 
 # %%
 from pathlib import Path
@@ -51,7 +50,7 @@ from wovr_lab.show import figures, load_metrics, pictures, trust
 # %% tags=["parameters"]
 scale = "smoke"  # smoke or demo
 seed = 0
-run = ""  # a run folder; "" takes a temporary one
+run = ""  # a run folder; "" takes a temporary one, at scale demo that of `make demo`, or begins it
 
 # %% [markdown]
 # ## The real world
@@ -83,8 +82,8 @@ Image.fromarray(pictures.strip([episode.frames[::4]], scale=3))
 # run folder; a second run finds them and goes on from there.
 
 # %%
-folder = Path(run or mkdtemp(prefix="wovr-map-"))
-report = run_loop(config, folder)
+folder = Path(run or ("../runs/demo" if scale == "demo" else mkdtemp(prefix="wovr-map-")))
+report = run_loop(config, folder, force=True)  # a tour shows every stage; what the gate says of it stands below
 figures.stage_times(report["stages"]).show()
 
 # %% [markdown]
@@ -119,8 +118,8 @@ trust.error_by_depth(report["world"]["psnr_by_depth"], report["world"]["psnr_by_
 # %% [markdown]
 # ## The gate: may we practise in there at all?
 # Real rollouts of policies of different strength are imagined again from their own actions. If imagined successes
-# are not mostly real, or a better policy looks worse in imagination, practising there teaches hallucinations. At
-# `smoke` scale the loop reports the verdict and goes on; otherwise it stops here unless forced.
+# are not mostly real, or a better policy looks worse in imagination, practising there teaches hallucinations.
+# `wovr-lab run` stops here then, unless it is forced to go on, as this tour is.
 
 # %%
 gate = report["gate"]["gate_1"]

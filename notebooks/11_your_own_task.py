@@ -58,7 +58,7 @@ from wovr_lab.training import FitConfig
 # %% tags=["parameters"]
 scale = "smoke"  # smoke: every stage runs, nothing improves; demo: practice that counts, half an hour or so
 seed = 0
-run = ""  # the loop's folder; "" takes a temporary one
+run = ""  # the loop's folder; "" takes a temporary one, at scale demo one that goes on where it stopped
 taught = "lift_green"  # a shipped task such as red_on_plate: the policy is shown that one instead
 
 # %% [markdown]
@@ -130,7 +130,7 @@ print(f"learnt: {learnt.rate:+.0%} [{learnt.low:+.0%}, {learnt.high:+.0%}]")
 
 # %%
 config = scale_config(scale, seed=seed, tasks=(task.name,))
-folder = Path(run or mkdtemp(prefix="wovr-own-task-"))
+folder = Path(run or ("../runs/lift_green" if scale == "demo" else mkdtemp(prefix="wovr-own-task-")))
 report = run_loop(config, folder)
 figures.stage_times(report["stages"]).show()
 
