@@ -45,7 +45,7 @@ def test_groups_at_an_episodes_start_repeat_its_first_frame_and_never_reach_into
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_whole_chunks_follow_every_candidate_within_its_episode(trained_codec, frame_table, latent_table, length):
-    index, cumulative = latent_table.candidates(length)
+    index, cumulative = latent_table.table.candidates(length)
     ends = index + 8 * length
     assert (ends <= frame_table.last[index]).all()
     left_out = np.setdiff1d(np.arange(len(frame_table.frames)), index)
@@ -54,14 +54,14 @@ def test_whole_chunks_follow_every_candidate_within_its_episode(trained_codec, f
 
 
 def test_candidates_are_drawn_in_proportion_to_their_weight(latent_table, frame_table):
-    index, cumulative = latent_table.candidates(1)
+    index, cumulative = latent_table.table.candidates(1)
     weight = frame_table.weight[index]
     assert np.diff(cumulative, prepend=0) == pytest.approx(weight / weight.sum())
 
 
 def test_too_short_episodes_are_refused(latent_table):
     with pytest.raises(UserError, match="no episode has 800 actions"):
-        latent_table.candidates(100)
+        latent_table.table.candidates(100)
     with pytest.raises(UserError, match="no episodes"):
         FrameTable.of([])
 

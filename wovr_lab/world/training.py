@@ -127,7 +127,7 @@ def train_world(
 ) -> WorldModel:  # fmt: skip
     """Trains the transformer in place on windows of the table; the codec stays as it is."""
     world.codec.requires_grad_(False)
-    candidates = [table.candidates(depth + 1) for depth in range(len(config.self_forcing))]
+    candidates = [table.table.candidates(depth + 1) for depth in range(len(config.self_forcing))]
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(run_seed, "world", step)

@@ -57,6 +57,18 @@ class FrameTable:
         steps = index[:, None] + np.arange(1 - GROUP, 1)
         return self.frames[np.maximum(steps, self.first[index][:, None])]
 
+    def candidates(self, chunks: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames from which `chunks` whole chunks follow, and the cumulative distribution to draw them by.
+
+        Raises UserError if there are none.
+        """
+        index = np.arange(len(self.first))
+        valid = index[index + chunks * CHUNK <= self.last]
+        if not len(valid):
+            raise UserError(f"no episode has {chunks * CHUNK} actions; collect longer ones or train on fewer chunks")
+        cumulative = np.cumsum(self.weight[valid])
+        return valid, cumulative / cumulative[-1]
+
     def background(self, rng: np.random.Generator) -> Tensor:
         """The median frame, float [3, H, W] in [-1, 1]."""
         sample = self.frames[rng.integers(len(self.frames), size=min(500, len(self.frames)))]
@@ -99,15 +111,6 @@ class LatentTable:
         future = torch.cat(futures)
         memory = torch.cat(memories) if memories else future
         return cls(memory, future, torch.as_tensor(table.actions), table)
-
-    def candidates(self, chunks: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames from which `chunks` whole chunks follow, and the cumulative distribution to draw them by."""
-        index = np.arange(len(self.table.first))
-        valid = index[index + chunks * CHUNK <= self.table.last]
-        if not len(valid):
-            raise UserError(f"no episode has {chunks * CHUNK} actions; collect longer ones or train on fewer chunks")
-        cumulative = np.cumsum(self.table.weight[valid])
-        return valid, cumulative / cumulative[-1]
 
     def window(self, index: np.ndarray, chunks: int) -> dict[str, Tensor]:
         """Windows whose latest real frame is `index` [B]: anchor, memory [B, C, h, w], future [B, n, C, 2, h, w],
