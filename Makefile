@@ -38,7 +38,6 @@ lab: setup  ## open JupyterLab on the first notebook
 	$(BIN)/jupytext --update --to ipynb notebooks/[0-9]*.py
 	$(BIN)/jupyter lab notebooks/00_map.ipynb
 
-# it trains nothing and shall give back what closed tabs needed
 inspect: setup  ## open the inspector: the real and the imagined world side by side
 	@# it trains nothing and shall give back what closed tabs needed
 	env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ $(BIN)/wovr-lab inspect
