@@ -162,6 +162,10 @@ def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message
         assert hashes[0] == hashes[1]
     open_page(other, inspector[0] + "?task=%3Cimg%20src%3Dx%3E&seed=1")
     expect(other.get_by_text("unknown task '<img src=x>'")).to_be_visible()
+    other.goto(inspector[0] + "?task=red_on_plate&seed=10001")
+    expect(other.locator("#readout")).to_contain_text("put the red cube on the plate")
+    expect(other.get_by_label("Task")).to_have_value("red_on_plate")
+    expect(other.get_by_label("Seed of the initial state")).to_have_value("10001")
     other.close()
 
 

@@ -69,7 +69,7 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         def wire(trigger: Callable[..., Any], action: Callable[..., object], *inputs: gr.components.Component) -> None:
             trigger(tabs.doing(action), [gain, *inputs], views, trigger_mode="multiple", **SHOWS)
 
-        app.load(tabs.opened, [gain], views, **SHOWS)
+        app.load(tabs.opened, [gain], [*views, begin["task"], begin["seed"]], **SHOWS)
         app.unload(tabs.closed)
         app.state_session_capacity = MOST_TABS  # else Gradio keeps what 10,000 closed tabs were last sent
         wire(gain.release, lambda session: None)

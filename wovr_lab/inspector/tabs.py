@@ -44,7 +44,7 @@ class Tabs:
         self.open: dict[str, Tab] = {}
 
     def opened(self, request: gr.Request, gain: float) -> list[Any]:
-        """A fresh session, or what the page's link says."""
+        """A fresh session, or what the page's link says: all views, then the task and seed that the page begins at."""
         if len(self.open) >= MOST_TABS:  # pages that never said goodbye
             self._close(next(iter(self.open)))
         query = dict(request.query_params)
@@ -57,7 +57,8 @@ class Tabs:
             complain(error)
         folder = tempfile.TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)
         tab = self.open[str(request.session_hash)] = Tab(session, folder)
-        return self.shown(request, tab, gain)
+        origin = session.branch.origin
+        return [*self.shown(request, tab, gain), origin.task, max(origin.seed, 0)]
 
     def of(self, request: gr.Request) -> Tab:
         """The tab that asks. Raises gr.Error if it is older than the server."""
