@@ -157,7 +157,7 @@ assert usual.rate < 0.4 * twice.rate, "noise of the size that training has shown
 #   has once faded is copied on.
 # - Noise of the size that training has shown the model costs, after two chunks, a sixth or less of what twice as much
 #   does. It is not free: put on before every chunk it adds up.
-# - A memory of one frame is nearly as good as four *here*, some tenths of a decibel less: the hand moves where the
+# - A memory of one frame is nearly as good as four *here*, a tenth or some of a decibel less: the hand moves where the
 #   actions say, and cubes at rest stay at rest. The paper finds four frames worth more (.069 against .086 LPIPS at
 #   depth 256), in a model trained without, on robots whose arms have momentum.
 #

@@ -167,7 +167,7 @@ assert fooled[0] < 0.15 < fooled[16], "it errs without being misled, or 16 grey 
 
 # %% [markdown]
 # ## What we learnt
-# - On real pictures the reward is right about nine successes of ten and misses hardly any, and its threshold matters
+# - On real pictures nine of ten successes that the reward sees are real, it sees nine of ten, and its threshold matters
 #   little.
 # - In imagination the same reward is right far less often, because the pictures are wrong. A better reward alone
 #   would not help; a better world model, or one that is used for fewer frames, does.

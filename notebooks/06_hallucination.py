@@ -136,7 +136,7 @@ assert own.high < gate["precision"]["rate"], "the gate's pooled verdict is that 
 
 # %% [markdown]
 # ## What we learnt
-# - Between a third and a half of the improved policy's imagined successes never happen, in frames that look right.
+# - About a third of the improved policy's imagined successes never happen, in frames that look right.
 # - The cube is lost within a few chunks, long before the picture is: PSNR alone would not have told.
 # - A gate that pools policies can pass while the one that matters is deceived. So look at each.
 #
