@@ -36,6 +36,7 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
@@ -51,7 +52,7 @@ from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.real.chunks import tabletop_chunks
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json
-from wovr_lab.show import coevolution, figures, load_metrics, load_report, trust
+from wovr_lab.show import coevolution, figures, load_metrics, load_report, pictures, trust
 from wovr_lab.show.keeping import keep
 
 # %% tags=["parameters"]
@@ -102,14 +103,24 @@ env, improved = tabletop_chunks(32, hold_after_success=4), models.policies[-1]
 episodes = roll_out(env, models.policy(improved), starts, seed, "fresh", 1.2, video=True).episodes()
 
 # %%
-quality = {}
+films, quality = {"real": [episode.frames for episode in episodes]}, {}
 for name, world in worlds.items():
     dream = ImaginedEnv(models.world(models.switches(world)), models.reward(world), 48, 48, 48)
-    film = imagine_again(dream, episodes, seed, "again")[1].video
-    quality[name] = np.array([psnr(e.frames[1:], film[row, 1 : len(e) + 1]).mean() for row, e in enumerate(episodes)])
+    films[name] = imagine_again(dream, episodes, seed, "again")[1].video
+    pairs = zip(films["real"], films[name], strict=True)
+    quality[name] = np.array([psnr(real[1:], imagined[1 : len(real)]).mean() for real, imagined in pairs])
 nearer = bootstrapped(np.mean, quality["after PACE"] - quality["before PACE"])
 print({name: f"{values.mean():.1f} dB" for name, values in quality.items()})
 print(f"nearer by {nearer.rate:.2f} dB [{nearer.low:.2f}, {nearer.high:.2f}], n = {nearer.n}")
+
+# %% [markdown]
+# The episode that gained most:
+
+# %%
+most = int(np.argmax(quality["after PACE"] - quality["before PACE"]))
+times = range(0, len(films["real"][most]), 6)
+rows = {name: film[most][list(times)] for name, film in films.items()}
+Image.fromarray(pictures.named_strip(rows, [f"action {time}" for time in times], scale=3))
 
 # %% [markdown]
 # ## And its over-optimism?
