@@ -45,6 +45,7 @@ from torch.utils.benchmark import Timer
 from wovr_lab.inspector.models import Models
 from wovr_lab.pace import scale_config
 from wovr_lab.pace.estimate import estimate
+from wovr_lab.runs import read_json
 from wovr_lab.show import load_report, scaling
 from wovr_lab.show.keeping import keep
 from wovr_lab.world.cost import cost_of, count
@@ -112,6 +113,17 @@ print(f"{reached / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s, {seconds / 16 / 8 * 100
 # %%
 share = 23 * paper.imagining(steps=5) / 989e12
 print(f"{share:.1%} of 989 TFLOP/s: a single rollout leaves it idle, groups of rollouts would fill it")
+
+# %% [markdown]
+# ## What grows with what
+# The table that `benchmarks/imagination_speed.py --write` made, each axis by itself:
+# - **batch**: slower than the batch while the cores are not busy, then with it, in time and memory;
+# - **depth**: chunk after chunk from a context of one size, so time grows with it and memory does not;
+# - **resolution**: twice the side is four times the pixels and tokens, and attention grows with the square of these;
+# - **steps**: each is one forward pass, while the context is encoded and the frames are decoded once.
+
+# %%
+scaling.growth_figure(read_json(Path("../data/results/speed.json"))["rows"]).show()
 
 # %% [markdown]
 # ## A whole run on this machine, before it starts
