@@ -35,11 +35,14 @@ def test_a_truthful_imagination_passes():
     )
 
 
-@pytest.mark.parametrize("made", [(64, 36, 0, 0), (7, 3, 0, 90)])
-def test_imagined_successes_that_are_not_real_or_too_few_to_tell_are_a_reason_to_refuse(made):
+@pytest.mark.parametrize(
+    ("made", "said"), [((64, 36, 0, 0), "only 64% of"), ((7, 3, 0, 90), "too few to tell: 70% of")]
+)
+def test_imagined_successes_that_are_not_real_or_too_few_to_tell_are_a_reason_to_refuse(made, said):
     verdict = judge_gate({"only": outcomes(*made)})
     assert not verdict.passed and len(verdict.reasons) == 1
-    assert "of imagined successes are real" in verdict.reasons[0] and f"n = {made[0] + made[1]}" in verdict.reasons[0]
+    assert verdict.reasons[0].startswith(f"{said} imagined successes are real")
+    assert f"n = {made[0] + made[1]}" in verdict.reasons[0]
 
 
 def test_an_imagination_without_a_single_success_is_refused():

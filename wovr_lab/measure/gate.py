@@ -69,8 +69,9 @@ def judge_gate(outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBou
     if precision.n == 0:
         reasons.append("not a single success was imagined, although policies of every strength were")
     elif precision.rate < bounds.precision or precision.low < bounds.precision_low:
+        enough = "only" if precision.rate < bounds.precision else "too few to tell:"
         reasons.append(
-            f"only {precision.rate:.0%} of imagined successes are real ({precision.low:.0%}-{precision.high:.0%}, "
+            f"{enough} {precision.rate:.0%} of imagined successes are real ({precision.low:.0%}-{precision.high:.0%}, "
             f"n = {precision.n}); needed: {bounds.precision:.0%} with a lower end of {bounds.precision_low:.0%}"
         )
     reasons += [
