@@ -45,6 +45,8 @@ from torch.utils.benchmark import Timer
 from wovr_lab.inspector.models import Models
 from wovr_lab.pace import scale_config
 from wovr_lab.pace.estimate import estimate
+
+# %%
 from wovr_lab.runs import read_json
 from wovr_lab.show import load_report, scaling
 from wovr_lab.show.keeping import keep
