@@ -1,7 +1,7 @@
 """The world model's yardstick: a deterministic hybrid of convolutions and transformer, which predicts pixels in one
 step, trained on the backbone's play, fine-tuned as a run's world model was, and held to the same gate.
 
-    python benchmarks/hybrid_yardstick.py runs/demo --steps 4000 --write
+    python benchmarks/hybrid_yardstick.py runs/demo --steps 3000 --write
 
 Both models imagine the gate's held-out episodes with their own actions, and that run's reward judges both. With
 `--write` the rows become data/results/yardstick.json.
@@ -10,6 +10,7 @@ Both models imagine the gate's held-out episodes with their own actions, and tha
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,13 +23,13 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
-from wovr_lab.episodes import EpisodeStore
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again, psnr_by_depth
-from wovr_lab.pace.config import LoopConfig, config_of
-from wovr_lab.pace.data import PAID
+from wovr_lab.pace.config import config_of
+from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.results import provenance
+from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors, write_json
@@ -180,29 +181,29 @@ def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: st
     fit(PixelLoss(world), batch_at, config.fit, name, folder, Metrics(folder))
 
 
-def trained(run: Path, config: LoopConfig, scratch: Path, pretraining: WorldTraining, play: int) -> HybridWorld:
-    """The hybrid after as much play as asked for and a fine-tuning like the run's; kept in `scratch`."""
+def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> HybridWorld:
+    """The hybrid after as much play as asked for and a fine-tuning like the run's; kept by these settings."""
+    config, folder = run.config, scratch / f"{run.folder.name}-{pretraining.fit.steps}-{play}"
     torch.manual_seed(0)
     world = HybridWorld(torch.zeros(3, config.resolution, config.resolution))
-    kept = scratch / "hybrid.safetensors"
+    kept = folder / "hybrid.safetensors"
     if kept.exists():
         load_into(world.transformer, load_tensors(kept), kept)
         return world.eval()
     table = FrameTable.of(collect_play(scratch / "play", play, config.resolution, 0))
     world.transformer.background.copy_(table.background(stream(0, "yardstick", "background")))
-    train(world, table, pretraining, "pretrain", scratch)
-    paid = EpisodeStore([run / f"episodes/{name}.hdf5" for name in PAID])
-    reminders = EpisodeStore([run / "episodes/play.hdf5"])
+    train(world, table, pretraining, "pretrain", folder)
+    paid, reminders = store(run, *PAID), store(run, "play")
     weights = [1.0] * len(reminders) + [config.rollout_weight] * len(paid)
-    train(world, FrameTable.of([*reminders, *paid], weights), config.world, "fine-tune", scratch)
+    train(world, FrameTable.of([*reminders, *paid], weights), config.world, "fine-tune", folder)
     save_tensors(kept, dict(world.transformer.state_dict()))
     return world.eval()
 
 
-def judged(run: Path, config: LoopConfig, setting: str, world: WorldModel) -> Iterator[dict[str, Any]]:
+def judged(run: Run, setting: str, world: WorldModel) -> Iterator[dict[str, Any]]:
     """Rows of the gate's statistics, and of the picture's error by depth."""
-    reward = SuccessClassifier.load(run / "checkpoints/reward")
-    stores = {path.stem: list(EpisodeStore([path])) for path in sorted((run / "episodes/gate").glob("*.hdf5"))}
+    config, reward = run.config, SuccessClassifier.load(run.path("checkpoints/reward"))
+    stores = {name: list(episodes) for name, episodes in gate_stores(run).items()}
     outcomes = {}
     for name, episodes in stores.items():
         env = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, hold_after_success=config.hold)
@@ -228,16 +229,16 @@ def judged(run: Path, config: LoopConfig, setting: str, world: WorldModel) -> It
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a finished run folder of the tabletop")
-    parser.add_argument("--steps", type=int, default=4000, help="of training on play")
+    parser.add_argument("--steps", type=int, default=3000, help="of training on play")
     parser.add_argument("--play", type=int, default=6000, help="episodes of play, as the backbone's")
     parser.add_argument("--scratch", type=Path, default=Path("runs/yardstick"), help="where to keep play and weights")
     parser.add_argument("--write", action="store_true", help="put the rows into data/results/yardstick.json")
     chosen = parser.parse_args()
-    config = config_of(chosen.run)
+    run = enter_run(chosen.run, config_of(chosen.run))
     pretraining = WorldTraining(FitConfig(chosen.steps, 1e-3, 100, ema_decay=0.998), ramp=0.4)
-    hybrid = trained(chosen.run, config, chosen.scratch, pretraining, chosen.play)
-    worlds = {"world_model": WorldModel.load(chosen.run / "checkpoints/world"), "hybrid": hybrid}
-    rows = [row for name, world in worlds.items() for row in judged(chosen.run, config, name, world)]
+    hybrid = trained(run, chosen.scratch, pretraining, chosen.play)
+    worlds = {"world_model": WorldModel.load(run.path("checkpoints/world")), "hybrid": hybrid}
+    rows = [row for name, world in worlds.items() for row in judged(run, name, world)]
     for row in rows:
         print(f"{row['setting']:12} {row['metric']:10} {row['task']:24} {row['depth'] or '':>3} {row['value']:.3f}")
     if chosen.write:
@@ -246,9 +247,10 @@ def main() -> None:
             "title": "The world model and a deterministic hybrid at the same gate",
             "command": f"python benchmarks/hybrid_yardstick.py {chosen.run} --steps {chosen.steps} --write",
             "protocol": {
-                "scale": config.scale,
+                "scale": run.config.scale,
                 "hybrid": f"{chosen.steps} steps of {pretraining.batch} windows of {chosen.play} episodes of play, "
-                f"then {config.world.fit.steps} of the run's; no privileged labels, one training seed",
+                f"then {run.config.world.fit.steps} of the run's; no privileged labels, one training seed",
+                "training_precision": os.environ.get("ACCELERATE_MIXED_PRECISION", "float32"),
                 "world_model": "the run's, fine-tuned from the backbone",
                 "psnr": "of each chunk that ends at that depth, base policy's gate episodes that are so long",
                 "intervals": "95 %, Wilson, over episodes",
