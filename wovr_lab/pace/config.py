@@ -75,6 +75,7 @@ class LoopConfig:
     play: int = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
     rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
     fresh_weight: float = 5.0  # of a fresh rollout
+    monitored_weight: float = 0.0  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
     hold: int = 4
     budget: int = 600  # real episodes, demonstrations aside
     # learning
@@ -225,6 +226,7 @@ def _smoke() -> LoopConfig:
         iterations=(2, 2),
         monitor_every=1,
         monitor_starts=2,
+        monitored_weight=1.0,
         evaluation_starts=4,
         check_every=2,
         check_starts=2,
@@ -238,14 +240,16 @@ def _full() -> LoopConfig:
     return LoopConfig(
         scale="full",
         rollouts=150,
-        gate_episodes=20,
+        gate_episodes=15,
         fresh=80,
-        world=WorldTraining(FitConfig(5000, 5e-4, ema_decay=0.998)),
-        refine=WorldTraining(FitConfig(2000, 3e-4, ema_decay=0.998)),
+        monitored_weight=2.5,
+        world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
+        refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)),
-        iterations=(36, 36),
-        monitor_every=12,
-        monitor_starts=20,
+        grpo=GRPOConfig(groups=32, most_draws=4),
+        iterations=(12, 12),
+        monitor_every=3,
+        monitor_starts=24,
     )
 
 

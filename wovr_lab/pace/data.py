@@ -35,10 +35,11 @@ PAID = (*STARTS, "nearly")  # what reward and world model learn from before PACE
 ENVIRONMENTS = 32  # rows in a real environment
 
 
-def seeds(config: LoopConfig, purpose: str, count: int) -> list[int]:
-    """`count` seeds of a purpose; which ones depends on the run's seed, so that training seeds differ in data too."""
+def seeds(config: LoopConfig, purpose: str, count: int, skip: int = 0) -> list[int]:
+    """`count` seeds of a purpose after the first `skip`; which ones depends on the run's seed, so that training seeds
+    differ in data too."""
     first, size = SEEDS[purpose]
-    return sorted((first + stream(config.seed, "seeds", purpose).permutation(size)[:count]).tolist())
+    return sorted((first + stream(config.seed, "seeds", purpose).permutation(size)[skip : skip + count]).tolist())
 
 
 def starts(config: LoopConfig, task_seeds: Iterable[int]) -> list[Start]:
@@ -148,6 +149,12 @@ def collect_again(run: Run) -> None:
     first = starts(config, seeds(config, "fresh", config.fresh))
     episodes = real_rollouts(run, improved, first, config.grpo.temperature, "fresh")
     write_episodes(run.path("episodes/fresh.hdf5"), episodes)
+
+
+def monitored_store(run: Run) -> EpisodeStore:
+    """What the monitor executed for real before PACE, if the refinement is to learn from it."""
+    files = run.path("episodes/monitored_1").glob("*.hdf5") if run.config.monitored_weight else ()
+    return EpisodeStore(sorted(files))
 
 
 def gate_stores(run: Run) -> dict[str, EpisodeStore]:

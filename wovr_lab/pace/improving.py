@@ -78,7 +78,7 @@ def improve(
         )  # fmt: skip
         iterations = config.iterations[number - 1]
         check = _real_check(run, name, improving)
-        monitor = Monitor(run, name, imagined_env(run, world, reward, config.imagined_rows))
+        monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
 
         def look(updates: int) -> bool:
             """Both looks at reality; True if RL has to stop."""
@@ -91,7 +91,7 @@ def improve(
             trainer.train(iterations, lambda iteration, _: look(iteration + 1))
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
-        save_policy(monitor.finish(run.path(f"monitor_{number}.json")), run.path(f"checkpoints/{out}"))
+        save_policy(monitor.finish(), run.path(f"checkpoints/{out}"))
 
     return work
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, gate_stores, store
+from wovr_lab.pace.data import PAID, gate_stores, monitored_store, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
@@ -60,7 +60,7 @@ def policy_size(config: LoopConfig, vocabulary: int) -> VLAConfig:
 
 def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
-    data = store(run, *PAID)
+    data = list(store(run, *PAID))
     instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
     _learn_reward(run, classifier, data, run.config.reward, "reward")
@@ -83,21 +83,26 @@ def train_world_stage(run: Run) -> None:
 
 
 def refine(run: Run) -> None:
-    """PACE: world model and reward learn from the improved policy's fresh rollouts, once."""
+    """PACE: world model and reward learn from the improved policy's fresh rollouts, once; where the run says so, from
+    what the monitor executed for real as well."""
     config = run.config
-    fresh, old, play = store(run, "fresh"), store(run, *PAID), store(run, "play")
-    weights = [1.0] * len(play) + [config.rollout_weight] * len(old) + [config.fresh_weight] * len(fresh)
-    table = FrameTable.of([*play, *old, *fresh], weights)
+    parts = {
+        "play": (store(run, "play"), 1.0),
+        "old": (store(run, *PAID), config.rollout_weight),
+        "monitored": (monitored_store(run), config.monitored_weight),
+        "fresh": (store(run, "fresh"), config.fresh_weight),
+    }
+    weights = [weight for episodes, weight in parts.values() for _ in range(len(episodes))]
+    table = FrameTable.of([episode for episodes, _ in parts.values() for episode in episodes], weights)
     _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")
-    data = store(run, *PAID, "fresh")
+    real = [episode for name in ("old", "fresh", "monitored") for episode in parts[name][0]]
     classifier = SuccessClassifier.load(run.path("checkpoints/reward"))
-    _learn_reward(run, classifier, data, config.reward, "reward_evolved")
+    _learn_reward(run, classifier, real, config.reward, "reward_evolved")
 
 
 def _learn_reward(
-    run: Run, classifier: SuccessClassifier, data: EpisodeStore, training: RewardTraining, name: str
+    run: Run, classifier: SuccessClassifier, episodes: list[Episode], training: RewardTraining, name: str
 ) -> None:
-    episodes = list(data)
     learning = [episode for row, episode in enumerate(episodes) if row % CALIBRATION]
     instructions = list(classifier.config.instructions)
     frames = LabelledFrames.of(learning, instructions)

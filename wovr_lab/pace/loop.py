@@ -24,7 +24,7 @@ WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
-HELD_OUT, PLAY = "episodes/gate", "episodes/play.hdf5"
+HELD_OUT, PLAY, MONITORED = "episodes/gate", "episodes/play.hdf5", "episodes/monitored_1"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
@@ -39,13 +39,13 @@ FIRST = (
         "improve_1",
         improve(1, "base", "world", "reward", STARTS, "improved_1"),
         (BASE, WORLD, REWARD, *LEARNT_FROM),
-        (IMPROVED, "monitor_1.json"),
+        (IMPROVED, "monitor_1.json", MONITORED),
     ),
     Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, PLAY, *LEARNT_FROM, FRESH, HELD_OUT),
+        (WORLD, REWARD, PLAY, *LEARNT_FROM, MONITORED, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
     Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),

@@ -7,10 +7,12 @@ falls clearly behind its best; what is kept is the policy that really did best, 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from wovr_lab.episodes import write_episodes
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
 from wovr_lab.measure.intervals import difference_of_rates, rate_of
@@ -62,9 +64,12 @@ def best(looks: Sequence[Look]) -> Look:
 class Monitor:
     """Looks at a policy during `improve_N`; resumable, since every look is written down in the stage's scratch."""
 
-    def __init__(self, run: Run, name: str, env: ImaginedEnv):
-        self.run, self.name, self.env = run, name, env
-        self.starts = starts(run.config, seeds(run.config, "monitor", run.config.monitor_starts))
+    def __init__(self, run: Run, number: int, env: ImaginedEnv):
+        config = run.config
+        self.run, self.number, self.env = run, number, env
+        self.learnt_from = config.monitored_weight > 0  # then what is seen before PACE is no judge of what comes after
+        skip = config.monitor_starts * (number - 1) if self.learnt_from else 0
+        self.starts = starts(config, seeds(config, "monitor", config.monitor_starts, skip))
         self.path = run.scratch / "monitor.json"
         self.looks = [Look.from_json(row) for row in read_json(self.path)] if self.path.exists() else []
 
@@ -73,11 +78,11 @@ class Monitor:
         self.looks = [look for look in self.looks if look.updates < updates]
         config, run = self.run.config, self.run
         run.ledger.reserve(run.stage, (len(self.looks) + 1) * len(self.starts))
-        temperature, label = config.grpo.temperature, f"{self.name}/monitor"
+        temperature, label = config.grpo.temperature, f"improve_{self.number}/monitor"
         imagined = roll_out(self.env, policy, self.starts, config.seed, label, temperature, progress=True)
-        outcomes, real = execute_for_real(
-            real_env(config, len(self.starts), every_frame=True), imagined, config.seed, label
-        )
+        env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
+        outcomes, real = execute_for_real(env, imagined, config.seed, label)
+        write_episodes(self._executed(run.scratch, updates), real.episodes())
         look = Look.of(updates, outcomes, int(real.steps.sum()))
         self.looks.append(look)
         if best(self.looks) is look:
@@ -86,13 +91,21 @@ class Monitor:
         run.metrics.log(label, updates, _as_metrics(look))
         return config.scale == "smoke" or not is_over_optimised(self.looks)  # where nothing is learnt, noise decides
 
-    def finish(self, path: Path) -> VLAPolicy:
-        """Books all looks, writes them to `path` and returns the policy that the stage ends with."""
+    def finish(self) -> VLAPolicy:
+        """Books all looks, writes them and their episodes down and returns the policy that the stage ends with."""
         run = self.run
         run.ledger.debit(run.stage, "real", sum(x.episodes for x in self.looks), sum(x.frames for x in self.looks))
         kept = best(self.looks).updates
-        write_json(path, {"kept": kept, "looks": [asdict(look) for look in self.looks]})
+        for look in self.looks:
+            target = self._executed(run.path("episodes"), look.updates)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(self._executed(run.scratch, look.updates), target)
+        looks = [asdict(look) for look in self.looks]
+        write_json(run.path(f"monitor_{self.number}.json"), {"kept": kept, "looks": looks})
         return load_policy(self._kept)
+
+    def _executed(self, folder: Path, updates: int) -> Path:
+        return folder / f"monitored_{self.number}" / f"{updates:03}.hdf5"
 
     @property
     def _kept(self) -> Path:
