@@ -7,9 +7,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from wovr_lab.episodes import EpisodeStore
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.pace.config import scale_config
+from wovr_lab.pace.data import monitored_store
 from wovr_lab.pace.monitor import Look, best, is_over_optimised
+from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json
 
@@ -69,3 +72,23 @@ def test_every_look_is_charged_as_real_episodes(smoke_run):
         booked = [row for row in ledger if row["stage"] == f"improve_{number}" and row["kind"] == "real"]
         starts = len(config.tasks) * config.monitor_starts
         assert [row["episodes"] for row in booked] == [config.looks(number) * starts]
+
+
+@pytest.mark.smoke
+def test_what_was_executed_is_kept_and_after_pace_other_starts_judge(smoke_run):
+    seeds_of = []
+    for number in (1, 2):
+        looks = read_json(smoke_run / f"monitor_{number}.json")["looks"]
+        files = [smoke_run / f"episodes/monitored_{number}/{seen['updates']:03}.hdf5" for seen in looks]
+        lengths = [[summary.length for summary in EpisodeStore([file]).summaries] for file in files]
+        assert [len(found) for found in lengths] == [seen["episodes"] for seen in looks]
+        assert [sum(found) for found in lengths] == [seen["frames"] for seen in looks]
+        seeds_of.append({summary.seed for summary in EpisodeStore(files).summaries})
+    assert seeds_of[0].isdisjoint(seeds_of[1])
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(("weight", "learnt_from"), [(0.0, 0), (1.0, 12)])
+def test_the_refinement_learns_from_it_where_the_run_says_so(smoke_copy, weight, learnt_from):
+    run = enter_run(smoke_copy, scale_config("smoke", monitored_weight=weight))
+    assert len(monitored_store(run)) == learnt_from

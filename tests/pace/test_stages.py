@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,10 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import scale_config
-from wovr_lab.pace.data import real_rollouts, starts
-from wovr_lab.pace.learning import played
+from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts, store
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
-from wovr_lab.real.world import TabletopWorld
 from wovr_lab.runs import current_commit, read_json, write_text
+from wovr_lab.types import CHUNK, HOLD, ActionChunk
 
 CONFIG = scale_config("smoke")
 
@@ -193,17 +193,34 @@ def test_real_episodes_that_the_ledger_refuses_are_never_made(tmp_path):
     assert run.ledger.entries == []
 
 
-def test_play_that_a_killed_stage_kept_is_not_played_again(tmp_path, monkeypatch):
-    run = open_run(tmp_path / "run", scale_config("smoke", play=1))
-    run.stage = "train_world"
-    first = played(run)
+def test_episodes_that_a_killed_stage_kept_are_booked_but_not_made_again(tmp_path):
+    class Still:
+        def act(self, observation, instructions, generator, temperature):
+            return ActionChunk(np.tile(HOLD, (len(instructions), CHUNK, 1)))
 
-    def play(*arguments):
-        raise AssertionError("played again")
+    run = open_run(tmp_path / "run", CONFIG)
+    run.stage = "collect"
+    first = real_rollouts(run, Still(), starts(CONFIG, [0]), 1.0, "collect/1.0")
+    again = real_rollouts(run, None, starts(CONFIG, [0]), 1.0, "collect/1.0")  # no one acts
+    assert len(first) == len(again) == 2
+    for name in ("frames", "actions", "success", "states"):
+        assert all(np.array_equal(getattr(a, name), getattr(b, name)) for a, b in zip(first, again, strict=True))
+    assert [entry.episodes for entry in run.ledger.entries] == [2, 2]
 
-    monkeypatch.setattr(TabletopWorld, "play", play)
-    again = played(run)
-    assert len(first) == len(again) == 1 and np.array_equal(first[0].frames, again[0].frames)
+
+def test_where_the_expert_fails_the_next_seed_demonstrates(tmp_path, monkeypatch):
+    config = replace(CONFIG, demonstrations=4, demonstration_noise=1.0)
+    run = open_run(tmp_path / "run", config)
+    demonstrate(run)
+    shown = list(store(run, "demonstrations"))
+    assert [episode.task for episode in shown] == [task for task in config.tasks for _ in range(4)]
+    assert all(episode.success.any() for episode in shown)
+    first = [seeds(config, "demonstrations", 4)] * 2
+    tried = [[episode.seed for episode in shown if episode.task == task] for task in config.tasks]
+    assert tried != first  # some of these failed
+    monkeypatch.setitem(SEEDS, "demonstrations", (0, 4))
+    with pytest.raises(UserError, match=r"the expert of .* succeeded \d times in 4 attempts; ask for fewer"):
+        demonstrate(run)
 
 
 def test_a_record_that_is_not_json_is_named_with_what_to_do(tmp_path):

@@ -5,12 +5,13 @@ Training seeds only, below 10,000; each purpose has its own range, so that what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from wovr_lab.contracts import Actor
 from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
@@ -63,19 +64,46 @@ def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float
     """Real episodes with every frame and state, held after success; booked before they are made."""
     run.ledger.reserve(run.stage, len(first))
     env = real_env(run.config, len(first), run.config.hold, every_frame=True)
-    rollouts = roll_out(env, actor, first, run.config.seed, name, temperature, video=True, progress=True)
-    episodes = rollouts.episodes()
+
+    def roll_out_all() -> list[Episode]:
+        return roll_out(env, actor, first, run.config.seed, name, temperature, video=True, progress=True).episodes()
+
+    episodes = kept(run, name, roll_out_all)
     run.debit("real", episodes)
     return episodes
 
 
+def kept(run: Run, name: str, make: Callable[[], Iterable[Episode]]) -> list[Episode]:
+    """What `make` makes, kept in the stage's scratch: on LIBERO it takes minutes, and a resumed stage should not spend
+    them again."""
+    path = run.scratch / f"{name}.hdf5"
+    if not path.exists():
+        write_episodes(path, make())
+    return list(EpisodeStore([path]))
+
+
 def demonstrate(run: Run) -> None:
     """A few demonstrations a task: noise in what is executed, clean actions as labels."""
-    config = run.config
-    chosen = seeds(config, "demonstrations", config.demonstrations)
-    episodes = _attempts(config, chosen, config.demonstration_noise)
+    episodes = [episode for task in run.config.tasks for episode in _demonstrations(run.config, task)]
     run.debit("demonstrations", episodes)
     write_episodes(run.path("episodes/demonstrations.hdf5"), episodes)
+
+
+def _demonstrations(config: LoopConfig, task: str) -> list[Episode]:
+    """The expert's successes; where it fails, which nobody would show, the next seed takes its place.
+
+    Raises UserError if the expert cannot do the task so often.
+    """
+    found: list[Episode] = []
+    tried = 0
+    while (missing := config.demonstrations - len(found)) > 0:
+        chosen = seeds(config, "demonstrations", missing, tried)
+        if not chosen:
+            raise UserError(f"the expert of {task} succeeded {len(found)} times in {tried} attempts; ask for fewer")
+        attempts = config.real.attempts(task, chosen, config.demonstration_noise, config.hold, config.seed)
+        found += [episode for episode in attempts if episode.success.any()]
+        tried += len(chosen)
+    return found
 
 
 def collect(run: Run) -> None:
@@ -99,45 +127,39 @@ def collect(run: Run) -> None:
     policy_episodes = real_rollouts(run, half, gate_starts, temperatures[0], "gate/half")
     write_episodes(run.path("episodes/gate/half-trained base.hdf5"), policy_episodes)
     for noise in config.gate_noises:
-        _gate_expert(run, noise)
+        expert_episodes = _expert(run, seeds(config, "gate", config.gate_episodes), noise, f"gate/expert {noise}")
+        write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), expert_episodes)
 
 
-def _gate_expert(run: Run, noise: float) -> None:
-    episodes = _expert(run, seeds(run.config, "gate", run.config.gate_episodes), noise)
-    write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), episodes)
-
-
-def _expert(run: Run, chosen: list[int], noise: float) -> list[Episode]:
+def _expert(run: Run, chosen: list[int], noise: float, name: str) -> list[Episode]:
     """The expert's real episodes on these seeds of every task, booked."""
     config = run.config
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
-    episodes = _attempts(config, chosen, noise)
+
+    def attempt_all() -> Iterator[Episode]:
+        for task in config.tasks:
+            yield from config.real.attempts(task, chosen, noise, config.hold, config.seed)
+
+    episodes = kept(run, name, attempt_all)
     run.debit("real", episodes)
     return episodes
-
-
-def _attempts(config: LoopConfig, chosen: list[int], noise: float) -> list[Episode]:
-    """The expert's, on these seeds of every task."""
-    return [
-        episode
-        for task in config.tasks
-        for episode in config.real.attempts(task, chosen, noise, config.hold, config.seed)
-    ]
 
 
 def _examples(run: Run) -> None:
     """The task shown done, since a weak base policy alone would leave the reward a handful of successes; and the same
     attempts nearly done, in a file of their own since they share their seeds."""
     config = run.config
-    whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise)
+    whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise, "examples")
     run.ledger.reserve(run.stage, len(whole))
     ahead = stream(config.seed, "broken off").integers(1, config.example_ahead, len(whole), endpoint=True)
     env = config.real.single()
-    nearly = [
-        broken_off(env, episode, steps, config.hold)
-        for episode, steps in zip(whole, ahead.tolist(), strict=True)
-        if episode.first_success > steps
-    ]
+
+    def break_all_off() -> Iterator[Episode]:
+        for episode, steps in zip(whole, ahead.tolist(), strict=True):
+            if episode.first_success > steps:
+                yield broken_off(env, episode, steps, config.hold)
+
+    nearly = kept(run, "nearly", break_all_off)
     run.debit("real", nearly)
     write_episodes(run.path("episodes/examples.hdf5"), whole)
     write_episodes(run.path("episodes/nearly.hdf5"), nearly)

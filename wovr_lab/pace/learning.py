@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.episodes import write_episodes
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, gate_stores, monitored_store, store
+from wovr_lab.pace.data import PAID, gate_stores, kept, monitored_store, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
@@ -69,7 +69,7 @@ def train_reward_stage(run: Run) -> None:
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
     config = run.config
-    play = played(run)
+    play = kept(run, "play", lambda: config.real.play(config.play, config.seed))
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
@@ -124,14 +124,6 @@ def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: World
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
     world.save(run.path(f"checkpoints/{name}"))
-
-
-def played(run: Run) -> list[Episode]:
-    """Play, kept in the stage's scratch: on LIBERO it takes minutes, which a resumed stage should not spend again."""
-    path = run.scratch / "play.hdf5"
-    if not path.exists():
-        write_episodes(path, run.config.real.play(run.config.play, run.config.seed))
-    return list(EpisodeStore([path]))
 
 
 def _world_from_noise(run: Run, table: FrameTable) -> WorldModel:
