@@ -210,7 +210,7 @@ def test_two_seeds_become_a_table_in_the_readme(wovr_lab, smoke_run, tmp_path, m
     second = Path(shutil.copytree(smoke_run, tmp_path / "second"))
     write_json(second / "config.json", read_json(second / "config.json") | {"seed": 1})
     monkeypatch.chdir(tmp_path)
-    Path("README.md").write_text("# Results\n<!-- table: tabletop -->\n<!-- end of table -->\n")
+    Path("README.md").write_text("# Results\n<!-- table: tabletop_smoke -->\n<!-- end of table -->\n")
     code, _ = wovr_lab("results", "wovr_smoke", smoke_run, second)
     assert code == 0
     readme = Path("README.md").read_text()
