@@ -96,8 +96,8 @@ class LoopConfig:
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
     iterations: tuple[int, int] = (8, 8)  # before and after PACE
-    monitor_every: int = 4  # iterations between looks at whether imagined success is real, which choose the checkpoint
-    monitor_starts: int = 32  # a look, paid for
+    monitor_every: tuple[int, int] = (4, 4)  # iterations between looks at whether imagined success is real
+    monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
     # judging
@@ -115,7 +115,7 @@ class LoopConfig:
         _ = self.real  # knows all tasks, or says which it does not
         counts = (
             self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts,
-            self.monitor_every, self.monitor_starts,
+            *self.monitor_every, self.monitor_starts,
         )  # fmt: skip
         if not self.tasks or min(counts) < 1 or self.examples < 2:
             raise UserError(
@@ -151,7 +151,7 @@ class LoopConfig:
 
     def looks(self, number: int) -> int:
         """How often the monitor looks during `improve_NUMBER`, at most."""
-        return 1 + math.ceil(self.iterations[number - 1] / self.monitor_every)
+        return 1 + math.ceil(self.iterations[number - 1] / self.monitor_every[number - 1])
 
     @property
     def real_episodes(self) -> int:
@@ -224,7 +224,7 @@ def _smoke() -> LoopConfig:
         sampler_steps=1,
         grpo=GRPOConfig(groups=2, group_size=2, most_draws=2, minibatch=8),
         iterations=(2, 2),
-        monitor_every=1,
+        monitor_every=(1, 1),
         monitor_starts=2,
         monitored_weight=1.0,
         evaluation_starts=4,
@@ -247,8 +247,8 @@ def _full() -> LoopConfig:
         refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)),
         grpo=GRPOConfig(groups=32, most_draws=4),
-        iterations=(12, 12),
-        monitor_every=3,
+        iterations=(12, 36),  # the refined simulator bears more of it
+        monitor_every=(3, 9),
         monitor_starts=24,
     )
 
@@ -287,7 +287,7 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         world=WorldTraining(FitConfig(2400, 2e-3, 100, ema_decay=0.995)),
         refine=WorldTraining(FitConfig(500, 5e-4, ema_decay=0.98)),
         grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
-        monitor_every=8, monitor_starts=16, check_every=8, check_starts=16, confusion_rollouts=32, imagined_rows=32,
+        monitor_every=(8, 8), monitor_starts=16, check_every=8, check_starts=16, confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def improve(
             improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
             config.normaliser, config.mask, config.dual_clip,
         )  # fmt: skip
-        iterations = config.iterations[number - 1]
+        iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
         check = _real_check(run, name, improving)
         monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
 
@@ -85,7 +85,7 @@ def improve(
             is_last = updates == iterations
             if updates % config.check_every == 0 or is_last:
                 check(updates)
-            return (updates % config.monitor_every == 0 or is_last) and not monitor.look(updates, improving)
+            return (updates % every == 0 or is_last) and not monitor.look(updates, improving)
 
         if trainer.iteration > 0 or not look(0):
             trainer.train(iterations, lambda iteration, _: look(iteration + 1))
