@@ -287,7 +287,8 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         world=WorldTraining(FitConfig(2400, 2e-3, 100, ema_decay=0.995)),
         refine=WorldTraining(FitConfig(500, 5e-4, ema_decay=0.98)),
         grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
-        monitor_every=(8, 8), monitor_starts=16, check_every=8, check_starts=16, confusion_rollouts=32, imagined_rows=32,
+        monitor_every=(8, 8), monitor_starts=16, check_every=8, check_starts=16, confusion_rollouts=32,
+        imagined_rows=32,
     )  # fmt: skip
 
 
