@@ -236,13 +236,13 @@ def _smoke() -> LoopConfig:
 
 
 def _full() -> LoopConfig:
-    """An hour and a half on two cores: the headline numbers."""
+    """Eighty minutes on two cores: the headline numbers."""
     return LoopConfig(
         scale="full", rollouts=150, gate_episodes=15, fresh=80, monitored_weight=2.5,
         world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
         refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, most_draws=4),
-        iterations=(12, 36), monitor_every=(3, 9), monitor_starts=24,
+        iterations=(12, 12), monitor_every=(3, 3), monitor_starts=24,
     )  # fmt: skip
 
 
