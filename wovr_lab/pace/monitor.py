@@ -96,6 +96,7 @@ class Monitor:
         run = self.run
         run.ledger.debit(run.stage, "real", sum(x.episodes for x in self.looks), sum(x.frames for x in self.looks))
         kept = best(self.looks).updates
+        shutil.rmtree(run.path(f"episodes/monitored_{self.number}"), ignore_errors=True)  # of an earlier, longer phase
         for look in self.looks:
             target = self._executed(run.path("episodes"), look.updates)
             target.parent.mkdir(exist_ok=True)
