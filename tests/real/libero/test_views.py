@@ -21,14 +21,16 @@ def test_a_window_that_leaves_the_picture_is_refused(place):
         Window(*place)
 
 
-def test_the_workspace_is_the_table_of_spatial_and_the_whole_picture_elsewhere():
+def test_the_workspace_is_the_table_of_spatial_and_goal_and_the_whole_picture_elsewhere():
     stove, cabinet = (
         f"pick_up_the_black_bowl_on_the_{place}_and_place_it_on_the_plate" for place in ("stove", "wooden_cabinet")
     )
     assert (
         window_of("workspace", "libero_spatial", stove) == window_of("workspace", "libero_spatial_swap", stove) == TABLE
     )
+    assert window_of("workspace", "libero_goal", "put_the_bowl_on_the_plate") == TABLE
     for view, suite, task in (
+        ("workspace", "libero_goal", "put_the_wine_bottle_on_the_rack"),
         ("workspace", "libero_spatial", cabinet),
         ("workspace", "libero_90", stove),
         ("whole", "libero_spatial", stove),

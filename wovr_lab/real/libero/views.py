@@ -33,16 +33,17 @@ class Window:
 
 WHOLE, WORKSPACE = "whole", "workspace"
 EVERYTHING = Window(0.0, 0.0, 1.0)
-TABLE = Window(0.05, 0.2, 0.6)  # of Spatial, where a bowl is then 15 by 11 of 64 x 64 pixels
+TABLE = Window(0.05, 0.2, 0.6)  # of Spatial and Goal, where a bowl is then 15 by 11 of 64 x 64 pixels
+AWAY = ("cabinet", "drawer", "rack")  # what stands outside
 
 
 def window_of(view: str, suite: str, task: str) -> Window:
-    """What a view shows of a task's scene, by the names of suite and task. The workspace is the table for Spatial and
-    its variants but for the tasks at the cabinet, which stands outside; for all others it is the whole picture.
+    """What a view shows of a task's scene, by the names of suite and task. The workspace is the table for Spatial, Goal
+    and their variants but for the tasks at what stands outside; for all others it is the whole picture.
 
     Raises UserError if there is no such view.
     """
     if view not in (WHOLE, WORKSPACE):
         raise UserError(f"unknown view {view!r}; choose {WHOLE} or {WORKSPACE}")
-    is_on_table = suite.startswith("libero_spatial") and "cabinet" not in task
+    is_on_table = suite.startswith(("libero_spatial", "libero_goal")) and not any(thing in task for thing in AWAY)
     return TABLE if view == WORKSPACE and is_on_table else EVERYTHING
