@@ -48,7 +48,7 @@ from wovr_lab.show.widgets import Film
 need("libero", "get it by `make libero`, and the GL libraries by `make system-deps`")
 
 from wovr_lab.real.libero.env import LiberoEnv
-from wovr_lab.real.libero.expert import expert_episodes
+from wovr_lab.real.libero.expert import expert_episode
 from wovr_lab.real.libero.official import write_demonstrations
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, STANDARD, TRAINING_STATES, find_task, suites, tasks_of
 
@@ -88,7 +88,7 @@ Image.fromarray(strip([frames], scale=1))
 
 # %%
 count = 1 if scale == "smoke" else 5
-episodes = list(expert_episodes(env, task, range(seed, seed + count), noise))
+episodes = [expert_episode(env, task, each, noise) for each in range(seed, seed + count)]
 for episode in episodes:
     print(f"seed {episode.seed}: {len(episode)} actions, first success at {episode.first_success}")
 succeeded = np.mean([episode.first_success >= 0 for episode in episodes])

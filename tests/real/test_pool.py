@@ -48,6 +48,14 @@ def chunks_of(env) -> list[dict[str, np.ndarray]]:
     return infos
 
 
+def state_after(env: TabletopEnv, seed: int, steps: int) -> np.ndarray:
+    """Where some moves upwards lead to."""
+    env.reset(seed=seed)
+    for _ in range(steps):
+        env.advance(np.eye(7, dtype=np.float32)[2])
+    return env.get_state()
+
+
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
     workers = Workers(make_tabletop, processes=2)
@@ -69,6 +77,16 @@ def test_results_are_those_of_environments_in_this_process_and_of_processes_that
     for other in (pooled, mortal):
         for one, two in zip(expected, other, strict=True):
             assert one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_what_they_make_one_after_the_other_is_in_order_and_survives_a_death(tmp_path: Path):
+    wanted = [(seed, 5 + seed % 3) for seed in range(11)]  # more than are made ahead
+    dying = Workers(partial(MortalTabletop, tmp_path / "died"), processes=2)
+    made = list(dying.each(state_after, wanted))
+    dying.close()
+    env = make_tabletop()
+    assert (tmp_path / "died").exists()
+    assert np.array_equal(made, [state_after(env, *each) for each in wanted])
 
 
 def test_processes_that_keep_dying_are_given_up_with_advice(tmp_path: Path):

@@ -22,6 +22,8 @@ def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and
     assert (start.task, start.seed, start.anchor.shape) == ("green_on_plate", 7, (16, 16, 3))
     attempt = next(world.attempts("push_red", [3], noise=0.1, hold=2, run_seed=0))
     assert len(attempt) <= 26 and attempt.expert_actions is not None and attempt.seed == 3
+    nearly = next(world.broken_off([(attempt, 2)], hold=3))
+    assert len(nearly) == attempt.first_success - 2 + 3 and nearly.seed == 3
     assert next(world.play(1, run_seed=0)).instruction == "play"
     env = world.chunks(2, hold=3, every_frame=True)
     assert (env.num_envs, env.max_steps, env.hold_after_success) == (2, 24, 3)
@@ -52,15 +54,16 @@ def test_liberos_names_give_tasks_of_several_suites_and_a_tabletop_task_is_none_
 
 
 @pytest.mark.libero
-def test_libero_gives_starts_of_its_processes_that_are_those_of_this_one_and_repeatable_play():
+def test_liberos_processes_give_starts_and_attempts_that_are_those_of_this_one_and_repeatable_play():
+    from wovr_lab.real.libero.expert import expert_episode
     from wovr_lab.real.libero.world import LiberoWorld
 
     world = LiberoWorld((TASK,), 32, 16, processes=1)
-    start = world.starts(TASK, [10_003])[0]
-    env = world.single()
-    assert world.single() is env and env.max_steps == 16
+    start, env = world.starts(TASK, [10_003])[0], world.make()
     observation, _ = env.reset(seed=10_003, options={"task": TASK})
     assert np.array_equal(observation["frame"], start.anchor) and np.array_equal(env.get_state(), start.state)
+    attempt = next(world.attempts(TASK, [10_003], 0.1, hold=2, run_seed=0))
+    assert np.array_equal(attempt.actions, expert_episode(env, TASK, 10_003, 0.1, hold=2).actions)
     played, again = (next(world.play(1, run_seed=5)) for _ in range(2))
     assert (played.task, len(played), played.success.any()) == ("play", 120, False)
     assert np.array_equal(played.frames, again.frames)

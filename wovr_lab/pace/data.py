@@ -5,9 +5,11 @@ Training seeds only, below 10,000; each purpose has its own range, so that what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 import numpy as np
+from tqdm import tqdm
 
 from wovr_lab.contracts import Actor
 from wovr_lab.episodes import EpisodeStore, write_episodes
@@ -16,7 +18,6 @@ from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv
-from wovr_lab.real.record import broken_off
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.types import Episode, Start
@@ -73,6 +74,11 @@ def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float
     return episodes
 
 
+def counted(episodes: Iterable[Episode], name: str, total: int) -> Iterable[Episode]:
+    """The same, with a progress bar where they are slow to come."""
+    return tqdm(episodes, desc=name, total=total, delay=2.0, mininterval=1.0, dynamic_ncols=True)
+
+
 def kept(run: Run, name: str, make: Callable[[], Iterable[Episode]]) -> list[Episode]:
     """What `make` makes, kept in the stage's scratch: on LIBERO it takes minutes, and a resumed stage should not spend
     them again."""
@@ -101,7 +107,7 @@ def _demonstrations(config: LoopConfig, task: str) -> list[Episode]:
         if not chosen:
             raise UserError(f"the expert of {task} succeeded {len(found)} times in {tried} attempts; ask for fewer")
         attempts = config.real.attempts(task, chosen, config.demonstration_noise, config.hold, config.seed)
-        found += [episode for episode in attempts if episode.success.any()]
+        found += [episode for episode in counted(attempts, task, len(chosen)) if episode.success.any()]
         tried += len(chosen)
     return found
 
@@ -136,11 +142,9 @@ def _expert(run: Run, chosen: list[int], noise: float, name: str) -> list[Episod
     config = run.config
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
 
-    def attempt_all() -> Iterator[Episode]:
-        for task in config.tasks:
-            yield from config.real.attempts(task, chosen, noise, config.hold, config.seed)
-
-    episodes = kept(run, name, attempt_all)
+    attempts = (config.real.attempts(task, chosen, noise, config.hold, config.seed) for task in config.tasks)
+    total = len(chosen) * len(config.tasks)
+    episodes = kept(run, name, lambda: counted(chain.from_iterable(attempts), name, total))
     run.debit("real", episodes)
     return episodes
 
@@ -152,14 +156,9 @@ def _examples(run: Run) -> None:
     whole = _expert(run, seeds(config, "examples", config.examples // 2), config.example_noise, "examples")
     run.ledger.reserve(run.stage, len(whole))
     ahead = stream(config.seed, "broken off").integers(1, config.example_ahead, len(whole), endpoint=True)
-    env = config.real.single()
-
-    def break_all_off() -> Iterator[Episode]:
-        for episode, steps in zip(whole, ahead.tolist(), strict=True):
-            if episode.first_success > steps:
-                yield broken_off(env, episode, steps, config.hold)
-
-    nearly = kept(run, "nearly", break_all_off)
+    pairs = zip(whole, ahead.tolist(), strict=True)
+    chosen = [(episode, steps) for episode, steps in pairs if episode.first_success > steps]
+    nearly = kept(run, "nearly", lambda: counted(config.real.broken_off(chosen, config.hold), "nearly", len(chosen)))
     run.debit("real", nearly)
     write_episodes(run.path("episodes/examples.hdf5"), whole)
     write_episodes(run.path("episodes/nearly.hdf5"), nearly)

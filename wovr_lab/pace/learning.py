@@ -11,7 +11,7 @@ from torch import nn
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, gate_stores, kept, monitored_store, store
+from wovr_lab.pace.data import PAID, counted, gate_stores, kept, monitored_store, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
@@ -69,7 +69,7 @@ def train_reward_stage(run: Run) -> None:
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
     config = run.config
-    play = kept(run, "play", lambda: config.real.play(config.play, config.seed))
+    play = kept(run, "play", lambda: counted(config.real.play(config.play, config.seed), "play", config.play))
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))

@@ -9,13 +9,13 @@ it again: the result is equal.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,9 @@ from wovr_lab.seeding import seed_of
 from wovr_lab.types import Start
 
 MOST_DEATHS = 3  # of processes, in one call
+AT_ONCE = 4  # calls a process between two that are handed out, when many are made one after the other
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Made = TypeVar("Made")
 
 
 class Workers:
@@ -64,6 +66,12 @@ class Workers:
     def starts_of(self, task: str, seeds: Iterable[int]) -> list[Start]:
         """The initial states of these seeds, made by all processes together."""
         return self.call([(_start_of_seed, (task, int(seed))) for seed in seeds])
+
+    def each(self, make: Callable[..., Made], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Made]:
+        """What `make(environment, *arguments)` gives, in order; a few for each process are made ahead."""
+        ahead = AT_ONCE * self.processes
+        for first in range(0, len(arguments), ahead):
+            yield from self.call([(_made, (make, *each)) for each in arguments[first : first + ahead]])
 
     def close(self) -> None:
         """Ends the processes."""
@@ -149,6 +157,10 @@ def _end_with_parent() -> None:
 
 def _sizes() -> tuple[int, int]:
     return _ENV[0].resolution, _ENV[0].max_steps
+
+
+def _made(make: Callable[..., Made], *arguments: Any) -> Made:
+    return make(_ENV[0], *arguments)
 
 
 def _start_of_row(row: int, seed: int) -> Start:

@@ -7,14 +7,14 @@ names tell the world: LIBERO's are SUITE/TASK.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wovr_lab.errors import UserError
 from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.play import play_episodes
-from wovr_lab.real.single import RealEnv
+from wovr_lab.real.record import broken_off
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import TASKS, get_task
 from wovr_lab.types import CHUNK, Episode, Start
@@ -49,10 +49,6 @@ class RealWorld(ABC):
         """The words of a task. Raises UserError naming the nearest ones if there is none."""
 
     @abstractmethod
-    def single(self) -> RealEnv:
-        """One environment in this process."""
-
-    @abstractmethod
     def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
         """`rows` environments behind the chunk contract, success held for `hold` frames."""
 
@@ -70,6 +66,10 @@ class RealWorld(ABC):
         """
 
     @abstractmethod
+    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+        """Each attempt again, stopped so many actions before its success, then `hold` actions of standing still."""
+
+    @abstractmethod
     def play(self, count: int, run_seed: int) -> Iterator[Episode]:
         """Task-agnostic episodes that show a world model what contact does; nothing in them claims success."""
 
@@ -85,14 +85,11 @@ class TabletopWorld(RealWorld):
     def instruction(self, task: str) -> str:
         return get_task(task).instruction
 
-    def single(self) -> TabletopEnv:
-        return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)
-
     def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
         return tabletop_chunks(rows, self.resolution, self.max_steps, hold, every_frame)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
-        env = self.single()
+        env = self._env()
         return [start_of_seed(env, task, int(seed)) for seed in seeds]
 
     def attempts(
@@ -100,8 +97,15 @@ class TabletopWorld(RealWorld):
     ) -> Iterator[Episode]:  # fmt: skip
         return expert_episodes(task, seeds, noise, hold, self.resolution, run_seed, self.max_steps)
 
+    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+        env = self._env()
+        return (broken_off(env, episode, ahead, hold) for episode, ahead in attempts)
+
     def play(self, count: int, run_seed: int) -> Iterator[Episode]:
         return play_episodes(count, run_seed, 0, self.resolution)
+
+    def _env(self) -> TabletopEnv:
+        return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)
 
 
 def is_libero(tasks: Iterable[str]) -> bool:

@@ -7,8 +7,6 @@ are noisy where they act and clean where they teach, as on the tabletop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 
 from wovr_lab.real.libero.env import LiberoEnv
@@ -139,25 +137,24 @@ class Expert:
         return action.astype(np.float32)
 
 
-def expert_episodes(
-    env: LiberoEnv, task: str, seeds: Iterable[int], noise: float = 0.0, hold: int = 4, run_seed: int = 0
-) -> Iterator[Episode]:
-    """One demonstration a seed, successful or not: `noise` is the standard deviation on executed x, y, z.
+def expert_episode(
+    env: LiberoEnv, task: str, seed: int, noise: float = 0.0, hold: int = 4, run_seed: int = 0
+) -> Episode:  # fmt: skip
+    """A demonstration, successful or not: `noise` is the standard deviation on executed x, y, z.
 
     Success must come within the task's limit; then `hold` more actions are recorded.
     """
-    for seed in seeds:
-        generator = stream(run_seed, "expert", task, seed)
-        recorder = Recorder(env, seed, task)
-        expert = Expert(env.simulator)
-        held = 0
-        while held < hold if env.success else env.steps < env.max_steps:
-            held += env.success
-            clean = expert.act()
-            executed = clean.copy()
-            executed[:3] += generator.normal(0.0, noise, 3)
-            recorder.step(np.clip(executed, -1.0, 1.0), clean)
-        yield recorder.episode()
+    generator = stream(run_seed, "expert", task, seed)
+    recorder = Recorder(env, seed, task)
+    expert = Expert(env.simulator)
+    held = 0
+    while held < hold if env.success else env.steps < env.max_steps:
+        held += env.success
+        clean = expert.act()
+        executed = clean.copy()
+        executed[:3] += generator.normal(0.0, noise, 3)
+        recorder.step(np.clip(executed, -1.0, 1.0), clean)
+    return recorder.episode()
 
 
 def expert_succeeds(env: LiberoEnv, task: str, seed: int, noise: float = 0.0) -> tuple[bool, int]:

@@ -16,7 +16,7 @@ from wovr_lab.episodes import Origin, write_episodes
 from wovr_lab.episodes.schema import turned
 from wovr_lab.errors import UserError
 from wovr_lab.real.libero.env import WRIST, LiberoEnv
-from wovr_lab.real.libero.expert import expert_episodes
+from wovr_lab.real.libero.expert import expert_episode
 from wovr_lab.types import Episode
 
 
@@ -27,8 +27,8 @@ def write_demonstrations(folder: Path, env: LiberoEnv, task: str, seeds: Iterabl
     """
     env.place(task, 0, None)
     path = folder / env.definition.suite / f"{env.definition.short}_demo.hdf5"
-    episodes = (episode for episode in expert_episodes(env, task, seeds, noise) if episode.success.any())
-    write_episodes(path, episodes, origin_of(env))
+    attempts = (expert_episode(env, task, seed, noise) for seed in seeds)
+    write_episodes(path, (attempt for attempt in attempts if attempt.success.any()), origin_of(env))
     return path
 
 

@@ -1,7 +1,7 @@
 """Scripted play in LIBERO's scenes, from which a world model learns what contact does before it sees any policy.
 
-In: an environment, counts, seeds. Out: episodes without labels, in which stretches of the expert's attempts, with noise
-and a gripper that slips, take turns with smooth random walks: grasps, carries, drops, misses, pushes by chance.
+In: an environment, a number, a seed. Out: an episode without labels, in which stretches of the expert's attempts, with
+noise and a gripper that slips, take turns with smooth random walks: grasps, carries, drops, misses, pushes by chance.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ ATTEMPT, WALK = (20, 60), (5, 20)  # actions in a stretch, from and to
 SLIP = 0.1  # share of attempts in which the gripper opens where it should not
 
 
-def play_episodes(env: LiberoEnv, count: int, run_seed: int, steps: int) -> Iterator[Episode]:
-    """`count` episodes of `steps` actions in the scenes of `env`'s tasks. Raises UserError if one has no expert."""
-    for number in range(count):
-        generator = stream(run_seed, "play", number)
-        task = env.tasks[int(generator.integers(len(env.tasks)))]
-        recorder = Recorder(env, seed_of(run_seed, "play start", number) % TRAINING_SEEDS, task)
-        actions = _actions(Expert(env.simulator), generator)
-        for _ in range(steps):
-            recorder.step(next(actions))
-        episode = recorder.episode()
-        yield replace(episode, task="play", instruction="play", success=np.zeros(steps, bool))
+def play_episode(env: LiberoEnv, number: int, run_seed: int, steps: int) -> Episode:
+    """`steps` actions in the scene of one of `env`'s tasks. Raises UserError if that has no expert."""
+    generator = stream(run_seed, "play", number)
+    task = env.tasks[int(generator.integers(len(env.tasks)))]
+    recorder = Recorder(env, seed_of(run_seed, "play start", number) % TRAINING_SEEDS, task)
+    actions = _actions(Expert(env.simulator), generator)
+    for _ in range(steps):
+        recorder.step(next(actions))
+    return replace(recorder.episode(), task="play", instruction="play", success=np.zeros(steps, bool))
 
 
 def _actions(expert: Expert, generator: np.random.Generator) -> Iterator[np.ndarray]:

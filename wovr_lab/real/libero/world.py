@@ -1,24 +1,24 @@
 """LIBERO as the real world of a run: the benchmark's tasks, states and pictures, its experts and play.
 
-Rows share processes, one a core, and what is made one after the other shares one environment of this process, since a
-simulator takes six seconds to build.
+All episodes are made by the same processes, one a core, since a simulator takes six seconds to build.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from wovr_lab.real.chunks import RealChunkEnv
 from wovr_lab.real.libero.env import LiberoEnv
-from wovr_lab.real.libero.expert import expert_episodes
+from wovr_lab.real.libero.expert import expert_episode
 from wovr_lab.real.libero.gl import platform
-from wovr_lab.real.libero.play import play_episodes
+from wovr_lab.real.libero.play import play_episode
 from wovr_lab.real.libero.render import FAST, RenderSettings
 from wovr_lab.real.libero.tasks import find_task
 from wovr_lab.real.libero.views import WHOLE
 from wovr_lab.real.pool import PooledChunkEnv, Workers
+from wovr_lab.real.record import broken_off
 from wovr_lab.real.world import RealWorld
 from wovr_lab.types import Episode, Start
 
@@ -46,9 +46,6 @@ class LiberoWorld(RealWorld):
         """A new environment; in other processes, too."""
         return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings, shown=self.view)
 
-    def single(self) -> LiberoEnv:
-        return _single(self)
-
     def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
         return PooledChunkEnv(_workers(self), rows, hold, every_frame)
 
@@ -58,15 +55,13 @@ class LiberoWorld(RealWorld):
     def attempts(
         self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
-        return expert_episodes(self.single(), task, seeds, noise, hold, run_seed)
+        return _workers(self).each(expert_episode, [(task, int(seed), noise, hold, run_seed) for seed in seeds])
+
+    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+        return _workers(self).each(broken_off, [(episode, ahead, hold) for episode, ahead in attempts])
 
     def play(self, count: int, run_seed: int) -> Iterator[Episode]:
-        return play_episodes(self.single(), count, run_seed, PLAY_STEPS)
-
-
-@cache
-def _single(world: LiberoWorld) -> LiberoEnv:
-    return world.make()
+        return _workers(self).each(play_episode, [(number, run_seed, PLAY_STEPS) for number in range(count)])
 
 
 @cache
