@@ -10,7 +10,7 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 20000000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lab inspect notebooks bench libero system-deps
+.PHONY: help setup demo test lint lab inspect notebooks bench libero setup-libero test-libero system-deps
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -50,9 +50,14 @@ bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py
 	$(BIN)/python benchmarks/imagination_speed.py
 
-libero: $(VENV)/.installed-libero  ## install LIBERO and run every stage of the loop on one of its tasks, at smoke scale
+libero: setup-libero  ## install LIBERO and run every stage of the loop on one of its tasks, at smoke scale
 	$(BIN)/wovr-lab doctor
 	$(BIN)/wovr-lab run --env $(LIBERO_TASK) --scale smoke --run runs/libero-smoke
+
+setup-libero: $(VENV)/.installed-libero  ## install LIBERO with all of its assets; `make test` then tests it, too
+
+test-libero: setup-libero  ## build and reset every task of LIBERO's suites, which takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m every_task tests/real/libero
 
 $(VENV)/.installed-libero: $(VENV)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,libero]'
