@@ -9,7 +9,7 @@ import torch
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.formulas import NoMask
-from wovr_lab.grpo.objective import ReferenceAnchor
+from wovr_lab.grpo.objective import anchor_to
 from wovr_lab.grpo.trainer import GRPOConfig, GRPOTrainer
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
@@ -162,17 +162,15 @@ def test_the_old_log_probabilities_are_those_of_the_policy_that_sampled():
 
 
 def test_an_anchor_keeps_the_policy_nearer_to_its_reference():
-    def distance(**choices) -> float:
+    def distance(coefficient: float) -> float:
         policy, reference = small_policy(), small_policy()
-        if choices:
-            choices = {"anchor": ReferenceAnchor(reference, **choices)}
-        trainer(policy, **choices).train(5)
+        trainer(policy, anchor=anchor_to(policy, coefficient)).train(5)
         frames = RandomPictures().draw(8, np.random.default_rng(5))
         observation = {"frame": np.stack([start.anchor for start in frames])}
         logits, expected = (one.logits(observation, ("go right",) * 8) for one in (policy, reference))
         return torch.nn.functional.kl_div(logits.log_softmax(-1), expected.softmax(-1), reduction="sum").item()
 
-    assert distance(coefficient=3.0) < 0.5 * distance()
+    assert distance(3.0) < 0.5 * distance(0.0)
 
 
 def test_training_that_was_killed_goes_on_bit_for_bit_and_logs_each_iteration_once(tmp_path):

@@ -49,7 +49,8 @@ def test_an_unknown_task_is_refused():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tasks": ()}, {"rollouts": 0}, {"max_steps": 50}, {"keyframe_steps": 3}, {"keyframe_share": 1.5}],
+    [{"tasks": ()}, {"rollouts": 0}, {"max_steps": 50}, {"keyframe_steps": 3}, {"keyframe_share": 1.5},
+     {"anchor_coefficient": -0.1}],
     ids=str,
 )
 def test_settings_that_cannot_work_are_refused(changes):

@@ -6,6 +6,7 @@ Also the optional anchor that keeps the policy near a frozen reference; the pape
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from wovr_lab.contracts import TrainablePolicy
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.formulas import DualClip, NoDualClip, clipped_objective, clipped_share, estimated_kl
+from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.types import Rollouts
 
 
@@ -112,6 +114,11 @@ class ReferenceAnchor:
         with torch.no_grad():
             reference = self.reference.log_prob(observation, decisions.instructions, decisions.tokens, temperature)
         return self.coefficient * estimated_kl(reference - log_probs, weights)
+
+
+def anchor_to(policy: VLAPolicy, coefficient: float) -> Anchor:
+    """What holds a policy to what it is now; nothing where the coefficient is 0."""
+    return ReferenceAnchor(deepcopy(policy).requires_grad_(False).eval(), coefficient) if coefficient else NoAnchor()
 
 
 class MaskedGRPO(nn.Module):

@@ -95,6 +95,7 @@ class LoopConfig:
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
+    anchor_coefficient: float = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
     iterations: tuple[int, int] = (8, 8)  # before and after PACE
     monitor_every: tuple[int, int] = (4, 4)  # iterations between looks at whether imagined success is real
     monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
@@ -124,8 +125,11 @@ class LoopConfig:
             )
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
-        if not 0 <= self.keyframe_share <= 1:
-            raise UserError(f"keyframe_share {self.keyframe_share} must be between 0 and 1")
+        if not 0 <= self.keyframe_share <= 1 or self.anchor_coefficient < 0:
+            raise UserError(
+                f"keyframe_share {self.keyframe_share} must be between 0 and 1, anchor_coefficient "
+                f"{self.anchor_coefficient} not negative"
+            )
         allowed = self.budget * len(self.tasks)
         if self.real_episodes > allowed:
             raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wovr_lab.grpo.objective import anchor_to
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
@@ -74,7 +75,7 @@ def improve(
         env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
         trainer = GRPOTrainer(
             improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
-            config.normaliser, config.mask, config.dual_clip,
+            config.normaliser, config.mask, config.dual_clip, anchor_to(improving, config.anchor_coefficient),
         )  # fmt: skip
         iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
         check = _real_check(run, name, improving)
