@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
+from timing import Figure, Work, in_turns
 
+from wovr_lab.pace.libero_results import put_rows
 from wovr_lab.real.libero.env import CAMERA, LiberoEnv
 from wovr_lab.real.libero.render import FAST, PACKAGE, Renderer
 from wovr_lab.real.libero.robosuite import global_randomness
 from wovr_lab.types import CHUNK
 
 TASK = "libero_spatial/pick_up_the_black_bowl_on_the_stove_and_place_it_on_the_plate"
+PACKAGED = "package, one camera"
 Steps = Callable[[np.ndarray], None]  # executes actions [CHUNK, 7]
 
 
@@ -65,35 +68,46 @@ def picture_difference(env: LiberoEnv) -> tuple[float, float]:
     return tuple(np.mean(found, 0))
 
 
-def main(resolution: int, turns: int) -> None:
-    """Measures and prints."""
+def main(resolution: int, turns: int, write: bool) -> None:
+    """Measures and prints; with `write` the ratios go to data/results/libero.json."""
     env = LiberoEnv(TASK, resolution)
     env.place(env.task, 0, None)
     settings = {
-        "package, one camera": package_steps(env, [CAMERA]),
+        PACKAGED: package_steps(env, [CAMERA]),
         "package, both cameras (its default)": package_steps(env, [CAMERA, "robot0_eye_in_hand"]),
         "ours, every frame": our_steps(env, every_frame=True),
         "ours, a chunk's last frame": our_steps(env, every_frame=False),
     }
     actions = np.random.default_rng(0).uniform(-0.5, 0.5, (turns + 1, CHUNK, 7))
-    seconds: dict[str, list[float]] = {name: [] for name in settings}
-    for turn in actions:
-        for name, execute in settings.items():
-            began = time.perf_counter()
-            execute(turn)
-            seconds[name].append((time.perf_counter() - began) / CHUNK)
-    reference = seconds["package, one camera"][1:]  # the first turn compiles and warms up
+    seconds = in_turns({name: _each(execute, iter(actions)) for name, execute in settings.items()}, turns)
+    rows = []
     for name, values in seconds.items():
-        ratio = statistics.median(one / other for one, other in zip(reference, values[1:], strict=True))
-        print(f"{name:36} {1000 * statistics.median(values[1:]):7.1f} ms a step   {ratio:5.2f} x")
+        ratios = [one / other for one, other in zip(seconds[PACKAGED], values, strict=True)]
+        rows.append(Figure(name, "stepping_speedup", tuple(ratios)).row())
+        step = 1000 * statistics.median(values) / CHUNK
+        print(f"{name:36} {step:7.1f} ms a step   {rows[-1]['value']:5.2f} x")
     levels, share = picture_difference(env)
     print(f"fast against package pictures at {resolution}: {levels:.2f} grey levels, {share:.1%} of pixels > 32 off")
     env.close()
+    if write:
+        card = {
+            "command": f"python benchmarks/libero_speed.py --resolution {resolution} --turns {turns} --write",
+            "task": TASK, "reference": PACKAGED, "resolution": resolution,
+            "interval": "least and greatest of the turns",
+            "picture_difference": {"grey_levels": levels, "share_of_pixels_32_off": share},
+        }  # fmt: skip
+        put_rows(Path("data/results/libero.json"), rows, {"stepping_speedup": card})
+
+
+def _each(execute: Steps, chunks: Iterator[np.ndarray]) -> Work:
+    """Executes the next chunk at each call."""
+    return lambda: execute(next(chunks))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="put the ratios into data/results/libero.json")
     chosen = parser.parse_args()
-    main(chosen.resolution, chosen.turns)
+    main(chosen.resolution, chosen.turns, chosen.write)

@@ -8,7 +8,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import described, scale_config
-from wovr_lab.pace.libero_results import COLUMNS, collect_libero_results
+from wovr_lab.pace.libero_results import COLUMNS, collect_libero_results, put_rows
 from wovr_lab.pace.results import markdown_table
 from wovr_lab.runs import read_json, write_json
 
@@ -82,6 +82,17 @@ def test_the_online_baseline_stands_beside_the_loop_and_seeds_are_pooled(tmp_pat
     assert found[f"online_grpo/{TASK}", "success"]["value"] == 0.5
     assert found[f"online_grpo/{TASK}", "real_episodes"]["value"] == 256
     assert set(read_json(path)["protocol"]) == {f"wovr/{TASK}", f"online_grpo/{TASK}"}
+
+
+def test_other_figures_stand_in_the_same_table_and_are_replaced_by_newer_ones(tmp_path: Path):
+    path = tmp_path / "libero.json"
+    collect_libero_results(path, "wovr", [finished(tmp_path / "0", 0, None)])
+    before = values(path)
+    for value in (3.0, 4.0):
+        row = {"setting": "ours", "metric": "stepping_speedup", "task": "all", "depth": None, "value": value}
+        put_rows(path, [row], {"stepping_speedup": {"resolution": 128}})
+    assert values(path) == before | {("ours", "stepping_speedup"): 4.0}
+    assert set(read_json(path)["protocol"]) == {f"wovr/{TASK}", "stepping_speedup"}
 
 
 def test_runs_of_one_seed_or_of_several_protocols_are_not_pooled(tmp_path: Path):

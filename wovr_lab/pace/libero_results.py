@@ -31,19 +31,25 @@ def collect_libero_results(path: Path, setting: str, folders: list[Path]) -> Non
         raise UserError(f"the runs of {setting} must differ in their seed (here {seeds}) and in nothing else")
     rows = [row for name in runs[0]["tasks"] for row in _rows_of_task(runs, setting, name, seeds)]
     rows += _rows_of_run(runs, setting, seeds)
+    label = f"{setting}/{_name(runs[0]['tasks'])}"
+    put_rows(path, rows, {label: runs[0]["protocol"]}, {label: [run["card"] for run in runs]})
+
+
+def put_rows(
+    path: Path, rows: list[dict[str, Any]], protocol: dict[str, Any], runs: dict[str, Any] | None = None
+) -> None:
+    """Writes rows, their protocol and runs into the table at `path`, in place of those of the same names."""
     names = {row["setting"] for row in rows}
     found = read_json(path) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
-    kept = [row for row in found["rows"] if row["setting"] not in names]
-    label = f"{setting}/{_name(runs[0]['tasks'])}"
     table = {
         "schema": 1,
         "title": TITLE,
-        "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
+        "command": "wovr-lab results SETTING RUN_OF_EACH_SEED",
         **provenance(),
-        "protocol": found["protocol"] | {label: runs[0]["protocol"]},
-        "runs": found["runs"] | {label: [run["card"] for run in runs]},
+        "protocol": found["protocol"] | protocol,
+        "runs": found["runs"] | (runs or {}),
         "columns": [[column, None] for column in COLUMNS],
-        "rows": [*kept, *rows],
+        "rows": [*(row for row in found["rows"] if row["setting"] not in names), *rows],
     }
     write_json(path, table)
 
