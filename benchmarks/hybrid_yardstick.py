@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again, psnr_by_depth
-from wovr_lab.pace.config import config_of
 from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.results import provenance
+from wovr_lab.pace.scales import config_of
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.reward.classifier import SuccessClassifier
@@ -190,7 +190,7 @@ def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> H
     if kept.exists():
         load_into(world.transformer, load_tensors(kept), kept)
         return world.eval()
-    table = FrameTable.of(collect_play(scratch / "play", play, config.resolution, 0))
+    table = FrameTable.of(collect_play(config.real, scratch / "play", play, 0))
     world.transformer.background.copy_(table.background(stream(0, "yardstick", "background")))
     train(world, table, pretraining, "pretrain", folder)
     paid, reminders = store(run, *PAID), store(run, "play")

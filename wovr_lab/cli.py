@@ -20,7 +20,7 @@ from wovr_lab.inspector.app import launch
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.ablations import Ablation, ablate
-from wovr_lab.pace.config import LoopConfig, config_in, config_of
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
@@ -29,6 +29,7 @@ from wovr_lab.pace.libero_results import collect_libero_results
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.results import collect_results, render_tables
+from wovr_lab.pace.scales import config_in, config_of
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
 from wovr_lab.real.world import TABLETOP, is_libero
@@ -173,18 +174,21 @@ def train_probe(
 @app.command("pretrain")
 def pretrain_command(
     out: Annotated[Path, typer.Option(help="where the backbone goes, or is and is trained on")] = Path("data/backbone"),
-    folder: Folder = Path("runs/pretrain"), seed: Seed = 0,
+    folder: Folder = Path("runs/pretrain"), env: Environment = TABLETOP, seed: Seed = 0,
     episodes: Annotated[int, typer.Option(min=1, help="episodes of task-agnostic play")] = BACKBONE.episodes,
     codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = BACKBONE.codec.fit.steps,
     steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = BACKBONE.world.fit.steps,
     learning_rate: Annotated[float, typer.Option(help="of the transformer")] = BACKBONE.world.fit.learning_rate,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
-    """Pretrain codec and world model on play (hours); a second call goes on from the saved weights."""
+    """Pretrain codec and world model on play (hours), for demo runs of that environment; a second call goes on from the
+    saved weights."""
+    sizes = config_in(env, "demo")
     codec, world = BACKBONE.codec, BACKBONE.world
     codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
     world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate))
-    pretrain(out, folder, replace(BACKBONE, episodes=episodes, codec=codec, world=world), seed, from_scratch)
+    config = Pretraining(episodes, sizes.world_size.latent_channels, codec, world)
+    pretrain(sizes.real, out, folder, config, seed, from_scratch)
 
 
 @app.command()

@@ -12,9 +12,9 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
-from wovr_lab.pace.config import config_in, scale_config
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.online import run_online
+from wovr_lab.pace.scales import config_in, scale_config
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.world import LIBERO, TABLETOP, tasks_of
 from wovr_lab.runs import write_json

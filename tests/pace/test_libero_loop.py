@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from wovr_lab.cli import app
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import config_in, config_of
 from wovr_lab.pace.loop import STAGE_NAMES
+from wovr_lab.pace.scales import config_in, config_of
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json
 

@@ -9,9 +9,9 @@ import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.measure.hallucination import PairedOutcomes
-from wovr_lab.pace.config import scale_config
 from wovr_lab.pace.data import monitored_store
 from wovr_lab.pace.monitor import Look, best, is_over_optimised
+from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.runs import read_json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wovr_lab.pace.config import scale_config
 from wovr_lab.pace.online import run_online
 from wovr_lab.pace.results import collect_results
+from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import read_json
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import scale_config
 from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts, store
+from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
 from wovr_lab.runs import current_commit, read_json, write_text
 from wovr_lab.types import CHUNK, HOLD, ActionChunk

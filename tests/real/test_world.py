@@ -9,7 +9,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.real.tasks import TASKS
-from wovr_lab.real.world import TABLETOP, TabletopWorld, real_world, tasks_of
+from wovr_lab.real.world import TABLETOP, TabletopWorld, environment_of, real_world, tasks_of
 
 TASK = "libero_object/pick_up_the_milk_and_place_it_in_the_basket"
 
@@ -24,7 +24,8 @@ def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and
     assert len(attempt) <= 26 and attempt.expert_actions is not None and attempt.seed == 3
     nearly = next(world.broken_off([(attempt, 2)], hold=3))
     assert len(nearly) == attempt.first_success - 2 + 3 and nearly.seed == 3
-    assert next(world.play(1, run_seed=0)).instruction == "play"
+    played, third = (list(world.play(*numbers)) for numbers in ((3, 0), (1, 0, 2)))
+    assert played[0].instruction == "play" and np.array_equal(third[0].frames, played[2].frames)
     env = world.chunks(2, hold=3, every_frame=True)
     assert (env.num_envs, env.max_steps, env.hold_after_success) == (2, 24, 3)
     observation, _ = env.reset(options={"starts": [start, start]})
@@ -32,7 +33,7 @@ def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and
 
 
 def test_names_tell_the_world_and_unknown_ones_are_refused():
-    assert tasks_of(TABLETOP) == tuple(TASKS)
+    assert tasks_of(TABLETOP) == tuple(TASKS) and environment_of(tasks_of(TABLETOP)) == TABLETOP
     with pytest.raises(UserError, match="unknown environment 'atari'; use tabletop or libero"):
         tasks_of("atari")
     with pytest.raises(UserError, match="unknown task 'juggle'"):
@@ -49,6 +50,7 @@ def test_liberos_tasks_say_how_to_get_it_where_it_is_missing():
 def test_liberos_names_give_tasks_of_several_suites_and_a_tabletop_task_is_none_of_them():
     names = tasks_of("libero:object/pick_up_the_milk_and_place_it_in_the_basket,goal")
     assert names[0] == TASK and len(names) == 11 and names[1].startswith("libero_goal/")
+    assert tasks_of(environment_of(names)) == names
     with pytest.raises(UserError, match="unknown LIBERO suite 'push_red'"):
         real_world((TASK, "push_red"), 64, 128)
 

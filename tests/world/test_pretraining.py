@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from wovr_lab.pace.scales import scale_config
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
@@ -13,15 +14,16 @@ from wovr_lab.world.training import CodecTraining, WorldTraining
 
 def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_path: Path):
     out, run = tmp_path / "backbone", tmp_path / "run"
+    real = scale_config("demo").real
     short = Pretraining(4, codec=CodecTraining(FitConfig(2), 8), world=WorldTraining(FitConfig(2, 1e-3, 0), batch=4))
 
-    first = pretrain(out, run, short, run_seed=0).half()
+    first = pretrain(real, out, run, short, run_seed=0).half()
     weights = {name: value.clone() for name, value in WorldModel.load(out).state_dict().items()}
     assert all(torch.equal(value, first.state_dict()[name]) for name, value in weights.items())
     assert read_json(out / "backbone.json")["earlier"] == []
     made = read_json(out / "backbone.json")["command"]
 
-    pretrain(out, run, short, run_seed=1)
+    pretrain(real, out, run, short, run_seed=1)
     after, about = WorldModel.load(out).state_dict(), read_json(out / "backbone.json")
     moved = {name for name, value in weights.items() if not torch.equal(value, after[name])}
     assert moved and all(name.startswith("transformer.") for name in moved)  # the codec stays as it was

@@ -22,7 +22,7 @@ from wovr_lab.reward.training import LabelledFrames, RewardTraining, calibrate, 
 from wovr_lab.runs import write_json
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Episode
-from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.sampler import FlowSampler
@@ -31,7 +31,6 @@ from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
 Module = TypeVar("Module", bound=nn.Module)
-LATENT_SIDE = 8  # cells of a latent, whatever the resolution: tokens are what costs
 CALIBRATION = 5  # every fifth episode chooses the reward's threshold instead of training it
 
 

@@ -24,10 +24,11 @@ from wovr_lab.measure.paired import pair_rollouts
 from wovr_lab.measure.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors
-from wovr_lab.pace.config import LoopConfig, scale_config
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
 from wovr_lab.pace.measured import SCHEMA, gather
 from wovr_lab.pace.measuring_worth import WRITES, measure_worth
+from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunks import RealChunkEnv, tabletop_chunks

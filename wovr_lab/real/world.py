@@ -70,8 +70,9 @@ class RealWorld(ABC):
         """Each attempt again, stopped so many actions before its success, then `hold` actions of standing still."""
 
     @abstractmethod
-    def play(self, count: int, run_seed: int) -> Iterator[Episode]:
-        """Task-agnostic episodes that show a world model what contact does; nothing in them claims success."""
+    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        """Task-agnostic episodes, numbers `first`, `first` + 1, ..., that show a world model what contact does; nothing
+        in them claims success."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ class TabletopWorld(RealWorld):
         env = self._env()
         return (broken_off(env, episode, ahead, hold) for episode, ahead in attempts)
 
-    def play(self, count: int, run_seed: int) -> Iterator[Episode]:
-        return play_episodes(count, run_seed, 0, self.resolution)
+    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        return play_episodes(count, run_seed, first, self.resolution)
 
     def _env(self) -> TabletopEnv:
         return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)
@@ -132,6 +133,11 @@ def tasks_of(environment: str) -> tuple[str, ...]:
     from wovr_lab.real.libero.tasks import find_tasks  # needs the libero extra
 
     return tuple(task.name for task in find_tasks(environment.removeprefix(LIBERO)))
+
+
+def environment_of(tasks: Iterable[str]) -> str:
+    """The environment that `tasks_of` gives these tasks for."""
+    return LIBERO + ",".join(tasks) if is_libero(tasks) else TABLETOP
 
 
 def official_limit(tasks: tuple[str, ...]) -> int:

@@ -21,6 +21,7 @@ from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float, to_uint8
 
 GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
+LATENT_SIDE = 8  # cells of a latent, whatever the resolution: tokens are what costs
 
 
 class FrameGroupCodec(Network):

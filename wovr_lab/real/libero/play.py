@@ -19,13 +19,14 @@ from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import ACTION_DIM, Episode
 
 ATTEMPT, WALK = (20, 60), (5, 20)  # actions in a stretch, from and to
+IN_A_ROW = 20  # episodes of one task, since an environment keeps three simulators and builds the others anew
 SLIP = 0.1  # share of attempts in which the gripper opens where it should not
 
 
 def play_episode(env: LiberoEnv, number: int, run_seed: int, steps: int) -> Episode:
     """`steps` actions in the scene of one of `env`'s tasks. Raises UserError if that has no expert."""
     generator = stream(run_seed, "play", number)
-    task = env.tasks[int(generator.integers(len(env.tasks)))]
+    task = env.tasks[number // IN_A_ROW % len(env.tasks)]
     recorder = Recorder(env, seed_of(run_seed, "play start", number) % TRAINING_SEEDS, task)
     actions = _actions(Expert(env.simulator), generator)
     for _ in range(steps):

@@ -60,8 +60,9 @@ class LiberoWorld(RealWorld):
     def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
         return _workers(self).each(broken_off, [(episode, ahead, hold) for episode, ahead in attempts])
 
-    def play(self, count: int, run_seed: int) -> Iterator[Episode]:
-        return _workers(self).each(play_episode, [(number, run_seed, PLAY_STEPS) for number in range(count)])
+    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        numbers = range(first, first + count)
+        return _workers(self).each(play_episode, [(number, run_seed, PLAY_STEPS) for number in numbers])
 
 
 @cache
