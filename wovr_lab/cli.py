@@ -195,15 +195,16 @@ def pretrain_command(
 def results(
     name: Annotated[str, typer.Argument(help="setting, e.g. online_grpo_6000")],
     folders: Annotated[list[Path], typer.Argument(help="run folders, one a seed")],
-) -> None:
+    add: Annotated[bool, typer.Option("--add", help="to the seeds that the table has already")] = False,
+) -> None:  # fmt: skip
     """Pool finished runs of several seeds into data/results: tabletop.json at the demo scale, else tabletop_SCALE.json;
     libero.json if they ran there."""
     first = read_json(folders[0] / "config.json")
     if is_libero(first.get("tasks", ())):
-        collect_libero_results(Path("data/results/libero.json"), name, folders)
+        collect_libero_results(Path("data/results/libero.json"), name, folders, add)
     else:
         scale = "" if first.get("scale") == "demo" else f"_{first.get('scale')}"
-        collect_results(Path(f"data/results/tabletop{scale}.json"), name, folders)
+        collect_results(Path(f"data/results/tabletop{scale}.json"), name, folders, add)
     tables()
 
 

@@ -85,6 +85,18 @@ def test_the_online_baseline_stands_beside_the_loop_and_seeds_are_pooled(tmp_pat
     assert set(read_json(path)["protocol"]) == {f"wovr/{TASK}", f"online_grpo/{TASK}"}
 
 
+def test_a_seed_can_be_added_later_with_its_card(tmp_path: Path):
+    whole, grown = tmp_path / "whole.json", tmp_path / "grown.json"
+    seeds = [finished(tmp_path / str(seed), seed, [1, 1, seed, 0]) for seed in (0, 1)]
+    collect_libero_results(whole, "wovr", seeds)
+    for folder in seeds:
+        collect_libero_results(grown, "wovr", [folder], add=True)
+    assert values(whole) == values(grown)
+    assert [card["seed"] for card in read_json(grown)["runs"][f"wovr/{TASK}"]] == [0, 1]
+    with pytest.raises(UserError, match="another protocol"):
+        collect_libero_results(grown, "wovr", [finished(tmp_path / "2", 2, None, max_steps=220)], add=True)
+
+
 def test_other_figures_stand_in_the_same_table_and_are_replaced_by_newer_ones(tmp_path: Path):
     path = tmp_path / "libero.json"
     collect_libero_results(path, "wovr", [finished(tmp_path / "0", 0, None)])

@@ -80,6 +80,30 @@ def test_collecting_a_setting_again_replaces_its_rows_and_no_others(tmp_path, tw
     assert {row["n"] for row in rows if row["setting"] == "other" and row["task"] == "all"} == {8}
 
 
+def test_a_seed_can_be_added_when_the_runs_of_the_others_are_gone(tmp_path, two_seeds):
+    whole, grown = tmp_path / "whole.json", tmp_path / "grown.json"
+    collect_results(whole, "wovr", two_seeds)
+    for folder in (two_seeds[1], two_seeds[0], two_seeds[1]):  # a seed that is there already is replaced
+        collect_results(grown, "wovr", [folder], add=True)
+    for one, two in zip(read_json(whole)["rows"], read_json(grown)["rows"], strict=True):
+        same = ("setting", "metric", "task", "value", "n", "seeds", "per_seed", "counts")
+        assert [one[key] for key in same] == [two[key] for key in same]
+
+
+def test_seeds_cannot_be_added_to_another_protocol_or_to_rows_that_do_not_say_what_was_found(tmp_path, two_seeds):
+    path = tmp_path / "tabletop.json"
+    collect_results(path, "wovr", two_seeds[:1])
+    longer = finished(tmp_path / "longer", 2, [0] * 4, [0] * 4, max_steps=96)
+    with pytest.raises(UserError, match="another protocol"):
+        collect_results(path, "wovr", [longer], add=True)
+    table = read_json(path)
+    for row in table["rows"]:
+        del row["counts"]
+    write_json(path, table)
+    with pytest.raises(UserError, match="does not say what its seeds found"):
+        collect_results(path, "wovr", two_seeds[1:], add=True)
+
+
 def test_online_runs_are_pooled_by_the_same_command(tmp_path):
     folder = finished(tmp_path / "online", 0, [0] * 4, [0] * 4)
     write_json(folder / "online.json", {"base": {"outcomes": [0, 0, 0, 1]}, "online_grpo": {"outcomes": [1, 1, 1, 1]}})

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.results import provenance, row_of
+from wovr_lab.pace.results import pooled, provenance, row_of
 from wovr_lab.runs import read_json, write_json
 
 TITLE = "LIBERO at CPU scale: success by method"
@@ -20,8 +20,9 @@ COLUMNS = ["success", "sampled_success", "gain", "gate_1_precision", "gate_2_pre
 GATES = ("gate_1", "gate_2")
 
 
-def collect_libero_results(path: Path, setting: str, folders: list[Path]) -> None:
-    """Puts the rows of these runs into the table at `path`, in place of those of the same names.
+def collect_libero_results(path: Path, setting: str, folders: list[Path], add: bool = False) -> None:
+    """Puts the rows of these runs into the table at `path`, in place of those of the same names; with `add` pooled with
+    the other seeds that the table has already.
 
     Raises UserError if the runs are not of different seeds under one protocol, or are not finished.
     """
@@ -32,15 +33,25 @@ def collect_libero_results(path: Path, setting: str, folders: list[Path]) -> Non
     rows = [row for name in runs[0]["tasks"] for row in _rows_of_task(runs, setting, name, seeds)]
     rows += _rows_of_run(runs, setting, seeds)
     label = f"{setting}/{_name(runs[0]['tasks'])}"
-    put_rows(path, rows, {label: runs[0]["protocol"]}, {label: [run["card"] for run in runs]})
+    cards = [run["card"] for run in runs]
+    if add:
+        found = _table(path)
+        if found["protocol"].get(label, runs[0]["protocol"]) != runs[0]["protocol"]:
+            raise UserError(f"{path} has {label} by another protocol; collect all seeds again instead of adding some")
+        rows = pooled(found["rows"], rows)
+        cards = [*(card for card in found["runs"].get(label, []) if card["seed"] not in seeds), *cards]
+    put_rows(path, rows, {label: runs[0]["protocol"]}, {label: cards})
+
+
+def _table(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
 
 
 def put_rows(
     path: Path, rows: list[dict[str, Any]], protocol: dict[str, Any], runs: dict[str, Any] | None = None
 ) -> None:
     """Writes rows, their protocol and runs into the table at `path`, in place of those of the same names."""
-    names = {row["setting"] for row in rows}
-    found = read_json(path) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
+    names, found = {row["setting"] for row in rows}, _table(path)
     table = {
         "schema": 1,
         "title": TITLE,

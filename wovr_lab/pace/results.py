@@ -18,23 +18,27 @@ BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
 PACKAGES = ("torch", "diffusers", "transformers", "mujoco", "numpy")
 
 
-def collect_results(path: Path, setting: str, folders: list[Path]) -> None:
+def collect_results(path: Path, setting: str, folders: list[Path], add: bool = False) -> None:
     """Puts the rows of `setting`, of the `base` it began with and of what it gained on the same starts, pooled over
-    these runs, into the table at `path`.
+    these runs, into the table at `path`; with `add` pooled with the other seeds that the table has already.
 
     Raises UserError if a run has no improved policy, or if the runs are not of different seeds under one protocol.
     """
     runs = [_outcomes(folder, setting) for folder in folders]
     _check_comparable(runs, setting)
     table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
+    if add and table.get("protocol", runs[0]["protocol"]) != runs[0]["protocol"]:
+        raise UserError(f"{path} was made by another protocol; collect all seeds again instead of adding some")
     names = (setting, "base")  # every method of a scale starts from the same base
-    rows = [row for row in table["rows"] if row["setting"] not in names]
+    rows: list[dict[str, Any]] = []
     seeds = [run["seed"] for run in runs]
     for task in ("all", *runs[0]["tasks"]):
         before, after = ([_of_task(run, key, task) for run in runs] for key in ("base", "method"))
         gained = [late.astype(int) - early for early, late in zip(before, after, strict=True)]
         rows += [row_of("base", "success", task, before, seeds), row_of(setting, "success", task, after, seeds)]
         rows.append(row_of(setting, "gain", task, gained, seeds))
+    earlier = table["rows"]
+    rows = [*(row for row in earlier if row["setting"] not in names), *(pooled(earlier, rows) if add else rows)]
     table |= {
         "command": f"wovr-lab results {setting} RUN_OF_EACH_SEED",
         **provenance(),
@@ -69,7 +73,39 @@ def row_of(setting: str, metric: str, task: str, outcomes: list[np.ndarray], see
     return {
         "setting": setting, "metric": metric, "task": task, "depth": None, "value": float(np.mean(per_seed)),
         "low": low, "high": high, "n": sum(len(found) for found in outcomes), "seeds": seeds, "per_seed": per_seed,
+        "counts": [_counts(found) for found in outcomes],
     }  # fmt: skip
+
+
+def _counts(outcomes: np.ndarray) -> dict[str, int]:
+    """How often each value was found: what a seed can be pooled by when its run is gone."""
+    values, counts = np.unique(outcomes.astype(float), return_counts=True)
+    return {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def pooled(earlier: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These rows with the seeds that only their namesakes among the `earlier` ones have; a seed of both is the new one.
+
+    Raises UserError if an earlier row does not say how often each outcome was found.
+    """
+    known = {(row["setting"], row["metric"], row["task"]): row for row in earlier}
+    return [_with_seeds_of(known.get((row["setting"], row["metric"], row["task"])), row) for row in rows]
+
+
+def _with_seeds_of(earlier: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[int, np.ndarray] = {}
+    for each in (earlier, row):
+        if each is not None:
+            found |= zip(each["seeds"], _outcomes_of(each), strict=True)
+    seeds = sorted(found)
+    return row_of(row["setting"], row["metric"], row["task"], [found[seed] for seed in seeds], seeds)
+
+
+def _outcomes_of(row: dict[str, Any]) -> list[np.ndarray]:
+    """What each seed found, in no order."""
+    if "counts" not in row:
+        raise UserError(f"the table's {row['setting']} does not say what its seeds found; collect all of them again")
+    return [np.repeat([float(value) for value in found], list(found.values())) for found in row["counts"]]
 
 
 def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
