@@ -138,8 +138,8 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
         world=WorldTraining(FitConfig(2400, 2e-3, 100, ema_decay=0.995)),
-        refine=WorldTraining(FitConfig(500, 5e-4, ema_decay=0.98)),
-        grpo=GRPOConfig(groups=16, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(10, 10),
-        monitor_every=(10, 10), monitor_starts=16, monitored_weight=2.5, check_every=10, check_starts=16,
+        refine=WorldTraining(FitConfig(800, 1e-3, ema_decay=0.99)),
+        grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
+        monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip
