@@ -15,6 +15,7 @@ import sys
 import time
 from ast import literal_eval
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -191,10 +192,10 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))  # threads of two kernels would spin
     work = partial(timed, given=dict(arguments.parameter), output=output)
     # one job runs here, since a process takes seconds to start
-    run_all = ProcessPoolExecutor(jobs, get_context("spawn")).map if jobs > 1 else map
-    for source, (failure, seconds) in zip(sources, run_all(work, sources), strict=True):
-        failed |= bool(failure) and not failure.startswith(SKIPPED)
-        print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else nullcontext() as pool:
+        for source, (failure, seconds) in zip(sources, (pool.map if pool else map)(work, sources), strict=True):
+            failed |= bool(failure) and not failure.startswith(SKIPPED)
+            print(f"{source.stem}: {failure or f'{seconds:.0f} s, {output / source.stem}.html'}", flush=True)
     return int(failed)
 
 
