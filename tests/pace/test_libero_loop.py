@@ -44,7 +44,16 @@ def test_every_stage_runs_on_a_real_task_and_a_second_call_skips_them_all(tmp_pa
 def test_larger_scales_keep_the_papers_budget_and_the_official_limit_or_half_of_it(scale: str, limit: int):
     config = config_in("libero:spatial", scale, seed=2)
     assert len(config.tasks) == 10 and (config.max_steps, config.resolution, config.seed) == (limit, 64, 2)
-    assert config.real_episodes <= 250 * 10 and config.backbone is None and config.evaluation_starts == 50
+    assert config.real_episodes <= 250 * 10 and config.evaluation_starts == 50
+    assert config.backbone is None  # two of the ten look beside the table
+
+
+@pytest.mark.parametrize("tasks", ["spatial/pick_up_the_black_bowl_from_table_center_and_place_it_on_the_plate",
+                                   "goal/put_the_bowl_on_the_plate"])  # fmt: skip
+def test_tasks_on_the_table_start_from_a_backbone_of_their_own(tasks: str):
+    config = config_in(f"libero:{tasks}", "demo")
+    assert config.backbone == "libero_backbone" and config.real_episodes <= 250
+    assert config_in(f"libero:{tasks}", "smoke").backbone is None
 
 
 def test_an_unknown_task_is_refused_by_the_nearest_names():

@@ -13,7 +13,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize, described
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, tasks_of
+from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, on_table, tasks_of
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
@@ -107,12 +107,14 @@ def _full() -> LoopConfig:
 
 
 def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
-    """A scale's sizes for LIBERO: 64 pixels, the official limit, the paper's 250 real trajectories a task, no backbone.
+    """A scale's sizes for LIBERO: 64 pixels, the official limit, the paper's 250 real trajectories a task, a backbone
+    of their own for tasks on the table.
 
     At smoke scale the limit just leaves the expert time, and less is judged: a step costs 100 of the tabletop's.
     """
     sizes = replace(
-        base, tasks=tasks, resolution=64, max_steps=official_limit(tasks), backbone=None, evaluation_starts=50,
+        base, tasks=tasks, resolution=64, max_steps=official_limit(tasks), evaluation_starts=50,
+        backbone="libero_backbone" if base.backbone and on_table(tasks) else None,
         examples=min(base.examples, 24), gate_episodes=min(base.gate_episodes, 6), fresh=min(base.fresh, 40),
         rollouts=min(base.rollouts, 60), monitor_starts=min(base.monitor_starts, 8), play=min(base.play, 60),
         keyframe_steps=64, budget=250,
@@ -128,17 +130,18 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
 
 
 def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
-    """One task in, by estimate, about five hours of one core, most of them for the world model. Half the official limit
-    holds for training and evaluation alike; it is about twice what the expert takes on the task measured."""
+    """Half the official limit holds for training and evaluation alike; it is about twice what the expert takes on the
+    tasks measured. A world model without a backbone has more to learn."""
     half = sizes.max_steps // 2
+    steps, rate, play = (800, 1e-3, 40) if sizes.backbone else (2400, 2e-3, 120)
     return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
-        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=120,
+        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
-        world=WorldTraining(FitConfig(2400, 2e-3, 100, ema_decay=0.995)),
-        refine=WorldTraining(FitConfig(800, 1e-3, ema_decay=0.99)),
+        world=WorldTraining(FitConfig(steps, rate, 100, ema_decay=0.99)),
+        refine=WorldTraining(FitConfig(600, 6e-4, ema_decay=0.99)),
         grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,

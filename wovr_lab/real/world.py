@@ -146,3 +146,12 @@ def official_limit(tasks: tuple[str, ...]) -> int:
 
     limit = max(find_task(task).max_steps for task in tasks)
     return limit - limit % CHUNK
+
+
+def on_table(tasks: tuple[str, ...]) -> bool:
+    """Whether the workspace of each of these tasks of LIBERO is the table, which its backbone knows."""
+    from wovr_lab.real.libero.tasks import find_task  # needs the libero extra
+    from wovr_lab.real.libero.views import TABLE, WORKSPACE, window_of
+
+    found = map(find_task, tasks)
+    return all(window_of(WORKSPACE, task.suite, task.short) == TABLE for task in found)
