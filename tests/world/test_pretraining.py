@@ -1,14 +1,15 @@
-"""Pretraining on a handful of play: what it leaves, and that a second call goes on from there."""
+"""Pretraining on a handful of play: what it leaves, that a second call goes on from there, and what is shipped."""
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
-from wovr_lab.world.pretraining import Pretraining, pretrain
+from wovr_lab.world.pretraining import Pretraining, load_backbone, pretrain
 from wovr_lab.world.training import CodecTraining, WorldTraining
 
 
@@ -29,3 +30,12 @@ def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_p
     assert moved and all(name.startswith("transformer.") for name in moved)  # the codec stays as it was
     assert [entry["command"] for entry in about["earlier"]] == [made] and "--seed 1" in about["command"]
     assert about["play_episodes"] == 4 and not list(run.glob("*.training.safetensors"))
+
+
+@pytest.mark.parametrize(("name", "resolution"), [("backbone", 32), ("libero_backbone", 64)])
+def test_what_is_shipped_loads_by_name_is_small_and_says_how_it_was_made(name: str, resolution: int):
+    world, folder = load_backbone(name), Path(__file__).parents[2] / "data" / name
+    about = read_json(folder / "backbone.json")
+    assert world.codec.config.resolution == resolution and world.codec.latent_shape[1:] == (8, 8)
+    assert about["command"].startswith("wovr-lab pretrain") and about["commit"] and about["play_episodes"] >= 250
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 25e6
