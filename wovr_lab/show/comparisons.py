@@ -5,6 +5,7 @@ In: RUN/comparison/*.hdf5 (the evaluate stage). Out: RUN/pictures/strip-KIND-N.p
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore
@@ -12,7 +13,7 @@ from wovr_lab.show.pictures import save_picture, save_video, strip
 from wovr_lab.types import Episode
 
 KINDS = ("success", "imagined_only", "real_only", "failure")
-STRIDE = 2  # every second frame of an episode
+STRIDE, MOST = 2, 25  # every second frame of an episode, or fewer of a long one: a strip shall fit a screen
 FILM_SCALE = 8
 
 
@@ -32,7 +33,8 @@ def draw_comparisons(run: Path) -> None:
 
 def _rows(real: Episode, imagined: Episode) -> list:
     length = min(len(real.frames), len(imagined.frames))
-    return [real.frames[:length:STRIDE], imagined.frames[:length:STRIDE]]
+    stride = max(STRIDE, math.ceil(length / MOST))
+    return [real.frames[:length:stride], imagined.frames[:length:stride]]
 
 
 def _film(run: Path, name: str, episodes: EpisodeStore) -> None:
