@@ -53,10 +53,11 @@ def same(one: nn.Module, two: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
 
 
+@pytest.mark.parametrize("muon", ["", "weight"])
 @pytest.mark.parametrize("ema", [None, 0.9])
 @pytest.mark.parametrize("killed", [6, 8, 11])
-def test_a_run_that_was_killed_and_resumed_has_bit_equal_weights_and_metrics(tmp_path, ema, killed):
-    config = replace(CONFIG, ema_decay=ema)
+def test_a_run_that_was_killed_and_resumed_has_bit_equal_weights_and_metrics(tmp_path, ema, killed, muon):
+    config = replace(CONFIG, ema_decay=ema, muon=muon)
     whole = fit(Regression(), batch_at, config, "toy", tmp_path / "whole", Metrics(tmp_path / "whole"))
     folder = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
@@ -73,6 +74,26 @@ def test_training_learns():
     before = learner(batch_at(99))[0].item()
     fit(learner, batch_at, replace(CONFIG, steps=80), "toy")
     assert learner(batch_at(99))[0].item() < 0.2 * before
+
+
+def test_muon_moves_a_matrix_by_an_orthogonal_step_and_leaves_the_rest_to_adamw():
+    """Its first step is Q of the gradient's polar decomposition, times rate and .2 sqrt(4), up to Newton-Schulz's
+    coarse singular values in [.7, 1.2]; there is no weight decay here, and the rate is whole at the first step."""
+    config = FitConfig(1, 0.05, warmup_steps=1, weight_decay=0.0)
+    start = Regression()
+    moved = {}
+    for muon in ("", "weight"):
+        learner = fit(Regression(), batch_at, replace(config, muon=muon), "toy")
+        moved[muon] = {name: value - start.state_dict()[name] for name, value in learner.state_dict().items()}
+    assert torch.equal(moved["weight"]["out"], moved[""]["out"])
+    singular = torch.linalg.svdvals(moved["weight"]["weight"]) / (0.05 * 0.2 * 4**0.5)
+    assert ((singular > 0.65) & (singular < 1.25)).all(), singular
+    assert not torch.allclose(moved["weight"]["weight"], moved[""]["weight"])
+
+
+def test_muon_for_modules_that_are_not_there_is_refused():
+    with pytest.raises(UserError, match="no trained matrix has 'blocks'"):
+        fit(Regression(), batch_at, replace(CONFIG, muon="blocks"), "toy")
 
 
 def test_the_average_is_the_moving_average_of_the_weights_by_hand():

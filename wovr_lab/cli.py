@@ -179,6 +179,7 @@ def pretrain_command(
     codec_steps: Annotated[int, typer.Option(min=1, help="training steps of the codec")] = BACKBONE.codec.fit.steps,
     steps: Annotated[int, typer.Option(min=1, help="training steps of the transformer")] = BACKBONE.world.fit.steps,
     learning_rate: Annotated[float, typer.Option(help="of the transformer")] = BACKBONE.world.fit.learning_rate,
+    muon: Annotated[bool, typer.Option("--muon", help="Muon instead of AdamW for the transformer's blocks")] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ignore the weights that are there")] = False,
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours), for demo runs of that environment; a second call goes on from the
@@ -186,7 +187,8 @@ def pretrain_command(
     sizes = config_in(env, "demo")
     codec, world = BACKBONE.codec, BACKBONE.world
     codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
-    world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate))
+    own = "blocks" if muon else ""
+    world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate, muon=own))
     config = Pretraining(episodes, sizes.world_size.latent_channels, codec, world)
     pretrain(sizes.real, out, folder, config, seed, from_scratch)
 

@@ -35,7 +35,8 @@ Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the
 
 @dataclass(frozen=True)
 class FitConfig:
-    """AdamW with linear warm-up, cosine decay and an optional moving average of the weights."""
+    """AdamW with linear warm-up, cosine decay and an optional moving average of the weights; Muon takes its place for
+    the matrices of the modules that `muon` names, which suits hidden layers (the rate is scaled to AdamW's)."""
 
     steps: int
     learning_rate: float = 1e-3
@@ -45,6 +46,7 @@ class FitConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     max_gradient_norm: float = 1.0
     ema_decay: float | None = None
+    muon: str = ""  # a part of those modules' names, such as "blocks"
     checkpoint_every: int = 200
     log_every: int = 20
 
@@ -76,27 +78,25 @@ def fit(
     training is one of another architecture.
     """
     accelerator = Accelerator()
-    optimizer = torch.optim.AdamW(
-        [p for p in learner.parameters() if p.requires_grad],
-        config.learning_rate, betas=config.betas, weight_decay=config.weight_decay,
-    )  # fmt: skip
+    optimizers = _optimizers(learner, config)
     average = None
     if config.ema_decay is not None:
         # a short horizon at first, so that the average forgets the initial weights
         average = AveragedModel(learner.to(accelerator.device), multi_avg_fn=_warming_ema(config.ema_decay))
     path = folder / f"{name}.training.safetensors" if folder else None
-    begin = _restore(path, learner, optimizer, average) if path and path.exists() else 0
-    model, optimizer = accelerator.prepare(learner, optimizer)
+    begin = _restore(path, learner, optimizers, average) if path and path.exists() else 0
+    model, *prepared = accelerator.prepare(learner, *optimizers.values())
     model.train()
     progress = tqdm(total=config.steps, initial=begin, desc=name, mininterval=1.0, dynamic_ncols=True)
     for step in range(begin, config.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate(step)
         loss, values = model(_share(batch_at(step), accelerator))
-        optimizer.zero_grad()
+        model.zero_grad()
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(model.parameters(), config.max_gradient_norm)
-        optimizer.step()
+        for optimizer in prepared:
+            for group in optimizer.param_groups:
+                group["lr"] = config.rate(step)
+            optimizer.step()
         if average is not None:
             average.update_parameters(learner)
         progress.update()
@@ -109,11 +109,26 @@ def fit(
             if metrics and is_logged and accelerator.is_main_process:
                 metrics.log(name, step, row)
         if is_saved and accelerator.is_main_process:
-            _save(path, learner, optimizer, average, step + 1)
+            _save(path, learner, optimizers, average, step + 1)
     progress.close()
     if average is not None:
         learner.load_state_dict(average.module.state_dict())
     return learner.eval()
+
+
+def _optimizers(learner: nn.Module, config: FitConfig) -> dict[str, torch.optim.Optimizer]:
+    """AdamW, and Muon for the matrices that are its own. Raises UserError if `config` names none that are there."""
+    trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
+    own = {name for name, weight in trained.items() if config.muon and config.muon in name and weight.ndim == 2}
+    if config.muon and not own:
+        raise UserError(f"no trained matrix has {config.muon!r} in its name; muon takes a part of a module's name")
+    rest = [weight for name, weight in trained.items() if name not in own]
+    rate, decay = config.learning_rate, config.weight_decay
+    optimizers = {"adamw": torch.optim.AdamW(rest, rate, betas=config.betas, weight_decay=decay)} if rest else {}
+    if own:
+        matrices = [trained[name] for name in trained if name in own]
+        optimizers["muon"] = torch.optim.Muon(matrices, rate, decay, adjust_lr_fn="match_rms_adamw")
+    return optimizers
 
 
 def _warming_ema(decay: float) -> Callable:
@@ -140,23 +155,25 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return batch
 
 
-def _save(path: Path, learner: nn.Module, optimizer: Any, average: AveragedModel | None, step: int) -> None:
+def _save(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None, step: int) -> None:
     tensors = {f"learner/{key}": value for key, value in learner.state_dict().items()}
-    tensors |= {f"optimizer/{key}": value for key, value in optimizer_tensors(optimizer).items()}
+    for name, optimizer in optimizers.items():
+        tensors |= {f"{name}/{key}": value for key, value in optimizer_tensors(optimizer).items()}
     if average is not None:
         tensors |= {f"average/{key}": value.clone() for key, value in average.state_dict().items()}
     save_tensors(path, tensors | {"step": torch.tensor(step)})
 
 
-def _restore(path: Path, learner: nn.Module, optimizer: Any, average: AveragedModel | None) -> int:
-    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "optimizer": {}, "average": {}}
+def _restore(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None) -> int:
+    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "adamw": {}, "muon": {}, "average": {}}
     tensors = load_tensors(path)
     step = int(tensors.pop("step"))
     for key, value in tensors.items():
         group, rest = key.split("/", 1)
         groups[group][rest] = value
     load_into(learner, groups["learner"], path)
-    restore_optimizer(optimizer, groups["optimizer"])
+    for name, optimizer in optimizers.items():
+        restore_optimizer(optimizer, groups[name])
     if average is not None:
         load_into(average, groups["average"], path)
     return step

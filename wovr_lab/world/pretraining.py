@@ -76,7 +76,7 @@ def pretrain(
     provenance = {
         "command": f"wovr-lab pretrain --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
         f"--episodes {config.episodes} --codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps} "
-        f"--learning-rate {config.world.fit.learning_rate}",
+        f"--learning-rate {config.world.fit.learning_rate}{' --muon' if config.world.fit.muon else ''}",
         "commit": current_commit(),
         "earlier": earlier,
         "real": {**real.card, "tasks": real.tasks, "resolution": real.resolution},
