@@ -133,15 +133,18 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
     """Half the official limit holds for training and evaluation alike; it is about twice what the expert takes on the
     tasks measured. A world model without a backbone has more to learn."""
     half = sizes.max_steps // 2
-    steps, rate, play = (800, 1e-3, 40) if sizes.backbone else (2400, 2e-3, 120)
+    if sizes.backbone:
+        play, world = 40, FitConfig(800, 1e-3, 100, ema_decay=0.99, muon="blocks")
+        refine = FitConfig(600, 6e-4, ema_decay=0.99, muon="blocks")
+    else:
+        play, world, refine = 120, FitConfig(2400, 2e-3, 100, ema_decay=0.995), FitConfig(800, 1e-3, ema_decay=0.99)
     return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
         rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
-        world=WorldTraining(FitConfig(steps, rate, 100, ema_decay=0.99)),
-        refine=WorldTraining(FitConfig(600, 6e-4, ema_decay=0.99)),
+        world=WorldTraining(world), refine=WorldTraining(refine),
         grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,
