@@ -120,7 +120,9 @@ def test_undo_space_preview_enter_and_what_is_refused(page: Page):
 def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, models: Models):
     page.get_by_label("Seed of the initial state").fill("10003")
     page.keyboard.press("w")
+    earlier = page.locator("#real img").get_attribute("src")
     page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#real img")).not_to_have_attribute("src", earlier)  # the other initial state is there
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     press(page, "w", "8 ")  # the first chunk of this page
     session = Session(models)
