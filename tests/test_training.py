@@ -144,6 +144,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
         fit(Regression(), batch_at, replace(CONFIG, ema_decay=0.9), "toy", tmp_path)
 
 
+@pytest.mark.parametrize(("first", "then"), [("", "weight"), ("weight", "")])
+def test_a_checkpoint_by_other_optimizers_is_refused(tmp_path, first, then):
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(), killed_at(6), replace(CONFIG, muon=first), "toy", tmp_path)
+    with pytest.raises(UserError, match=r"was trained by .*adamw.*, not by .*adamw.*delete it"):
+        fit(Regression(), batch_at, replace(CONFIG, muon=then), "toy", tmp_path)
+
+
 def test_frozen_parameters_stay_as_they_are():
     learner = Regression()
     learner.weight.requires_grad_(False)

@@ -75,7 +75,7 @@ def fit(
     from time to time and goes on from it if it exists; the caller deletes it when the result is safe.
 
     Raises UserError if the loss or the gradient stops being finite (a state in which nothing is saved), or if the saved
-    training is one of another architecture.
+    training is one of another architecture or by other optimizers.
     """
     accelerator = Accelerator()
     optimizers = _optimizers(learner, config)
@@ -119,15 +119,14 @@ def fit(
 def _optimizers(learner: nn.Module, config: FitConfig) -> dict[str, torch.optim.Optimizer]:
     """AdamW, and Muon for the matrices that are its own. Raises UserError if `config` names none that are there."""
     trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
-    own = {name for name, weight in trained.items() if config.muon and config.muon in name and weight.ndim == 2}
+    own = {name: weight for name, weight in trained.items() if config.muon and config.muon in name and weight.ndim == 2}
     if config.muon and not own:
         raise UserError(f"no trained matrix has {config.muon!r} in its name; muon takes a part of a module's name")
     rest = [weight for name, weight in trained.items() if name not in own]
     rate, decay = config.learning_rate, config.weight_decay
     optimizers = {"adamw": torch.optim.AdamW(rest, rate, betas=config.betas, weight_decay=decay)} if rest else {}
     if own:
-        matrices = [trained[name] for name in trained if name in own]
-        optimizers["muon"] = torch.optim.Muon(matrices, rate, decay, adjust_lr_fn="match_rms_adamw")
+        optimizers["muon"] = torch.optim.Muon(list(own.values()), rate, decay, adjust_lr_fn="match_rms_adamw")
     return optimizers
 
 
@@ -165,12 +164,16 @@ def _save(path: Path, learner: nn.Module, optimizers: dict, average: AveragedMod
 
 
 def _restore(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None) -> int:
-    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "adamw": {}, "muon": {}, "average": {}}
+    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "average": {}}
     tensors = load_tensors(path)
     step = int(tensors.pop("step"))
     for key, value in tensors.items():
         group, rest = key.split("/", 1)
-        groups[group][rest] = value
+        groups.setdefault(group, {})[rest] = value
+    found = groups.keys() - {"learner", "average"}
+    if found != optimizers.keys():
+        names = f"{', '.join(sorted(found))}, not by {', '.join(sorted(optimizers))}"
+        raise UserError(f"{path} was trained by {names}; go on with its settings, or delete it to begin anew")
     load_into(learner, groups["learner"], path)
     for name, optimizer in optimizers.items():
         restore_optimizer(optimizer, groups[name])
