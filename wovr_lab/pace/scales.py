@@ -20,8 +20,6 @@ from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.training import CodecTraining, WorldTraining
 
-DEEP = (0.4, 0.25, 0.15, 0.12, 0.08)  # self-forcing as deep as a rollout from an initial state but one chunk
-
 
 def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
     """The configuration of a scale, with changes by field name; LIBERO's tasks bring their own sizes and limits.
@@ -98,14 +96,13 @@ def _smoke() -> LoopConfig:
 
 
 def _full() -> LoopConfig:
-    """Eighty minutes on two cores: the headline numbers, from a base that has imitated for half as long."""
+    """Eighty minutes on two cores: the headline numbers."""
     return LoopConfig(
-        scale="full", rollouts=150, gate_episodes=15, fresh=110, monitored_weight=2.5,
-        imitation=ImitationConfig(FitConfig(250, 1e-3, weight_decay=0.05)),
-        world=WorldTraining(FitConfig(2000, 1e-3, ema_decay=0.997, muon="blocks"), self_forcing=DEEP),
-        refine=WorldTraining(FitConfig(800, 5e-4, ema_decay=0.995, muon="blocks"), self_forcing=DEEP),
-        reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=48, most_draws=4),
-        iterations=(16, 12), monitor_every=(4, 4), monitor_starts=24,
+        scale="full", rollouts=150, gate_episodes=15, fresh=80, monitored_weight=2.5,
+        world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
+        refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
+        reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, most_draws=4),
+        iterations=(12, 12), monitor_every=(3, 3), monitor_starts=24,
     )  # fmt: skip
 
 
