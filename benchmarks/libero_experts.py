@@ -74,7 +74,8 @@ def main(names: str, states: int, noise: float, processes: int, out: Path) -> No
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         futures = {task: pool.submit(outcomes, task, known[task], states, noise) for task in tasks}
         for task, future in futures.items():
-            rows[task] = row = row_of(task, future.result())
+            remark = {key: text for key, text in rows.get(task, {}).items() if key == "remark"}  # written by hand
+            rows[task] = row = row_of(task, future.result()) | remark
             write_json(out, table | {"rows": list(rows.values())})
             print(
                 f"{task}: {row.get('reason') or '{value:.0%} [{low:.0%}, {high:.0%}] n = {n}'.format(**row)}",
