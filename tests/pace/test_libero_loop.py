@@ -56,6 +56,14 @@ def test_tasks_on_the_table_start_from_a_backbone_of_their_own(tasks: str):
     assert config_in(f"libero:{tasks}", "smoke").backbone is None
 
 
+def test_several_tasks_together_get_larger_updates_from_one_backbone_within_the_budget():
+    names = ["goal/put_the_bowl_on_the_plate", "goal/put_the_bowl_on_the_stove"]
+    alone, together = (config_in("libero:" + ",".join(chosen), "demo") for chosen in (names[:1], names))
+    assert together.backbone == "libero_backbone" and together.real_episodes <= 250 * 2
+    assert together.grpo.groups == 2 * alone.grpo.groups and together.world.fit.steps > alone.world.fit.steps
+    assert together.max_steps == 120 and together.keyframe_share > alone.keyframe_share
+
+
 def test_an_unknown_task_is_refused_by_the_nearest_names():
     with pytest.raises(UserError, match="did you mean"):
         config_in("libero:object/pick_up_the_cheese", "smoke")

@@ -59,8 +59,8 @@ class Workers:
                 self._executor.shutdown(cancel_futures=True)
                 self._executor = self._start()
         raise UserError(
-            f"processes with real environments died {MOST_DEATHS + 1} times in a row; is there enough memory? "
-            f"Use fewer than {self.processes} processes"
+            f"processes with real environments died {MOST_DEATHS + 1} times in a row; is there enough memory for "
+            f"{self.processes}? Does a script of your own do its work under `if __name__ == '__main__':`?"
         )
 
     def starts_of(self, task: str, seeds: Iterable[int]) -> list[Start]:
