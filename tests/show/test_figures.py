@@ -39,6 +39,12 @@ def test_success_by_task_has_a_group_for_each_task(report):
     assert list(figure.layout.xaxis.ticktext) == ["push red", "push blue", "place red", "place green"]
 
 
+def test_long_names_of_tasks_are_folded_so_that_they_do_not_overlap(report):
+    rates = report["success_by_task"]["push_red"]
+    figure = figures.success_by_task_bars({"libero_goal/put_the_bowl_on_the_plate": rates})
+    assert list(figure.layout.xaxis.ticktext) == ["libero goal/put the<br>bowl on the plate"]
+
+
 def test_without_an_improved_policy_there_are_bars_of_the_base_alone(report):
     success = {name: rate for name, rate in report["success"].items() if name.startswith("base")}
     assert [bar["name"] for bar in traces(figures.success_bars(success | {"wovr": {}}), "bar")] == ["base policy"]

@@ -6,6 +6,7 @@ Pure functions: the same in a notebook, in the report and in the inspector. Rate
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ GRPO_MEASURES = {
     "kl": "KL to the rollouts' policy (nats)",
     "clip_ratio": "clipped share of tokens",
 }
+LABEL = 22  # letters in a line below bars; LIBERO's names of tasks have up to ninety
 Curve = list[tuple[int, float | None]]
 
 
@@ -76,9 +78,13 @@ def _grouped_bars(groups: list[str], series: list[Bars]) -> go.Figure:
             textposition="top center", showlegend=False, hoverinfo="skip", cliponaxis=False,
         )  # fmt: skip
     ends = [-0.6, len(groups) - 0.4]
-    figure.update_xaxes(tickvals=list(range(len(groups))), ticktext=[plain(g) for g in groups], range=ends)
+    figure.update_xaxes(tickvals=list(range(len(groups))), ticktext=[_folded(g) for g in groups], range=ends)
     figure.update_yaxes(title_text="real success (95 % interval)", tickformat=".0%", range=[0, 1.08])
     return styled(figure)
+
+
+def _folded(name: str) -> str:
+    return "<br>".join(plain(line) for line in textwrap.wrap(name, LABEL))
 
 
 def _errors(rates: Sequence[Interval], colour: str = "#1F2933") -> dict[str, Any]:
