@@ -73,6 +73,22 @@ def test_a_run_that_its_gate_stopped_gives_the_base_and_the_gate(tmp_path: Path)
     assert (f"wovr/{TASK}", "success") not in found and (f"wovr/{TASK}", "gate_2_precision") not in found
 
 
+def test_one_policy_for_several_tasks_has_rows_of_its_own_beside_those_of_one_task_alone(tmp_path: Path):
+    path, alone, both = tmp_path / "libero.json", tmp_path / "alone", tmp_path / "both"
+    collect_libero_results(path, "wovr", [finished(alone, 0, [1, 1, 1, 0])])
+    finished(both, 0, [1, 1, 1, 0, 1, 1, 1, 1])
+    write_json(both / "config.json", read_json(both / "config.json") | {"tasks": [TASK, "libero_goal/put_it_down"]})
+    judged = read_json(both / "evaluation.json") | {"base": outcomes([1, 0, 0, 0, 0, 1, 0, 1], [0] * 8)}
+    write_json(both / "evaluation.json", judged)
+    collect_libero_results(path, "wovr", [both])
+    found, whole = values(path), "2 tasks of libero_goal, libero_spatial"
+    assert found[f"base/{TASK}", "success"] == found[f"base_together/{TASK}", "success"] == 0.25
+    assert found["wovr_together/libero_goal/put_it_down", "gain"] == 0.5
+    assert found[f"base_together/{whole}", "success"] == 0.375 and found[f"wovr_together/{whole}", "gain"] == 0.5
+    assert found[f"wovr_together/{whole}", "gate_1_precision"] == 0.8
+    assert f"wovr_together/{whole}" in read_json(path)["runs"]
+
+
 def test_the_online_baseline_stands_beside_the_loop_and_seeds_are_pooled(tmp_path: Path):
     path = tmp_path / "libero.json"
     seeds = [finished(tmp_path / str(seed), seed, [1, 1, seed, 0]) for seed in (0, 1)]

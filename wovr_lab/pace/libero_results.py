@@ -1,7 +1,9 @@
 """Runs on LIBERO become rows of data/results/libero.json: real success of base and method, what was gained on the same
 starts, and what the gates said. A run whose gate refused RL in imagination is a result, too: base and gate alone.
 
-In: run folders, one a seed, of the loop or of the online baseline. Out: rows named METHOD/SUITE/TASK, in JSON.
+In: run folders, one a seed, of the loop or of the online baseline. Out: rows named METHOD/SUITE/TASK, in JSON. Where
+one policy has learnt several tasks, methods are called METHOD_together, base included, as it is another base than that
+of one task alone.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ def collect_libero_results(path: Path, setting: str, folders: list[Path], add: b
     Raises UserError if the runs are not of different seeds under one protocol, or are not finished.
     """
     runs = [_finished(folder) for folder in folders]
-    seeds = [run["seed"] for run in runs]
+    seeds, tasks = [run["seed"] for run in runs], runs[0]["tasks"]
     if len(set(seeds)) < len(seeds) or any(run["protocol"] != runs[0]["protocol"] for run in runs):
         raise UserError(f"the runs of {setting} must differ in their seed (here {seeds}) and in nothing else")
-    rows = [row for name in runs[0]["tasks"] for row in _rows_of_task(runs, setting, name, seeds)]
-    rows += _rows_of_run(runs, setting, seeds)
-    label = f"{setting}/{_name(runs[0]['tasks'])}"
+    suffix = "_together" if len(tasks) > 1 else ""
+    methods = ("base" + suffix, setting + suffix)
+    rows = [row for name in tasks for row in _rows_of_tasks(runs, methods, name, [name], seeds)]
+    if suffix:
+        rows += _rows_of_tasks(runs, methods, _name(tasks), tasks, seeds)
+    label = f"{methods[1]}/{_name(tasks)}"
+    rows += _rows_of_run(runs, label, seeds)
     cards = [run["card"] for run in runs]
     if add:
         found = _table(path)
@@ -97,30 +103,33 @@ def _card(report: dict[str, Any]) -> dict[str, Any]:
     return {name: report[name] for name in names}
 
 
-def _rows_of_task(runs: list[dict[str, Any]], setting: str, task: str, seeds: list[int]) -> list[dict[str, Any]]:
-    rows = []
+def _rows_of_tasks(
+    runs: list[dict[str, Any]], methods: tuple[str, str], name: str, tasks: list[str], seeds: list[int]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What base and method reach on these tasks, which stand in the table under one name."""
+    rows, (base, method) = [], (f"{each}/{name}" for each in methods)
     for metric, kind in (("success", "greedy"), ("sampled_success", "sampled")):
-        before = [_outcomes(run, "base", kind, task) for run in runs]
-        rows.append(row_of(f"base/{task}", metric, "all", before, seeds))
+        before = [_outcomes(run, "base", kind, tasks) for run in runs]
+        rows.append(row_of(base, metric, "all", before, seeds))
         if any(run["method"] is None for run in runs):
             continue
-        after = [_outcomes(run, "method", kind, task) for run in runs]
-        rows.append(row_of(f"{setting}/{task}", metric, "all", after, seeds))
+        after = [_outcomes(run, "method", kind, tasks) for run in runs]
+        rows.append(row_of(method, metric, "all", after, seeds))
         if kind == "greedy":
             gained = [late.astype(int) - early for early, late in zip(before, after, strict=True)]
-            rows.append(row_of(f"{setting}/{task}", "gain", "all", gained, seeds))
+            rows.append(row_of(method, "gain", "all", gained, seeds))
     return rows
 
 
-def _outcomes(run: dict[str, Any], who: str, kind: str, task: str) -> np.ndarray:
-    """bool [starts] of one task."""
-    first = run["tasks"].index(task) * run["starts"]
-    return np.array(run[who][kind][first : first + run["starts"]], bool)
+def _outcomes(run: dict[str, Any], who: str, kind: str, tasks: list[str]) -> np.ndarray:
+    """bool [starts of these tasks]."""
+    by_task = np.array(run[who][kind], bool).reshape(-1, run["starts"])
+    return by_task[[run["tasks"].index(task) for task in tasks]].ravel()
 
 
-def _rows_of_run(runs: list[dict[str, Any]], setting: str, seeds: list[int]) -> list[dict[str, Any]]:
+def _rows_of_run(runs: list[dict[str, Any]], name: str, seeds: list[int]) -> list[dict[str, Any]]:
     """What the gates said, and what was spent, of a run as a whole."""
-    name, rows = f"{setting}/{_name(runs[0]['tasks'])}", []
+    rows = []
     for gate in GATES:
         said = [run["gates"][gate]["precision"] for run in runs if gate in run["gates"]]
         if len(said) == len(runs) and all(found["n"] for found in said):
@@ -131,4 +140,5 @@ def _rows_of_run(runs: list[dict[str, Any]], setting: str, seeds: list[int]) -> 
 
 
 def _name(tasks: list[str]) -> str:
-    return tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks together"
+    suites = sorted({task.split("/")[0] for task in tasks})
+    return tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks of {', '.join(suites)}"
