@@ -25,7 +25,7 @@ GRPO_MEASURES = {
     "kl": "KL to the rollouts' policy (nats)",
     "clip_ratio": "clipped share of tokens",
 }
-LABEL = 22  # letters in a line below bars; LIBERO's names of tasks have up to ninety
+LABEL = 17  # letters in a line below bars; LIBERO's names of tasks have up to ninety
 Curve = list[tuple[int, float | None]]
 
 
@@ -78,7 +78,8 @@ def _grouped_bars(groups: list[str], series: list[Bars]) -> go.Figure:
             textposition="top center", showlegend=False, hoverinfo="skip", cliponaxis=False,
         )  # fmt: skip
     ends = [-0.6, len(groups) - 0.4]
-    figure.update_xaxes(tickvals=list(range(len(groups))), ticktext=[_folded(g) for g in groups], range=ends)
+    names = [_folded(group) for group in groups]
+    figure.update_xaxes(tickvals=list(range(len(groups))), ticktext=names, tickangle=0, range=ends)
     figure.update_yaxes(title_text="real success (95 % interval)", tickformat=".0%", range=[0, 1.08])
     return styled(figure)
 
