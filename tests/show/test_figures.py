@@ -170,5 +170,5 @@ def test_every_axis_with_a_unit_says_it(report, rows):
 
 
 def test_names_are_escaped_because_plotly_reads_tags(report):
-    figure = figures.success_by_task_bars({'<b x="y">task</b>': report["success_by_task"]["push_red"]})
-    assert list(figure.layout.xaxis.ticktext) == ["&lt;b x=&quot;y&quot;&gt;task&lt;/b&gt;"]
+    figure = figures.success_by_task_bars({'<a href="x">task</a>': report["success_by_task"]["push_red"]})
+    assert list(figure.layout.xaxis.ticktext) == ["&lt;a<br>href=&quot;x&quot;&gt;task&lt;/a&gt;"]

@@ -120,7 +120,7 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
         keyframe_steps=64, budget=250,
     )  # fmt: skip
     if base.scale == "demo":
-        return _demo_on_libero(sizes)
+        return _together(_demo_on_libero(sizes)) if len(tasks) > 1 else _demo_on_libero(sizes)
     if base.scale == "full":
         return sizes
     return replace(
@@ -138,7 +138,7 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         refine = FitConfig(600, 6e-4, ema_decay=0.99, muon="blocks")
     else:
         play, world, refine = 120, FitConfig(2400, 2e-3, 100, ema_decay=0.995), FitConfig(800, 1e-3, ema_decay=0.99)
-    found = replace(
+    return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
         rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
@@ -149,7 +149,6 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip
-    return _together(found) if len(found.tasks) > 1 else found
 
 
 def _together(sizes: LoopConfig) -> LoopConfig:
@@ -158,8 +157,8 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     deep, fit = (0.4, 0.25, 0.15, 0.12, 0.08), sizes.world.fit
     return replace(
         sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, monitor_starts=12, check_starts=4,
-        world=WorldTraining(replace(fit, steps=fit.steps * 3 // 2), self_forcing=deep),
+        world=replace(sizes.world, fit=replace(fit, steps=fit.steps * 3 // 2), self_forcing=deep),
         refine=replace(sizes.refine, self_forcing=deep),
-        grpo=GRPOConfig(groups=24, temperature=0.8, most_draws=2, warmup_iterations=2), keyframe_steps=64,
+        grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
         keyframe_share=0.75, iterations=(10, 8), monitor_every=(5, 4), check_every=10, confusion_rollouts=12,
     )  # fmt: skip
