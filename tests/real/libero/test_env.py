@@ -159,3 +159,15 @@ def test_success_after_the_official_limit_does_not_count(soup):
         env.advance(np.array([0, 0, 0, 0, 0, 0, -1.0]))
     assert simulator.is_success() and not env.success
     env.close()
+
+
+def test_a_state_looks_the_same_in_a_simulator_that_was_never_reset(bowl):
+    from wovr_lab.real.libero.env import LiberoEnv
+
+    bowl.reset(seed=4)
+    for action in actions(8):
+        bowl.advance(action)
+    fresh = LiberoEnv(bowl.task, 64)
+    fresh.place(None, None, bowl.get_state())
+    assert np.array_equal(fresh.look(), bowl.look())  # no marker of the gripper's axis, no burner aglow
+    fresh.close()

@@ -47,12 +47,16 @@ __all__ = ["RandomizationError", "axisangle2quat", "build", "global_randomness",
 
 
 def build(bddl: Path) -> Any:
-    """robosuite's environment for a scene file, without cameras; resets keep the model."""
+    """robosuite's environment for a scene file, without cameras; resets keep the model. Its markers (the gripper's
+    axis, a glowing burner) are hidden, as they are from the first reset on: a state may be set and drawn before that.
+    """
     wrapper = ControlEnv(
         str(bddl), use_camera_obs=False, has_renderer=False, has_offscreen_renderer=False, hard_reset=False,
         ignore_done=True,
     )  # fmt: skip
-    return wrapper.env
+    env = wrapper.env
+    env.visualize(vis_settings={part: False for part in env._visualizations})
+    return env
 
 
 @contextmanager
