@@ -37,3 +37,20 @@ def test_goals_that_are_not_to_pick_and_place_are_refused(soup):
         errand_of(["turnon", "flat_stove_1"], {"bowl_1"})
     with pytest.raises(UserError, match="none of this environment's tasks"):
         expert_succeeds(soup, "libero_goal/turn_on_the_stove", 0)
+
+
+def test_it_grasps_as_far_beside_as_it_is_told_to_aim(bowl):
+    from wovr_lab.real.libero.expert import Expert
+
+    def lowest(aside: np.ndarray) -> np.ndarray:
+        bowl.place(None, 1, None)
+        expert, hands = Expert(bowl.simulator), []
+        expert.aside = aside
+        for _ in range(40):
+            bowl.advance(expert.act())
+            hands.append(bowl.simulator.hand())
+        return min(hands, key=lambda hand: hand[2])
+
+    beside = np.array([0.0, 0.04, 0.0])
+    moved = lowest(np.zeros(3)) - lowest(beside)
+    assert np.abs(moved[:2] - beside[:2]).max() < 0.02

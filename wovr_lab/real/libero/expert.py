@@ -27,10 +27,12 @@ FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
 
 class Expert:
-    """Acts in one simulator. Raises UserError for a task whose goal is not to pick and place."""
+    """Acts in one simulator; play has it aim `aside` (metres, float64 [3]). Raises UserError for a task whose goal is
+    not to pick and place."""
 
     def __init__(self, simulator: Simulator):
         self.simulator, self.shapes = simulator, Shapes(simulator)
+        self.aside = np.zeros(3)
 
     def act(self) -> np.ndarray:
         """What the expert does now: float32 [7] in [-1, 1]. When all is done it withdraws upwards."""
@@ -38,7 +40,7 @@ class Expert:
         for errand in shapes.errands:
             if self._is_delivered(errand):
                 if self._is_holding(errand.thing):
-                    return self._move(self.simulator.hand(), None, OPEN_GRIPPER)
+                    return self._move(self._hand(), None, OPEN_GRIPPER)
                 if self._is_around(errand.thing):
                     return self._move(self._up(0.1), None, OPEN_GRIPPER)
                 continue
@@ -54,7 +56,7 @@ class Expert:
         """Over its place, and low enough: in a container's mouth, or standing on what is there."""
         shapes = self.shapes
         thing, place = shapes.points(errand.thing), shapes.position(errand.place)
-        off = np.linalg.norm(shapes.position(errand.thing)[:2] - place[:2])
+        off = np.linalg.norm(shapes.position(errand.thing)[:2] + self.aside[:2] - place[:2])
         if off > NEAR:
             return False
         height = thing[:, 2].min() - self._floor(errand)
@@ -65,11 +67,11 @@ class Expert:
 
     def _is_around(self, thing: str) -> bool:
         points = self.shapes.points(thing)
-        return bool(np.linalg.norm(points - self.simulator.hand(), axis=1).min() < 0.06)
+        return bool(np.linalg.norm(points - self._hand(), axis=1).min() < 0.06)
 
     def _fetch(self, thing: str) -> np.ndarray:
         """With an open hand over it, down, then close."""
-        hand, shapes = self.simulator.hand(), self.shapes
+        hand, shapes = self._hand(), self.shapes
         grasp = best_grasp(shapes.points(thing), shapes.others(thing), hand, self._direction())
         off = np.linalg.norm(hand[:2] - grasp.point[:2])
         turn = abs(turn_to(grasp.direction, self._direction()))
@@ -88,10 +90,10 @@ class Expert:
 
     def _carry(self, errand: Errand) -> np.ndarray:
         """Close firmly, lift, over the place, down."""
-        hand, shapes = self.simulator.hand(), self.shapes
+        hand, shapes = self._hand(), self.shapes
         if self.simulator.fingers[1] < 0.95:
             return self._move(hand, None, CLOSE_GRIPPER)
-        position, place = shapes.position(errand.thing), shapes.position(errand.place)
+        position, place = shapes.position(errand.thing), shapes.position(errand.place) - self.aside
         bottom = shapes.points(errand.thing)[:, 2].min()
         top = max(self._top_between(position, place, errand.thing), self._floor(errand))
         rise = top + CLEARANCE - bottom
@@ -113,8 +115,12 @@ class Expert:
         """Height of the highest of the others within a hand's width of the straight way."""
         return self.shapes.others(thing).top_along(start, end, 0.08)
 
+    def _hand(self) -> np.ndarray:
+        """Where it believes its hand to be."""
+        return self.simulator.hand() + self.aside
+
     def _up(self, height: float) -> np.ndarray:
-        return self.simulator.hand() + np.array([0.0, 0.0, height])
+        return self._hand() + np.array([0.0, 0.0, height])
 
     def _direction(self) -> float:
         """Of the line through the fingers, radians."""
@@ -130,7 +136,7 @@ class Expert:
         wanted = np.stack([line, np.cross(down, line), down], 1)
         error = orientation_error(wanted, self.simulator.hand_matrix())
         action = np.zeros(ACTION_DIM)
-        move = (np.asarray(point) - self.simulator.hand()) * GAIN
+        move = (np.asarray(point) - self._hand()) * GAIN
         action[:3] = move / max(1.0, np.abs(move).max())
         action[3:6] = np.clip(error * TURN_GAIN, -1, 1)
         action[6] = gripper
