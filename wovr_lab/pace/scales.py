@@ -152,12 +152,13 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
 
 
 def _together(sizes: LoopConfig) -> LoopConfig:
-    """One policy for several tasks of LIBERO: longer training on what they share, larger updates, and more of them from
-    keyframes, since imagination of this picture is sound for some sixty frames."""
-    deep, fit = (0.4, 0.25, 0.15, 0.12, 0.08), sizes.world.fit
+    """One policy for several tasks of LIBERO: more play beside their rollouts, which a world model soon knows by heart,
+    larger updates, and more of them from keyframes, since imagination of this picture is sound for some sixty frames.
+    """
+    deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, monitor_starts=12, check_starts=4,
-        world=replace(sizes.world, fit=replace(fit, steps=fit.steps * 3 // 2), self_forcing=deep),
+        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, fresh=45, play=max(sizes.play, 120), monitor_starts=12,
+        check_starts=4, world=replace(sizes.world, self_forcing=deep),
         refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
         keyframe_share=0.75, iterations=(10, 8), monitor_every=(5, 4), check_every=10, confusion_rollouts=12,
