@@ -109,14 +109,6 @@ def test_the_rule_of_consecutive_frames_carries_over_the_border_of_chunks(world,
     assert not first[4]["success"].any() and second[4]["success"].all()
 
 
-def test_success_in_passing_does_not_count_where_it_must_last_longer_than_a_chunk(world, starts):
-    for last, expected in ((0.9, [0, 1, 1, 1, 1, 1, 1, 1]), (0.1, [0] * 8)):
-        told = [[0.9] * 8], [[0.9, last, 0, 0, 0, 0, 0, 0]]
-        env = ImaginedEnv(world, reward(0.5, 2, Scripted).tell(*told), 1, max_steps=16, success_lasts=10)
-        first, second = run(env, starts[:1], 2)
-        assert not first[4]["success"].any() and second[4]["success"].astype(int).tolist() == [expected]
-
-
 def test_a_reset_forgets_the_frames_before_it(world, starts):
     told = [[0.9 if step == 7 else 0 for step in range(8)]], [[0.9, 0, 0, 0, 0, 0, 0, 0]]
     env = ImaginedEnv(world, reward(0.5, 2, Scripted).tell(*told), 1, max_steps=16)

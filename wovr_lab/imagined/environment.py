@@ -22,13 +22,11 @@ from wovr_lab.world.model import WorldModel
 
 
 class ImaginedEnv(ChunkEnv):
-    """`num_envs` imagined rollouts; every row has its own noise stream, drawn from the seed of the reset. Success must
-    last for `success_lasts` frames in a row; unless told, for as many as the reward itself asks for."""
+    """`num_envs` imagined rollouts; every row has its own noise stream, drawn from the seed of the reset."""
 
     def __init__(
         self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
         hold_after_success: int = 0, keyframe_steps: int | None = None, starts: Starts | None = None,
-        success_lasts: int | None = None,
     ):  # fmt: skip
         resolution = world.codec.config.resolution
         if reward.config.resolution != resolution:
@@ -40,9 +38,8 @@ class ImaginedEnv(ChunkEnv):
         self.world, self.reward, self.starts = world, reward, starts
         self.context: Context | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
-        self.success_lasts = success_lasts or reward.config.consecutive
         # the probabilities of the frames before this chunk, for the rule of consecutive frames
-        self._recent = np.zeros((num_envs, self.success_lasts - 1), np.float32)
+        self._recent = np.zeros((num_envs, reward.config.consecutive - 1), np.float32)
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Raises UserError if the environment was built without a source of starts."""
@@ -75,6 +72,6 @@ class ImaginedEnv(ChunkEnv):
         self.context = self.context.put(index, following)
         probability = self.reward.probability(frames, [self.instructions[row] for row in rows])
         joined = np.concatenate([self._recent[rows], probability], 1)
-        hits = self.reward.hits(joined, self.success_lasts)[:, self._recent.shape[1] :]
+        hits = self.reward.hits(joined)[:, self._recent.shape[1] :]
         self._recent[rows] = joined[:, joined.shape[1] - self._recent.shape[1] :]
         return ChunkFrames(frames, hits, {"success_probability": probability})

@@ -99,7 +99,6 @@ class LoopConfig:
     monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
-    success_lasts: int = 2  # frames in a row that the reward must call an imagined success
     # judging
     gate: GateBounds = field(default_factory=GateBounds)
     evaluation_starts: int = 200
@@ -124,8 +123,6 @@ class LoopConfig:
             )
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
-        if self.success_lasts < 1:
-            raise UserError(f"success_lasts {self.success_lasts} must be 1 frame or more")
         if not 0 <= self.keyframe_share <= 1 or self.anchor_coefficient < 0:
             raise UserError(
                 f"keyframe_share {self.keyframe_share} must be between 0 and 1, anchor_coefficient "

@@ -30,7 +30,6 @@ def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
         rows,
         config.max_steps,
         keyframe_steps=config.keyframe_steps,
-        success_lasts=config.success_lasts,
     )
 
 

@@ -154,7 +154,6 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
 def _together(sizes: LoopConfig) -> LoopConfig:
     """One policy for several tasks of LIBERO: more play beside their rollouts, which a world model soon knows by heart,
     larger updates, and more of them from keyframes, since imagination of this picture is sound for some sixty frames.
-    Success must last: what is put down stays, while what is only held over its place looks like success in passing.
     """
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     return replace(
@@ -162,6 +161,5 @@ def _together(sizes: LoopConfig) -> LoopConfig:
         check_starts=4, world=replace(sizes.world, self_forcing=deep),
         refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
-        keyframe_share=0.75, success_lasts=12, iterations=(10, 8), monitor_every=(5, 4), check_every=10,
-        confusion_rollouts=12,
+        keyframe_share=0.75, iterations=(10, 8), monitor_every=(5, 4), check_every=10, confusion_rollouts=12,
     )  # fmt: skip

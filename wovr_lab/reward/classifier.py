@@ -66,10 +66,9 @@ class SuccessClassifier(Network):
         chosen = logits.take_along_dim(self.columns(instructions)[:, None, None], 2)[..., 0]
         return chosen.sigmoid().cpu().numpy()
 
-    def hits(self, probabilities: np.ndarray, consecutive: int | None = None) -> np.ndarray:
-        """bool [N, T]: frames that end a run of `consecutive` probabilities [N, T] above the threshold (its own number
-        unless told)."""
-        return consecutive_hits(probabilities >= float(self.threshold), consecutive or self.config.consecutive)
+    def hits(self, probabilities: np.ndarray) -> np.ndarray:
+        """bool [N, T]: frames that end a run of `consecutive` probabilities [N, T] above the threshold."""
+        return consecutive_hits(probabilities >= float(self.threshold), self.config.consecutive)
 
 
 def consecutive_hits(above: np.ndarray, consecutive: int) -> np.ndarray:
