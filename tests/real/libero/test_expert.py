@@ -39,7 +39,7 @@ def test_goals_that_are_not_to_pick_and_place_are_refused(soup):
         expert_succeeds(soup, "libero_goal/turn_on_the_stove", 0)
 
 
-def test_it_grasps_as_far_beside_as_it_is_told_to_aim(bowl):
+def test_it_grasps_as_far_beside_as_it_is_wrong_about_its_hand(bowl):
     from wovr_lab.real.libero.expert import Expert
 
     def lowest(aside: np.ndarray) -> np.ndarray:

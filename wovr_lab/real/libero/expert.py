@@ -27,8 +27,8 @@ FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
 
 class Expert:
-    """Acts in one simulator; play has it aim `aside` (metres, float64 [3]). Raises UserError for a task whose goal is
-    not to pick and place."""
+    """Acts in one simulator. It believes its hand to be `aside` (metres, float64 [3]) off where it is: not at all, but
+    in play. Raises UserError for a task whose goal is not to pick and place."""
 
     def __init__(self, simulator: Simulator):
         self.simulator, self.shapes = simulator, Shapes(simulator)
@@ -116,7 +116,7 @@ class Expert:
         return self.shapes.others(thing).top_along(start, end, 0.08)
 
     def _hand(self) -> np.ndarray:
-        """Where it believes its hand to be."""
+        """Where it believes its hand to be, metres float64 [3]."""
         return self.simulator.hand() + self.aside
 
     def _up(self, height: float) -> np.ndarray:
