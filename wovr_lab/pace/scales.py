@@ -157,7 +157,7 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     """
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, fresh=45, play=max(sizes.play, 400), monitor_starts=12,
+        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, fresh=45, play=max(sizes.play, 120), monitor_starts=12,
         check_starts=4, world=replace(sizes.world, self_forcing=deep),
         refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
