@@ -74,7 +74,6 @@ class LoopConfig:
     rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
     fresh_weight: float = 5.0  # of a fresh rollout
     monitored_weight: float = 0.0  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
-    confronted: int = 0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
     hold: int = 4
     budget: int = 600  # real episodes, demonstrations aside
     # learning
@@ -90,7 +89,6 @@ class LoopConfig:
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: int = 1
     # interaction
-    imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(most_draws=4))  # imagined groups cost nothing real
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
@@ -162,7 +160,7 @@ class LoopConfig:
         """Real episodes that the whole run will use beside the demonstrations, at most."""
         monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
         judged = self.gate_policies * self.gate_episodes
-        return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)
+        return len(self.tasks) * (self.examples + self.rollouts + self.fresh + judged + monitored)
 
 
 def described(value: Any) -> Any:

@@ -72,7 +72,6 @@ def _smoke() -> LoopConfig:
         examples=2,
         rollouts=3,
         gate_episodes=1,
-        confronted=1,
         fresh=2,
         play=2,
         policy=PolicySize(32, 1, 2),
@@ -158,10 +157,9 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     """
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, confronted=24, fresh=40, play=max(sizes.play, 120),
-        monitor_starts=10, check_starts=4, world=replace(sizes.world, self_forcing=deep),
+        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, fresh=45, play=max(sizes.play, 120), monitor_starts=12,
+        check_starts=4, world=replace(sizes.world, self_forcing=deep),
         refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
         keyframe_share=0.75, iterations=(10, 8), monitor_every=(5, 4), check_every=10, confusion_rollouts=12,
-        imitate_successes=replace(sizes.imitation, fit=replace(sizes.imitation.fit, learning_rate=5e-4)),
     )  # fmt: skip
