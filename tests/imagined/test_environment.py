@@ -168,3 +168,11 @@ def test_without_starts_it_draws_its_own_from_the_seed(world, starts):
     env = ImaginedEnv(world, reward(), 2, max_steps=16, starts=InitialStarts((starts[0], starts[2])))
     frames = [env.reset(seed=seed)[0]["frame"] for seed in (0, 0, *range(1, 8))]
     assert (frames[0] == frames[1]).all() and any((frames[0] != other).any() for other in frames[2:])
+
+
+def test_without_a_reward_nothing_is_a_success_and_everything_goes_on_to_the_limit(world, starts):
+    steps = run(ImaginedEnv(world, None, 3, max_steps=16), starts, 2)
+    assert not any(info["success"].any() or terminated.any() for _, _, terminated, _, info in steps)
+    assert steps[-1][3].all()
+    judged = run(ImaginedEnv(world, reward(), 3, max_steps=16), starts, 2)  # by a threshold that nothing reaches
+    assert (steps[-1][4]["frames"] == judged[-1][4]["frames"]).all()

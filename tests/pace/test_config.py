@@ -50,8 +50,14 @@ def test_an_unknown_task_is_refused():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tasks": ()}, {"rollouts": 0}, {"max_steps": 50}, {"keyframe_steps": 3}, {"keyframe_share": 1.5},
-     {"anchor_coefficient": -0.1}],
+    [
+        {"tasks": ()},
+        {"rollouts": 0},
+        {"max_steps": 50},
+        {"keyframe_steps": 3},
+        {"keyframe_share": 1.5},
+        {"anchor_coefficient": -0.1},
+    ],
     ids=str,
 )
 def test_settings_that_cannot_work_are_refused(changes):
@@ -61,11 +67,13 @@ def test_settings_that_cannot_work_are_refused(changes):
 
 def test_a_budget_too_small_for_the_run_is_refused_before_anything_is_collected():
     needed = scale_config("smoke").real_episodes
-    # two tasks: examples, rollouts, fresh rollouts, six policies of the gate, three looks of two starts in both phases
-    assert needed == 2 * (2 + 3 + 2 + 6 * 1 + 2 * 3 * 2)
-    scale_config("smoke", budget=25)
-    with pytest.raises(UserError, match="would use 50 real episodes, its budget is 48"):
-        scale_config("smoke", budget=24)
+    # two tasks: examples, rollouts, confronted and fresh ones, six policies of the gate, looks of two starts: three in
+    # the first phase, and one more at what the second is given
+    assert needed == 2 * (2 + 3 + 1 + 2 + 6 * 1 + 2 * (3 + 4))
+    assert scale_config("smoke", imitate_successes=None).real_episodes == needed - 2 * 2
+    scale_config("smoke", budget=28)
+    with pytest.raises(UserError, match="would use 56 real episodes, its budget is 54"):
+        scale_config("smoke", budget=27)
 
 
 def test_a_described_configuration_is_json_that_names_its_mechanisms():

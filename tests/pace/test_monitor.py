@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.measure.hallucination import PairedOutcomes
-from wovr_lab.pace.data import monitored_store
-from wovr_lab.pace.monitor import Look, best, is_over_optimised
+from wovr_lab.measure.intervals import rate_of
+from wovr_lab.pace.data import monitored_store, real_env
+from wovr_lab.pace.improving import imagined_env
+from wovr_lab.pace.monitor import Look, Monitor, best, is_over_optimised
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json
 
 
@@ -57,12 +60,38 @@ def test_the_stage_ends_with_the_policy_that_the_monitor_kept(smoke_run):
     for number in (1, 2):
         written = read_json(smoke_run / f"monitor_{number}.json")
         looks = [Look.from_json(row) for row in written["looks"]]
-        assert [seen.updates for seen in looks] == [0, 1, 2]
+        assert [seen.updates for seen in looks] == [[0, 1, 2], [-1, 0, 1, 2]][number - 1]
         assert written["kept"] == best(looks).updates
-        if written["kept"] == 0:
-            before = load_policy(smoke_run / "checkpoints" / ("base" if number == 1 else "improved_1")).state_dict()
-            after = load_policy(smoke_run / "checkpoints" / f"improved_{number}").state_dict()
-            assert all(bool((before[name] == after[name]).all()) for name in before)
+
+
+@pytest.mark.smoke
+def test_what_the_second_phase_is_given_is_kept_if_imitation_and_rl_make_it_worse(smoke_copy):
+    run = enter_run(smoke_copy, scale_config("smoke"))
+    run.stage = "improve_2"
+    given, worse = (load_policy(run.path(f"checkpoints/{name}")) for name in ("improved_1", "half"))
+    monitor = Monitor(run, 2, imagined_env(run, "world_evolved", "reward_evolved", 4))
+    monitor.look(-1, given)
+    monitor.looks = [replace(monitor.looks[0], real=rate_of(np.ones(4, bool)))]  # at this scale nothing succeeds
+    monitor.look(0, worse)
+    kept = monitor.finish().state_dict()
+    assert read_json(smoke_copy / "monitor_2.json")["kept"] == -1
+    assert all(bool((kept[name] == weight).all()) for name, weight in given.state_dict().items())
+
+
+@pytest.mark.smoke
+def test_a_look_can_see_the_policy_act_for_real_and_imagine_its_actions(smoke_copy):
+    run = enter_run(smoke_copy, scale_config("smoke", monitor_acts=True))
+    run.stage = "improve_1"
+    policy = load_policy(run.path("checkpoints/base"))
+    monitor = Monitor(run, 1, imagined_env(run, "world", "reward", 4))
+    monitor.look(0, policy)
+    episodes = list(EpisodeStore([run.scratch / "monitored_1/000.hdf5"]))
+    env = real_env(run.config, len(episodes), run.config.hold, every_frame=True)
+    temperature = run.config.grpo.temperature
+    acted = roll_out(env, policy, monitor.starts, 0, "improve_1/monitor", temperature, video=True)
+    for episode, other in zip(episodes, acted.episodes(), strict=True):
+        assert np.array_equal(episode.actions, other.actions)
+    assert monitor.looks[0].real.rate == acted.succeeded.mean()
 
 
 @pytest.mark.smoke

@@ -22,14 +22,15 @@ from wovr_lab.world.model import WorldModel
 
 
 class ImaginedEnv(ChunkEnv):
-    """`num_envs` imagined rollouts; every row has its own noise stream, drawn from the seed of the reset."""
+    """`num_envs` imagined rollouts; every row has its own noise stream, drawn from the seed of the reset. Without a
+    reward nothing is a success, and every rollout goes on to its limit."""
 
     def __init__(
-        self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
+        self, world: WorldModel, reward: SuccessClassifier | None, num_envs: int, max_steps: int,
         hold_after_success: int = 0, keyframe_steps: int | None = None, starts: Starts | None = None,
     ):  # fmt: skip
         resolution = world.codec.config.resolution
-        if reward.config.resolution != resolution:
+        if reward is not None and reward.config.resolution != resolution:
             raise UserError(f"the reward sees {reward.config.resolution} pixels, the world model makes {resolution}")
         super().__init__(
             num_envs, resolution, max_steps,
@@ -39,7 +40,7 @@ class ImaginedEnv(ChunkEnv):
         self.context: Context | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
         # the probabilities of the frames before this chunk, for the rule of consecutive frames
-        self._recent = np.zeros((num_envs, reward.config.consecutive - 1), np.float32)
+        self._recent = np.zeros((num_envs, reward.config.consecutive - 1 if reward else 0), np.float32)
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Raises UserError if the environment was built without a source of starts."""
@@ -70,6 +71,11 @@ class ImaginedEnv(ChunkEnv):
         generators = [self._generators[row] for row in rows]
         frames, following = self.world.imagine(self.context.select(index), actions, generators)
         self.context = self.context.put(index, following)
+        return self._judge(rows, frames)
+
+    def _judge(self, rows: np.ndarray, frames: np.ndarray) -> ChunkFrames:
+        if self.reward is None:
+            return ChunkFrames(frames, np.zeros(frames.shape[:2], bool))
         probability = self.reward.probability(frames, [self.instructions[row] for row in rows])
         joined = np.concatenate([self._recent[rows], probability], 1)
         hits = self.reward.hits(joined)[:, self._recent.shape[1] :]

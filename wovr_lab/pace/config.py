@@ -74,6 +74,7 @@ class LoopConfig:
     rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
     fresh_weight: float = 5.0  # of a fresh rollout
     monitored_weight: float = 0.0  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
+    confronted: int = 0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
     hold: int = 4
     budget: int = 600  # real episodes, demonstrations aside
     # learning
@@ -89,6 +90,7 @@ class LoopConfig:
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: int = 1
     # interaction
+    imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(most_draws=4))  # imagined groups cost nothing real
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
@@ -97,6 +99,7 @@ class LoopConfig:
     iterations: tuple[int, int] = (8, 8)  # before and after PACE
     monitor_every: tuple[int, int] = (4, 4)  # iterations between looks at whether imagined success is real
     monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
+    monitor_acts: bool = False  # looks see the policy act for real, instead of executing what it imagines
     keyframe_share: float = 0.5
     keyframe_steps: int = 24  # actions imagined from a keyframe, at most
     # judging
@@ -151,16 +154,22 @@ class LoopConfig:
         so that a policy slower than what it starts from can still succeed."""
         return self.keyframe_steps // 2
 
+    def looks_at_given(self, number: int) -> bool:
+        """Whether `improve_NUMBER` first looks at the policy that it is given: the best so far should not be lost by
+        imitation. The base is no such policy, and what it can do is known."""
+        return number == 2 and self.imitate_successes is not None
+
     def looks(self, number: int) -> int:
         """How often the monitor looks during `improve_NUMBER`, at most."""
-        return 1 + math.ceil(self.iterations[number - 1] / self.monitor_every[number - 1])
+        during = math.ceil(self.iterations[number - 1] / self.monitor_every[number - 1])
+        return self.looks_at_given(number) + 1 + during
 
     @property
     def real_episodes(self) -> int:
         """Real episodes that the whole run will use beside the demonstrations, at most."""
         monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
         judged = self.gate_policies * self.gate_episodes
-        return len(self.tasks) * (self.examples + self.rollouts + self.fresh + judged + monitored)
+        return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)
 
 
 def described(value: Any) -> Any:

@@ -14,6 +14,8 @@ from tqdm import tqdm
 from wovr_lab.contracts import Actor
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.measure.hallucination import execute_for_real
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
@@ -21,6 +23,7 @@ from wovr_lab.real.chunks import RealChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.types import Episode, Start
+from wovr_lab.world.model import WorldModel
 
 SEEDS = {  # first training seed and size of the range that a purpose draws from
     "demonstrations": (0, 1000),
@@ -172,10 +175,55 @@ def collect_again(run: Run) -> None:
     write_episodes(run.path("episodes/fresh.hdf5"), episodes)
 
 
+def confront(run: Run) -> None:
+    """What the base does in imagination, executed for real (not in the paper): actions chosen by pictures that are
+    wrong end where no policy that sees ends, and a reward that never saw that takes it for success. Without a reward
+    yet, every rollout is imagined to its limit."""
+    config, folder = run.config, run.path("episodes/confronted")
+    folder.mkdir(exist_ok=True)
+    if not config.confronted:
+        return
+    first = starts(config, seeds(config, "rollouts", config.confronted, config.rollouts))
+    run.ledger.reserve(run.stage, len(first))
+    world = WorldModel.load(run.path("checkpoints/world"))
+    base, temperature = load_policy(run.path("checkpoints/base")), config.grpo.temperature
+    imagined_env = ImaginedEnv(world, None, config.imagined_rows, config.max_steps)
+    imagined = roll_out(imagined_env, base, first, config.seed, "confront", temperature, progress=True)
+    env = real_env(config, len(first), config.hold, every_frame=True)
+    episodes = execute_for_real(env, imagined, config.seed, "confront/real")[1].episodes()
+    run.debit("real", episodes)
+    write_episodes(folder / "base.hdf5", episodes)
+
+
+def confronted_store(run: Run) -> EpisodeStore:
+    """What the base did in imagination and `confront` executed for real; empty where the run does none of that."""
+    return EpisodeStore(sorted(run.path("episodes/confronted").glob("*.hdf5")))
+
+
 def monitored_store(run: Run) -> EpisodeStore:
     """What the monitor executed for real before PACE, if the refinement is to learn from it."""
     files = run.path("episodes/monitored_1").glob("*.hdf5") if run.config.monitored_weight else ()
     return EpisodeStore(sorted(files))
+
+
+def own_successes(run: Run, phase: int) -> list[Episode]:
+    """What a policy may imitate before phase 1 or 2 of RL: the demonstrations, and what policies before it achieved for
+    real, the base's part of the gate's episodes included (no world model or reward ever learns from these). The
+    expert's examples are not imitated; they were paid for the reward."""
+    held_out = [episodes for name, episodes in gate_stores(run).items() if name.startswith("base at")]
+    names, stores = ("demonstrations", "base"), [*held_out, confronted_store(run)]
+    if phase == 2:
+        names, stores = (*names, "fresh"), [*stores, monitored_store(run)]
+    return [episode for each in (store(run, *names), *stores) for episode in each if episode.first_success >= 0]
+
+
+def balanced(episodes: Iterable[Episode]) -> list[Episode]:
+    """As many of every task, those of rarer tasks again and again: what succeeds often would be all that is learnt."""
+    by_task: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        by_task.setdefault(episode.task, []).append(episode)
+    most = max(map(len, by_task.values()), default=0)
+    return [found[row % len(found)] for found in by_task.values() for row in range(most)]
 
 
 def gate_stores(run: Run) -> dict[str, EpisodeStore]:

@@ -45,18 +45,21 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
     draws = (1 + config.grpo.most_draws) / 2  # on average, more or less
     rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
+    again = config.imitate_successes
+    imitation = _imitation_step(config) * again.fit.steps if again else 0.0
     looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
     seconds = {
         "sft": 1.5 * _imitation_step(config) * config.imitation.fit.steps,
         "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
-        "train_reward": reward,
         "train_world": step * config.world.fit.steps,
+        "confront": (imagined + real) * length * tasks * config.confronted,
+        "train_reward": reward,
         "gate_1": gate,
-        "improve_1": imagined * config.iterations[0] * rollouts * 1.3 + config.looks(1) * looks,
+        "improve_1": imagined * config.iterations[0] * rollouts * 1.3 + config.looks(1) * looks + imitation,
         "collect_again": real * length * tasks * config.fresh,
         "refine": step * config.refine.fit.steps + reward,
         "gate_2": gate,
-        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks,
+        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks + imitation,
         "evaluate": real * length * tasks * config.evaluation_starts * 4,
     }
     frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)

@@ -10,13 +10,15 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
+from wovr_lab.pace.data import balanced, gate_stores, own_successes, real_env, seeds, starts, store
 from wovr_lab.pace.monitor import Monitor
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
+from wovr_lab.policy.imitation import imitate
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
+from wovr_lab.seeding import seed_of
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.world.model import WorldModel
 
@@ -64,6 +66,16 @@ def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
     return MixedStarts(initial, KeyframeStarts(tuple(found)), config.keyframe_share)
 
 
+def imitated(run: Run, number: int, policy: VLAPolicy) -> VLAPolicy:
+    """The policy that phase `number` of RL begins with: where the run says so, it imitates what has really succeeded so
+    far (rejection sampling, not in the paper). That is paid for anyway, and no hallucination is in it."""
+    schedule, name = run.config.imitate_successes, f"imitation_{number}"
+    if schedule is None:
+        return policy
+    episodes = balanced(own_successes(run, number))
+    return imitate(policy, episodes, schedule, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
+
+
 def improve(
     number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str
 ) -> Callable[[Run], None]:
@@ -71,7 +83,11 @@ def improve(
 
     def work(run: Run) -> None:
         config, name = run.config, f"improve_{number}"
-        improving = load_policy(run.path(f"checkpoints/{policy}"))
+        given = load_policy(run.path(f"checkpoints/{policy}"))
+        monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
+        if len(monitor.looks) == 0 and config.looks_at_given(number):
+            monitor.look(-1, given)
+        improving = imitated(run, number, given)
         env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
         trainer = GRPOTrainer(
             improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
@@ -79,7 +95,6 @@ def improve(
         )  # fmt: skip
         iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
         check = _real_check(run, name, improving)
-        monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
 
         def look(updates: int) -> bool:
             """Both looks at reality; True if RL has to stop."""

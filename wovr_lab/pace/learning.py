@@ -11,7 +11,7 @@ from torch import nn
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, counted, gate_stores, kept, monitored_store, store
+from wovr_lab.pace.data import PAID, confronted_store, counted, gate_stores, kept, monitored_store, store
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
@@ -59,7 +59,7 @@ def policy_size(config: LoopConfig, vocabulary: int) -> VLAConfig:
 
 def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
-    data = list(store(run, *PAID))
+    data = [*store(run, *PAID), *confronted_store(run)]
     instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
     _learn_reward(run, classifier, data, run.config.reward, "reward")
@@ -88,13 +88,14 @@ def refine(run: Run) -> None:
     parts = {
         "play": (store(run, "play"), 1.0),
         "old": (store(run, *PAID), config.rollout_weight),
+        "confronted": (confronted_store(run), config.monitored_weight),
         "monitored": (monitored_store(run), config.monitored_weight),
         "fresh": (store(run, "fresh"), config.fresh_weight),
     }
     weights = [weight for episodes, weight in parts.values() for _ in range(len(episodes))]
     table = FrameTable.of([episode for episodes, _ in parts.values() for episode in episodes], weights)
     _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")
-    real = [episode for name in ("old", "fresh", "monitored") for episode in parts[name][0]]
+    real = [episode for name in ("old", "confronted", "fresh", "monitored") for episode in parts[name][0]]
     classifier = SuccessClassifier.load(run.path("checkpoints/reward"))
     _learn_reward(run, classifier, real, config.reward, "reward_evolved")
 

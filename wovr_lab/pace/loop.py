@@ -1,7 +1,8 @@
 """The whole loop, as an explicit list of stages (paper section 4), and the report's numbers at its end.
 
-demonstrate -> sft -> collect -> train_reward -> train_world -> gate_1 -> improve_1 -> collect_again -> refine ->
-gate_2 -> improve_2 -> evaluate -> report. Where a gate does not pass, what needs RL in imagination is left out.
+demonstrate -> sft -> collect -> train_world -> confront -> train_reward -> gate_1 -> improve_1 -> collect_again ->
+refine -> gate_2 -> improve_2 -> evaluate -> report. Where a gate does not pass, what needs RL in imagination is left
+out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, STARTS, collect, collect_again, demonstrate
+from wovr_lab.pace.data import PAID, STARTS, collect, collect_again, confront, demonstrate
 from wovr_lab.pace.improving import gate, improve, may_improve
 from wovr_lab.pace.judging import Improved, evaluate_stage
 from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
@@ -24,28 +25,30 @@ WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
-HELD_OUT, PLAY, MONITORED = "episodes/gate", "episodes/play.hdf5", "episodes/monitored_1"
+HELD_OUT, PLAY = "episodes/gate", "episodes/play.hdf5"
+CONFRONTED, MONITORED = "episodes/confronted", "episodes/monitored_1"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
     Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
     Stage("collect", collect, (BASE, HALF), (*COLLECTED, HELD_OUT)),
-    Stage("train_reward", train_reward_stage, (*LEARNT_FROM, HELD_OUT), (REWARD, "reward.json")),
     Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD, PLAY)),
+    Stage("confront", confront, (BASE, WORLD), (CONFRONTED,)),
+    Stage("train_reward", train_reward_stage, (*LEARNT_FROM, CONFRONTED, HELD_OUT), (REWARD, "reward.json")),
     Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
 )
 FIRST = (
     Stage(
         "improve_1",
         improve(1, "base", "world", "reward", STARTS, "improved_1"),
-        (BASE, WORLD, REWARD, *LEARNT_FROM),
+        (BASE, WORLD, REWARD, *LEARNT_FROM, CONFRONTED, HELD_OUT),
         (IMPROVED, "monitor_1.json", MONITORED),
     ),
     Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, PLAY, *LEARNT_FROM, MONITORED, FRESH, HELD_OUT),
+        (WORLD, REWARD, PLAY, *LEARNT_FROM, CONFRONTED, MONITORED, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
     Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),
@@ -54,7 +57,7 @@ SECOND = (
     Stage(
         "improve_2",
         improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2"),
-        (IMPROVED, *EVOLVED, *LEARNT_FROM, FRESH),
+        (IMPROVED, *EVOLVED, *LEARNT_FROM, CONFRONTED, HELD_OUT, MONITORED, FRESH),
         ("checkpoints/improved_2", "monitor_2.json"),
     ),
 )

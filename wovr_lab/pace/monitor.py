@@ -1,8 +1,10 @@
 """The monitor: is what RL gains in imagination real? (not in the paper, which stops RL by hand)
 
 In: a policy that is being trained, starts that the ledger pays for. Out: a verdict at each look, and the policy that
-the stage ends with. At a look the policy's imagined rollouts are executed for real. RL stops when what that achieves
-falls clearly behind its best; what is kept is the policy that really did best, never the one imagined best.
+the stage ends with. At a look the same actions are seen in both worlds: the policy's imagined rollouts are executed for
+real, or, where imagination is too poor for that to say much of a policy that sees real pictures, its real ones are
+imagined again. RL stops when real success falls clearly behind its best; what is kept is the policy that really did
+best, never the one imagined best.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
+from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again
 from wovr_lab.measure.intervals import difference_of_rates, rate_of
 from wovr_lab.pace.data import real_env, seeds, starts
 from wovr_lab.pace.stages import Run
@@ -22,14 +24,14 @@ from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.types import Interval
+from wovr_lab.types import Episode, Interval
 
 
 @dataclass(frozen=True)
 class Look:
     """What the monitor saw after so many updates, the same actions in both worlds."""
 
-    updates: int
+    updates: int  # of RL; -1 of what a phase was given, before it imitated
     imagined: Interval
     real: Interval
     precision: Interval  # of imagined success
@@ -74,22 +76,33 @@ class Monitor:
         self.looks = [Look.from_json(row) for row in read_json(self.path)] if self.path.exists() else []
 
     def look(self, updates: int, policy: VLAPolicy) -> bool:
-        """Executes the policy's imagined rollouts for real, keeps the policy if it did best; True if RL may go on."""
+        """Sees the policy act in both worlds, keeps it if it really did best; True if RL may go on."""
         self.looks = [look for look in self.looks if look.updates < updates]
-        config, run = self.run.config, self.run
+        run = self.run
         run.ledger.reserve(run.stage, (len(self.looks) + 1) * len(self.starts))
-        temperature, label = config.grpo.temperature, f"improve_{self.number}/monitor"
-        imagined = roll_out(self.env, policy, self.starts, config.seed, label, temperature, progress=True)
-        env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
-        outcomes, real = execute_for_real(env, imagined, config.seed, label)
-        write_episodes(self._executed(run.scratch, updates), real.episodes())
-        look = Look.of(updates, outcomes, int(real.steps.sum()))
+        label = f"improve_{self.number}/monitor"
+        outcomes, episodes = self._in_both_worlds(policy, label)
+        write_episodes(self._executed(run.scratch, updates), episodes)
+        look = Look.of(updates, outcomes, sum(map(len, episodes)))
         self.looks.append(look)
         if best(self.looks) is look:
             save_policy(policy, self._kept)
         write_json(self.path, [asdict(each) for each in self.looks])
-        run.metrics.log(label, updates, _as_metrics(look))
-        return config.scale == "smoke" or not is_over_optimised(self.looks)  # where nothing is learnt, noise decides
+        run.metrics.log(label, max(updates, 0), _as_metrics(look))
+        learns_nothing = run.config.scale == "smoke"  # there noise would decide
+        return learns_nothing or not is_over_optimised(self.looks)
+
+    def _in_both_worlds(self, policy: VLAPolicy, label: str) -> tuple[PairedOutcomes, list[Episode]]:
+        """Outcomes of the same actions, and what really happened; the same noise at every look."""
+        config = self.run.config
+        temperature = config.grpo.temperature
+        env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
+        if config.monitor_acts:
+            real = roll_out(env, policy, self.starts, config.seed, label, temperature, video=True, progress=True)
+            return imagine_again(self.env, real.episodes(), config.seed, label)[0], real.episodes()
+        imagined = roll_out(self.env, policy, self.starts, config.seed, label, temperature, progress=True)
+        outcomes, real = execute_for_real(env, imagined, config.seed, label)
+        return outcomes, real.episodes()
 
     def finish(self) -> VLAPolicy:
         """Books all looks, writes them and their episodes down and returns the policy that the stage ends with."""

@@ -72,6 +72,7 @@ def _smoke() -> LoopConfig:
         examples=2,
         rollouts=3,
         gate_episodes=1,
+        confronted=1,
         fresh=2,
         play=2,
         policy=PolicySize(32, 1, 2),
@@ -87,6 +88,7 @@ def _smoke() -> LoopConfig:
         monitor_every=(1, 1),
         monitor_starts=2,
         monitored_weight=1.0,
+        imitate_successes=ImitationConfig(FitConfig(3, 1e-3, 1), batch=4),
         evaluation_starts=4,
         check_every=2,
         check_starts=2,
@@ -154,12 +156,16 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
 def _together(sizes: LoopConfig) -> LoopConfig:
     """One policy for several tasks of LIBERO: more play beside their rollouts, which a world model soon knows by heart,
     larger updates, and more of them from keyframes, since imagination of this picture is sound for some sixty frames.
+    The base has learnt its few demonstrations to the end, so that no later gain is merely longer imitation of them.
     """
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
+    fit = sizes.imitation.fit
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), rollouts=60, fresh=45, play=max(sizes.play, 120), monitor_starts=12,
-        check_starts=4, world=replace(sizes.world, self_forcing=deep),
-        refine=replace(sizes.refine, self_forcing=deep),
+        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=6, rollouts=60, confronted=24, fresh=28,
+        play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=3000)),
+        imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=1800, learning_rate=5e-4)),
+        world=replace(sizes.world, self_forcing=deep), refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
-        keyframe_share=0.75, iterations=(10, 8), monitor_every=(5, 4), check_every=10, confusion_rollouts=12,
+        keyframe_share=0.75, iterations=(8, 4), monitor_every=(4, 4), monitor_starts=12, monitor_acts=True,
+        check_every=8, check_starts=4, confusion_rollouts=12,
     )  # fmt: skip

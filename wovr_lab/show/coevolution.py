@@ -20,22 +20,22 @@ from wovr_lab.types import Interval
 def looks_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
     """Imagined and real success of the same actions at every look, the second phase beside the first."""
     pause = max(1, before[-1].updates // 8)
-    figure, offsets = go.Figure(), (0, before[-1].updates + pause)
+    figure, offsets = go.Figure(), (0, before[-1].updates + pause - after[0].updates)
     for offset, looks in zip(offsets, (before, after), strict=True):
         for name, colour in (("imagined", IMAGINED), ("real", REAL)):
             rates = [getattr(look, name) for look in looks]
             figure.add_scatter(
                 x=[offset + look.updates for look in looks], y=[rate.rate for rate in rates],
-                name=f"{name}, the same actions", legendgroup=name, showlegend=not offset, mode="lines+markers",
+                name=f"{name}, the same actions", legendgroup=name, showlegend=looks is before, mode="lines+markers",
                 marker_size=9, line_color=colour, error_y=_errors(rates, colour),
                 customdata=[rate.n for rate in rates], hovertemplate="%{y:.0%}, n = %{customdata}",
             )  # fmt: skip
     figure.add_vline(
-        offsets[1] - pause / 2, line={"color": QUIET, "dash": "dot"}, annotation_text="PACE",
+        before[-1].updates + pause / 2, line={"color": QUIET, "dash": "dot"}, annotation_text="PACE",
         annotation_font_color=QUIET, annotation_position="bottom right",
     )  # fmt: skip
     places = [offset + look.updates for offset, looks in zip(offsets, (before, after), strict=True) for look in looks]
-    updates = [look.updates for look in (*before, *after)]
+    updates = ["given" if look.updates < 0 else look.updates for look in (*before, *after)]
     figure.update_xaxes(title_text="GRPO updates in this phase", tickvals=places, ticktext=updates)
     figure.update_yaxes(title_text="success (95 % interval)", tickformat=".0%", range=[0, 1.03])
     return styled(figure, 360)
