@@ -128,7 +128,7 @@ def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         f"Success of the policy by GRPO iteration: {IMAGINED} in the rollouts that it is trained on (sampled, a share "
         f"of them from keyframes), {REAL} where it was measured in the real simulator, for this report only. Where "
         "imagined success rises and real success does not, hallucination is being exploited; co-evolution (PACE) is "
-        "there to bring them together again. The monitor executes imagined rollouts for real: it stops RL where "
+        "there to bring them together again. The monitor sees the same actions in both worlds: it stops RL where "
         "real success falls clearly behind, and keeps the policy that really did best.",
         plot(figures.learning_curve(rows), "learning"),
         "<h3>How the updates behaved</h3>",
