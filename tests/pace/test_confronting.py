@@ -56,4 +56,6 @@ def test_only_real_successes_are_imitated_and_never_the_examples(smoke_run):
     assert all(episode.first_success >= 0 for episode in after)
     shown = {summary.seed for summary in store(run, "demonstrations").summaries}
     assert shown <= {episode.seed for episode in before} <= {episode.seed for episode in after}
+    examples = {summary.seed for summary in store(run, "examples").summaries}
+    assert examples.isdisjoint(episode.seed for episode in after)
     assert all(episode.expert_actions is None for episode in after if episode.seed not in shown)  # none of the expert's

@@ -62,6 +62,9 @@ def test_the_stage_ends_with_the_policy_that_the_monitor_kept(smoke_run):
         looks = [Look.from_json(row) for row in written["looks"]]
         assert [seen.updates for seen in looks] == [[0, 1, 2], [-1, 0, 1, 2]][number - 1]
         assert written["kept"] == best(looks).updates
+        if written["kept"] == -1:
+            before, after = (load_policy(smoke_run / f"checkpoints/improved_{n}").state_dict() for n in (1, 2))
+            assert all(bool((before[name] == after[name]).all()) for name in before)
 
 
 @pytest.mark.smoke

@@ -210,8 +210,7 @@ def own_successes(run: Run, phase: int) -> list[Episode]:
     """What a policy may imitate before phase 1 or 2 of RL: the demonstrations, and what policies before it achieved for
     real, the base's part of the gate's episodes included (no world model or reward ever learns from these). The
     expert's examples are not imitated; they were paid for the reward."""
-    held_out = [episodes for name, episodes in gate_stores(run).items() if name.startswith("base at")]
-    names, stores = ("demonstrations", "base"), [*held_out, confronted_store(run)]
+    names, stores = ("demonstrations", "base"), [held_out_of_base(run), confronted_store(run)]
     if phase == 2:
         names, stores = (*names, "fresh"), [*stores, monitored_store(run)]
     return [episode for each in (store(run, *names), *stores) for episode in each if episode.first_success >= 0]
@@ -229,6 +228,12 @@ def balanced(episodes: Iterable[Episode]) -> list[Episode]:
 def gate_stores(run: Run) -> dict[str, EpisodeStore]:
     """The gate's episodes by policy."""
     return {path.stem: EpisodeStore([path]) for path in sorted(run.path("episodes/gate").glob("*.hdf5"))}
+
+
+def held_out_of_base(run: Run) -> list[Episode]:
+    """The gate's episodes of the base policy."""
+    stores = [episodes for name, episodes in gate_stores(run).items() if name.startswith("base")]
+    return [episode for episodes in stores for episode in episodes]
 
 
 def store(run: Run, *names: str) -> EpisodeStore:

@@ -85,7 +85,7 @@ def improve(
         config, name = run.config, f"improve_{number}"
         given = load_policy(run.path(f"checkpoints/{policy}"))
         monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
-        if len(monitor.looks) == 0 and config.looks_at_given(number):
+        if config.looks_at_given(number) and not monitor.looks:
             monitor.look(-1, given)
         improving = imitated(run, number, given)
         env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)

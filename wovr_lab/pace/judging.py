@@ -15,7 +15,7 @@ import numpy as np
 from wovr_lab.episodes import write_episodes
 from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again, psnr_by_depth
-from wovr_lab.pace.data import evaluation_starts, gate_stores, real_env, seeds, starts
+from wovr_lab.pace.data import evaluation_starts, held_out_of_base, real_env, seeds, starts
 from wovr_lab.pace.improving import imagined_env
 from wovr_lab.pace.stages import Run, Stage
 from wovr_lab.policy.checkpoints import load_policy
@@ -127,7 +127,7 @@ def _chosen(episodes: Sequence[Episode], rows: np.ndarray) -> list[Episode]:
 
 def _video_error(run: Run, world: str, reward: str) -> dict[str, Any]:
     """PSNR by error depth on the gate's held-out episodes of the base policy."""
-    episodes = [e for name, kept in gate_stores(run).items() if name.startswith("base") for e in kept]
+    episodes = held_out_of_base(run)
     env = imagined_env(run, world, reward, run.config.imagined_rows)
     env.hold_after_success = run.config.max_steps  # never ends early, so that every depth is seen
     _, imagined = imagine_again(env, episodes, run.config.seed, "video")

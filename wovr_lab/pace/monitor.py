@@ -99,7 +99,8 @@ class Monitor:
         env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
         if config.monitor_acts:
             real = roll_out(env, policy, self.starts, config.seed, label, temperature, video=True, progress=True)
-            return imagine_again(self.env, real.episodes(), config.seed, label)[0], real.episodes()
+            episodes = real.episodes()
+            return imagine_again(self.env, episodes, config.seed, label)[0], episodes
         imagined = roll_out(self.env, policy, self.starts, config.seed, label, temperature, progress=True)
         outcomes, real = execute_for_real(env, imagined, config.seed, label)
         return outcomes, real.episodes()
