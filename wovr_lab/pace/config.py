@@ -91,6 +91,8 @@ class LoopConfig:
     sampler_steps: int = 1
     # interaction
     imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
+    imitate_imagined: bool = False  # these also in imagined pictures
+    imitate_last: bool = False  # once more after the second phase; no look judges what comes of it
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(most_draws=4))  # imagined groups cost nothing real
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)

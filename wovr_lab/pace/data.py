@@ -202,27 +202,23 @@ def confronted_store(run: Run) -> EpisodeStore:
 
 def monitored_store(run: Run) -> EpisodeStore:
     """What the monitor executed for real before PACE, if the refinement is to learn from it."""
-    files = run.path("episodes/monitored_1").glob("*.hdf5") if run.config.monitored_weight else ()
-    return EpisodeStore(sorted(files))
+    return _monitored(run, 1) if run.config.monitored_weight else EpisodeStore(())
+
+
+def _monitored(run: Run, number: int) -> EpisodeStore:
+    """What the monitor saw happen for real in a phase of RL."""
+    return EpisodeStore(sorted(run.path(f"episodes/monitored_{number}").glob("*.hdf5")))
 
 
 def own_successes(run: Run, phase: int) -> list[Episode]:
-    """What a policy may imitate before phase 1 or 2 of RL: the demonstrations, and what policies before it achieved for
-    real, the base's part of the gate's episodes included (no world model or reward ever learns from these). The
-    expert's examples are not imitated; they were paid for the reward."""
+    """What a policy may imitate before phase 1 or 2 of RL, or after both (3): the demonstrations, and what policies
+    before it achieved for real, the base's part of the gate's episodes included (no world model or reward ever learns
+    from these). The expert's examples are not imitated; they were paid for the reward."""
     names, stores = ("demonstrations", "base"), [held_out_of_base(run), confronted_store(run)]
-    if phase == 2:
-        names, stores = (*names, "fresh"), [*stores, monitored_store(run)]
+    if phase > 1:
+        names = (*names, "fresh")
+    stores += [_monitored(run, number) for number in range(1, phase)]
     return [episode for each in (store(run, *names), *stores) for episode in each if episode.first_success >= 0]
-
-
-def balanced(episodes: Iterable[Episode]) -> list[Episode]:
-    """As many of every task, those of rarer tasks again and again: what succeeds often would be all that is learnt."""
-    by_task: dict[str, list[Episode]] = {}
-    for episode in episodes:
-        by_task.setdefault(episode.task, []).append(episode)
-    most = max(map(len, by_task.values()), default=0)
-    return [found[row % len(found)] for found in by_task.values() for row in range(most)]
 
 
 def gate_stores(run: Run) -> dict[str, EpisodeStore]:

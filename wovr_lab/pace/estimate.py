@@ -47,6 +47,9 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
     again = config.imitate_successes
     imitation = _imitation_step(config) * again.fit.steps if again else 0.0
+    if again and config.imitate_imagined:  # twice of what succeeds, half of the rollouts or so
+        imitation += imagined * length * tasks * config.rollouts
+    last = imitation if config.imitate_last else 0.0
     looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
     seconds = {
         "sft": 1.5 * _imitation_step(config) * config.imitation.fit.steps,
@@ -59,7 +62,7 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
         "collect_again": real * length * tasks * config.fresh,
         "refine": step * config.refine.fit.steps + reward,
         "gate_2": gate,
-        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks + imitation,
+        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks + imitation + last,
         "evaluate": real * length * tasks * config.evaluation_starts * 4,
     }
     frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)

@@ -10,15 +10,14 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.pace.data import balanced, gate_stores, own_successes, real_env, seeds, starts, store
+from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
+from wovr_lab.pace.imitating import imitated
 from wovr_lab.pace.monitor import Monitor
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
-from wovr_lab.policy.imitation import imitate
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.seeding import seed_of
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.world.model import WorldModel
 
@@ -35,12 +34,18 @@ def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
     )
 
 
+def held_env(run: Run, world: str, reward: str) -> ImaginedEnv:
+    """The same for replays: success is held as in the episodes, and what begins at a keyframe goes on to the limit."""
+    env = imagined_env(run, world, reward, run.config.imagined_rows)
+    env.hold_after_success, env.keyframe_steps = run.config.hold, None
+    return env
+
+
 def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
     """The stage `gate_N`: may this world model be trained in?"""
 
     def work(run: Run) -> None:
-        env = imagined_env(run, world, reward, run.config.imagined_rows)
-        env.hold_after_success = run.config.hold
+        env = held_env(run, world, reward)
         outcomes = {
             name: imagine_again(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
             for name, episodes in gate_stores(run).items()
@@ -66,16 +71,6 @@ def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
     return MixedStarts(initial, KeyframeStarts(tuple(found)), config.keyframe_share)
 
 
-def imitated(run: Run, number: int, policy: VLAPolicy) -> VLAPolicy:
-    """The policy that phase `number` of RL begins with: where the run says so, it imitates what has really succeeded so
-    far (rejection sampling, not in the paper). That is paid for anyway, and no hallucination is in it."""
-    schedule, name = run.config.imitate_successes, f"imitation_{number}"
-    if schedule is None:
-        return policy
-    episodes = balanced(own_successes(run, number))
-    return imitate(policy, episodes, schedule, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
-
-
 def improve(
     number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str
 ) -> Callable[[Run], None]:
@@ -87,7 +82,7 @@ def improve(
         monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
         if config.looks_at_given(number) and not monitor.looks:
             monitor.look(-1, given)
-        improving = imitated(run, number, given)
+        improving = imitated(run, number, given, held_env(run, world, reward))
         env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
         trainer = GRPOTrainer(
             improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
@@ -107,7 +102,10 @@ def improve(
             trainer.train(iterations, lambda iteration, _: look(iteration + 1))
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
-        save_policy(monitor.finish(), run.path(f"checkpoints/{out}"))
+        kept = monitor.finish()
+        if number == 2 and config.imitate_last:
+            kept = imitated(run, 3, kept, held_env(run, world, reward))
+        save_policy(kept, run.path(f"checkpoints/{out}"))
 
     return work
 

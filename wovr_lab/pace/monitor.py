@@ -69,7 +69,8 @@ class Monitor:
     def __init__(self, run: Run, number: int, env: ImaginedEnv):
         config = run.config
         self.run, self.number, self.env = run, number, env
-        self.learnt_from = config.monitored_weight > 0  # then what is seen before PACE is no judge of what comes after
+        # what is seen before PACE is no judge of what comes after, if that learns from it
+        self.learnt_from = config.monitored_weight > 0 or config.imitate_successes is not None
         skip = config.monitor_starts * (number - 1) if self.learnt_from else 0
         self.starts = starts(config, seeds(config, "monitor", config.monitor_starts, skip))
         self.path = run.scratch / "monitor.json"

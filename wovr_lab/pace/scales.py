@@ -89,6 +89,8 @@ def _smoke() -> LoopConfig:
         monitor_starts=2,
         monitored_weight=1.0,
         imitate_successes=ImitationConfig(FitConfig(3, 1e-3, 1), batch=4),
+        imitate_imagined=True,
+        imitate_last=True,
         evaluation_starts=4,
         check_every=2,
         check_starts=2,
@@ -161,11 +163,12 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     fit = sizes.imitation.fit
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=6, rollouts=60, confronted=24, fresh=28,
-        play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=3000)),
-        imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=1800, learning_rate=5e-4)),
+        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=6, rollouts=48, confronted=16, fresh=66,
+        gate_episodes=6, play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=3000)),
+        imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=5000, learning_rate=5e-4)),
+        imitate_imagined=True, imitate_last=True,
         world=replace(sizes.world, self_forcing=deep), refine=replace(sizes.refine, self_forcing=deep),
         grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
-        keyframe_share=0.75, iterations=(8, 4), monitor_every=(4, 4), monitor_starts=12, monitor_acts=True,
+        keyframe_share=0.75, iterations=(4, 4), monitor_every=(4, 4), monitor_starts=12, monitor_acts=True,
         check_every=8, check_starts=4, confusion_rollouts=12,
     )  # fmt: skip

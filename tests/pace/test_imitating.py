@@ -1,0 +1,75 @@
+"""What really succeeded is imitated before RL, in the pictures of both worlds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from wovr_lab.pace.data import store
+from wovr_lab.pace.imitating import as_imagined, balanced, imitated
+from wovr_lab.pace.improving import held_env
+from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.stages import enter_run
+from wovr_lab.policy.checkpoints import load_policy
+
+CERTAIN, NEVER = -1.0, 2.0  # thresholds of the reward
+
+
+def test_rare_tasks_are_repeated_until_all_weigh_the_same(make_episode):
+    often = [make_episode(seed, 8) for seed in range(3)]
+    rare = replace(make_episode(7, 8), task="rare")
+    found = balanced([often[0], rare, *often[1:]])
+    assert [episode.seed for episode in found] == [0, 1, 2, 7, 7, 7]
+    assert balanced([]) == []
+
+
+@pytest.fixture
+def run(smoke_copy):
+    run = enter_run(smoke_copy, scale_config("smoke"))
+    run.stage = "improve_1"
+    return run
+
+
+def env_with(run, threshold: float):
+    env = held_env(run, "world", "reward")
+    env.reward.threshold.fill_(threshold)
+    return env
+
+
+@pytest.mark.smoke
+def test_a_phase_begins_with_the_imitation_of_what_succeeded_in_both_worlds_where_the_run_says_so(run):
+    def begun(threshold: float = CERTAIN, **changes) -> torch.Tensor:
+        run.config = replace(scale_config("smoke"), **changes)
+        policy = imitated(run, 1, load_policy(run.path("checkpoints/base")), env_with(run, threshold))
+        (run.scratch / "imitation_1.training.safetensors").unlink(missing_ok=True)
+        return torch.cat([weight.detach().flatten() for weight in policy.parameters()])
+
+    both, real = begun(), begun(imitate_imagined=False)
+    assert torch.equal(both, begun())
+    assert not torch.equal(both, real)
+    assert torch.equal(begun(threshold=NEVER), real)
+    assert not torch.equal(real, begun(imitate_successes=None))
+
+
+@pytest.mark.smoke
+def test_imagined_copies_keep_the_actions_and_begin_with_a_real_frame(run):
+    real = list(store(run, "demonstrations"))
+    copies = as_imagined(env_with(run, CERTAIN), real, 0, "test")
+    assert len(copies) == 2 * len(real)
+    for episode, copy in zip(real, copies, strict=False):  # the first of two parts: from the beginning
+        steps = len(copy)
+        np.testing.assert_array_equal(copy.actions, episode.actions[:steps])
+        np.testing.assert_array_equal(copy.expert_actions, episode.expert_actions[:steps])
+        np.testing.assert_array_equal(copy.frames[0], episode.frames[0])
+        assert len(copy.frames) == steps + 1
+        assert (copy.frames[1:] != episode.frames[1 : steps + 1]).any()
+    for episode, copy in zip(real, copies[len(real) :], strict=True):
+        begin = [step for step in range(len(episode)) if (episode.frames[step] == copy.frames[0]).all()]
+        assert any(0 < step < episode.first_success for step in begin)
+        assert any(np.array_equal(copy.actions, episode.actions[step : step + len(copy)]) for step in begin)
+
+
+@pytest.mark.smoke
+def test_a_success_that_imagination_does_not_see_has_no_imagined_copy(run):
+    assert as_imagined(env_with(run, NEVER), list(store(run, "demonstrations")), 0, "test") == []
