@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.pace.data import store
+from wovr_lab.episodes import EpisodeStore
+from wovr_lab.pace.data import own_successes, store
 from wovr_lab.pace.imitating import as_imagined, balanced, imitated
 from wovr_lab.pace.improving import held_env
 from wovr_lab.pace.scales import scale_config
@@ -50,6 +51,16 @@ def test_a_phase_begins_with_the_imitation_of_what_succeeded_in_both_worlds_wher
     assert not torch.equal(both, real)
     assert torch.equal(begun(threshold=NEVER), real)
     assert not torch.equal(real, begun(imitate_successes=None))
+
+
+@pytest.mark.smoke
+def test_all_real_successes_are_imitated_once_more_at_the_end(smoke_run):
+    run = enter_run(smoke_run, scale_config("smoke"))
+    monitored = EpisodeStore(sorted(run.path("episodes/monitored_2").glob("*.hdf5")))
+    gained = sum(episode.first_success >= 0 for episode in monitored)
+    assert len(own_successes(run, 3)) == len(own_successes(run, 2)) + gained
+    phases = {row["phase"] for row in run.metrics.rows()}
+    assert {"imitation_1", "imitation_2", "imitation_3"} <= phases
 
 
 @pytest.mark.smoke
