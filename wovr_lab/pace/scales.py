@@ -163,8 +163,8 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     fit = sizes.imitation.fit
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=6, rollouts=48, confronted=16, fresh=66,
-        gate_episodes=6, play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=3000)),
+        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=6, rollouts=60, confronted=24, fresh=40,
+        play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=3000)),
         imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=5000, learning_rate=5e-4)),
         imitate_imagined=True, imitate_last=True,
         world=replace(sizes.world, self_forcing=deep), refine=replace(sizes.refine, self_forcing=deep),
