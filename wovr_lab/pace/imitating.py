@@ -23,8 +23,8 @@ from wovr_lab.types import CHUNK, Episode
 
 
 def imitated(run: Run, number: int, policy: VLAPolicy, env: ImaginedEnv) -> VLAPolicy:
-    """The policy that phase `number` of RL begins with: where the run says so, it imitates what has really succeeded so
-    far, and the same as `env` shows it."""
+    """The policy that phase 1 or 2 of RL begins with, or that a run ends with (3): where the run says so, it imitates
+    what has really succeeded so far, and the same as `env` shows it."""
     config, name = run.config, f"imitation_{number}"
     schedule = config.imitate_successes
     if schedule is None:

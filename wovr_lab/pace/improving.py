@@ -82,7 +82,8 @@ def improve(
         monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
         if config.looks_at_given(number) and not monitor.looks:
             monitor.look(-1, given)
-        improving = imitated(run, number, given, held_env(run, world, reward))
+        replaying = held_env(run, world, reward)
+        improving = imitated(run, number, given, replaying)
         env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
         trainer = GRPOTrainer(
             improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
@@ -104,7 +105,7 @@ def improve(
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
         kept = monitor.finish()
         if number == 2 and config.imitate_last:
-            kept = imitated(run, 3, kept, held_env(run, world, reward))
+            kept = imitated(run, 3, kept, replaying)
         save_policy(kept, run.path(f"checkpoints/{out}"))
 
     return work

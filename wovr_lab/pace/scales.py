@@ -158,7 +158,8 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
 def _together(sizes: LoopConfig) -> LoopConfig:
     """One policy for several tasks of LIBERO: more play beside their rollouts, which a world model soon knows by heart,
     larger updates, and more of them from keyframes, since imagination of this picture is sound for some sixty frames.
-    The base has learnt its few demonstrations to the end, so that no later gain is merely longer imitation of them.
+    The base learns its few demonstrations for long; where that was not to the end (LOG.md), a part of what is gained
+    later is merely longer imitation of them.
     """
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     fit = sizes.imitation.fit
