@@ -1,10 +1,10 @@
-"""Commands in real simulators: evaluate a policy, let experts demonstrate, the online baseline. Registered by `cli`."""
+"""Commands in real simulators: evaluate a policy, let experts demonstrate, the baselines. Registered by `cli`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +12,8 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
+from wovr_lab.pace.baselines import run_longer, run_online
 from wovr_lab.pace.data import evaluation_starts, real_env
-from wovr_lab.pace.online import run_online
 from wovr_lab.pace.scales import config_in, scale_config
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.world import LIBERO, TABLETOP, tasks_of
@@ -87,7 +87,21 @@ def online(
     env: Environment = TABLETOP,
 ) -> None:  # fmt: skip
     """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    result = run_online(config_in(env, scale, seed), folder, trajectories)
-    for name in ("base", "online_grpo"):
-        rate = result[name]["greedy"]
-        console.print(f"{name:12} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
+    _print_rates(run_online(config_in(env, scale, seed), folder, trajectories))
+
+
+def longer(
+    folder: Folder = Path("runs/longer"), scale: Scale = "demo", seed: Seed = 0,
+    steps: Annotated[int, typer.Option(min=1, help="of imitation, beyond the base's")] = 5000,
+    env: Environment = TABLETOP,
+) -> None:  # fmt: skip
+    """The control: the base imitates its demonstrations for longer, without any rollout."""
+    _print_rates(run_longer(config_in(env, scale, seed), folder, steps))
+
+
+def _print_rates(result: dict[str, Any]) -> None:
+    """Greedy success of base and baseline."""
+    for name, judged in result.items():
+        if isinstance(judged, dict) and "greedy" in judged:
+            rate = judged["greedy"]
+            console.print(f"{name:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")

@@ -1,7 +1,7 @@
 """Runs on LIBERO become rows of data/results/libero.json: real success of base and method, what was gained on the same
 starts, and what the gates said. A run whose gate refused RL in imagination is a result, too: base and gate alone.
 
-In: run folders, one a seed, of the loop or of the online baseline. Out: rows named METHOD/SUITE/TASK, in JSON. Where
+In: run folders, one a seed, of the loop or of a baseline. Out: rows named METHOD/SUITE/TASK, in JSON. Where
 one policy has learnt several tasks, methods are called METHOD_together, base included, as it is another base than that
 of one task alone.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.pace.baselines import baseline_of
 from wovr_lab.pace.results import pooled, provenance, row_of
 from wovr_lab.runs import read_json, write_json
 
@@ -73,26 +74,26 @@ def put_rows(
 
 def _finished(folder: Path) -> dict[str, Any]:
     """What a table needs of a run; `method` is None where the gate refused RL. Raises UserError on half a run."""
-    config, is_online = read_json(folder / "config.json"), (folder / "online.json").exists()
-    found = read_json(folder / ("online.json" if is_online else "evaluation.json"))
-    report = found if is_online else read_json(folder / "report.json")
+    config, baseline = read_json(folder / "config.json"), baseline_of(folder)
+    method, found = baseline or ("wovr", read_json(folder / "evaluation.json"))
+    report = found if baseline else read_json(folder / "report.json")
     if "protocol" not in report:
         raise UserError(f"{folder} does not say how it was evaluated; evaluate it again with this version")
-    spent = {"real_episodes": found["trajectories"]} if is_online else report["budget"]
+    spent = {"real_episodes": found["trajectories"]} if baseline else report["budget"]
     return {
         "tasks": config["tasks"],
         "seed": config["seed"],
         "starts": config["evaluation_starts"],
         "protocol": report["protocol"] | {"scale": config["scale"]},
         "base": _by_kind(found["base"]),
-        "method": _by_kind(found[method]) if (method := "online_grpo" if is_online else "wovr") in found else None,
-        "gates": {} if is_online else {name: gate for name, gate in report["gate"].items() if gate},
-        "card": {"seed": config["seed"], "budget": spent} | ({} if is_online else _card(report)),
+        "method": _by_kind(found[method]) if method in found else None,
+        "gates": {} if baseline else {name: gate for name, gate in report["gate"].items() if gate},
+        "card": {"seed": config["seed"], "budget": spent} | ({} if baseline else _card(report)),
     }
 
 
 def _by_kind(judged: dict[str, Any]) -> dict[str, list[int]]:
-    """Greedy and sampled outcomes, which the loop's evaluation keeps in one entry and the baseline's in two."""
+    """Greedy and sampled outcomes, which the loop's evaluation keeps in one entry and the baselines' in two."""
     greedy = judged["outcomes"]
     return greedy if isinstance(greedy, dict) else {"greedy": greedy, "sampled": judged["sampled_outcomes"]}
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.pace.baselines import baseline_of
 from wovr_lab.runs import current_commit, read_json, write_json, write_text
 from wovr_lab.seeding import stream
 
@@ -111,9 +112,9 @@ def _outcomes_of(row: dict[str, Any]) -> list[np.ndarray]:
 def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
     """Greedy outcomes of base and method, with the task of each, from either kind of run."""
     config = read_json(folder / "config.json")
-    if (folder / "online.json").exists():
-        found = read_json(folder / "online.json")
-        base, method = found["base"]["outcomes"], found["online_grpo"]["outcomes"]
+    if baseline := baseline_of(folder):
+        name, found = baseline
+        base, method = found["base"]["outcomes"], found[name]["outcomes"]
     else:
         found = read_json(folder / "evaluation.json")
         if "wovr" not in found:
