@@ -103,6 +103,13 @@ def test_a_run_that_was_forced_through_a_shut_gate_is_warned_of(run, report, ref
     assert refusal(report) == ""
 
 
+def test_a_policy_that_imitated_after_the_last_look_is_said_to_be_unseen_by_the_monitor(run):
+    assert "the monitor never saw" not in body(run)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"phase": "imitation_3", "step": 0, "loss": 1.0}) + "\n")
+    assert "that the monitor never saw" in body(run)
+
+
 def test_a_report_of_the_bare_schema_without_extras_is_shown(run, report):
     extras = ("comparison", "confusion", "ledger", "temperature", "success_by_task")
     bare = {key: value for key, value in report.items() if key not in extras}

@@ -129,10 +129,19 @@ def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         f"of them from keyframes), {REAL} where it was measured in the real simulator, for this report only. Where "
         "imagined success rises and real success does not, hallucination is being exploited; co-evolution (PACE) is "
         "there to bring them together again. The monitor sees the same actions in both worlds: it stops RL where "
-        "real success falls clearly behind, and keeps the policy that really did best.",
+        "real success falls clearly behind, and keeps the policy that really did best." + _imitated_last(rows),
         plot(figures.learning_curve(rows), "learning"),
         "<h3>How the updates behaved</h3>",
         plot(figures.grpo_curves(rows), "grpo"),
+    )
+
+
+def _imitated_last(rows: Sequence[dict[str, Any]]) -> str:
+    if not any(row["phase"] == "imitation_3" for row in rows):
+        return ""
+    return (
+        " At its end this run imitated once more all that had really succeeded, so the policy that is evaluated is one "
+        "that the monitor never saw."
     )
 
 
