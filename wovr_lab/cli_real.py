@@ -12,7 +12,7 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
-from wovr_lab.pace.baselines import run_longer, run_online
+from wovr_lab.pace.baselines import METHODS, run_longer, run_online
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.scales import config_in, scale_config
 from wovr_lab.policy.checkpoints import load_policy
@@ -87,7 +87,7 @@ def online(
     env: Environment = TABLETOP,
 ) -> None:  # fmt: skip
     """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    _print_rates(run_online(config_in(env, scale, seed), folder, trajectories))
+    _print_rates(run_online(config_in(env, scale, seed), folder, trajectories), METHODS["online"])
 
 
 def longer(
@@ -96,12 +96,11 @@ def longer(
     env: Environment = TABLETOP,
 ) -> None:  # fmt: skip
     """The control: the base imitates its demonstrations for longer, without any rollout."""
-    _print_rates(run_longer(config_in(env, scale, seed), folder, steps))
+    _print_rates(run_longer(config_in(env, scale, seed), folder, steps), METHODS["longer"])
 
 
-def _print_rates(result: dict[str, Any]) -> None:
+def _print_rates(result: dict[str, Any], method: str) -> None:
     """Greedy success of base and baseline."""
-    for name, judged in result.items():
-        if isinstance(judged, dict) and "greedy" in judged:
-            rate = judged["greedy"]
-            console.print(f"{name:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
+    for name in ("base", method):
+        rate = result[name]["greedy"]
+        console.print(f"{name:16} {rate['rate']:6.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  n = {rate['n']}")
