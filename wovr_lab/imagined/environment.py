@@ -14,6 +14,7 @@ import torch
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.judge import SuccessJudge
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Start
@@ -39,8 +40,7 @@ class ImaginedEnv(ChunkEnv):
         self.world, self.reward, self.starts = world, reward, starts
         self.context: Context | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
-        # the probabilities of the frames before this chunk, for the rule of consecutive frames
-        self._recent = np.zeros((num_envs, reward.config.consecutive - 1 if reward else 0), np.float32)
+        self._judge = SuccessJudge(reward, num_envs) if reward else None
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Raises UserError if the environment was built without a source of starts."""
@@ -62,7 +62,8 @@ class ImaginedEnv(ChunkEnv):
             self.context = self.context.put(index, begun)
         for row in rows:
             self._generators[row] = torch_stream(seed, "imagine", int(row))
-        self._recent[rows] = 0
+        if self._judge:
+            self._judge.begin(rows)
         return {}
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
@@ -71,13 +72,6 @@ class ImaginedEnv(ChunkEnv):
         generators = [self._generators[row] for row in rows]
         frames, following = self.world.imagine(self.context.select(index), actions, generators)
         self.context = self.context.put(index, following)
-        return self._judge(rows, frames)
-
-    def _judge(self, rows: np.ndarray, frames: np.ndarray) -> ChunkFrames:
-        if self.reward is None:
+        if self._judge is None:
             return ChunkFrames(frames, np.zeros(frames.shape[:2], bool))
-        probability = self.reward.probability(frames, [self.instructions[row] for row in rows])
-        joined = np.concatenate([self._recent[rows], probability], 1)
-        hits = self.reward.hits(joined)[:, self._recent.shape[1] :]
-        self._recent[rows] = joined[:, joined.shape[1] - self._recent.shape[1] :]
-        return ChunkFrames(frames, hits, {"success_probability": probability})
+        return self._judge.judge(rows, frames, [self.instructions[row] for row in rows])
