@@ -7,7 +7,7 @@ knows whether the environment is real (the online-GRPO baseline) or imagined (Wo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +48,9 @@ class GRPOConfig:
     groups: int = 24
     group_size: int = 8
     most_draws: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
-    temperature: float = 1.2
-    noise: Noise = ChunkSharedNoise()  # of the rollouts that it learns from; evaluation draws every token by itself
+    temperature: float = 0.8
+    # of the rollouts that it learns from; evaluation draws every token by itself
+    noise: Noise = field(default_factory=ChunkSharedNoise)
     learning_rate: float = 4e-4
     warmup_iterations: int = 5
     final_fraction: float = 0.0  # of the learning rate, where a phase of known length would end

@@ -1,8 +1,8 @@
 """One learnt part of the simulator replaced by the truth, to tell which of them RL exploits (not in the paper).
 
-In: the two simulators, real and learnt. Out: real frames judged by the learnt reward, and imagined frames judged by what
-the same actions really did. With both parts real or both learnt there is nothing to replace: those are `RealChunkEnv`
-and `ImaginedEnv` themselves.
+In: the two simulators, real and learnt. Out: real frames judged by the learnt reward, and imagined frames judged by
+what the same actions really did. With both parts real or both learnt there is nothing to replace: those are
+`RealChunkEnv` and `ImaginedEnv` themselves.
 """
 
 from __future__ import annotations
