@@ -51,7 +51,7 @@ def bookkeeping(world: WorldModel, groups: int, turns: int) -> list[Figure]:
         with ExitStack() as stack:
             for owner, name in (
                 (world, "imagine"), (world, "begin"), (reward, "probability"), (policy, "act"),
-                (trainer.learner, "forward"), (torch.Tensor, "backward"), (trainer.optimizer, "step"),
+                (trainer.loss, "forward"), (torch.Tensor, "backward"), (trainer.optimizer, "step"),
             ):  # fmt: skip
                 stack.enter_context(patch.object(owner, name, watch.timed(getattr(owner, name))))
             begin = time.perf_counter()

@@ -52,7 +52,7 @@ masked = True  # False: every executed action is judged
 
 # %%
 first_success = torch.tensor([5, 11, -1, -1])
-returns = formulas.latched_returns(first_success)
+returns = formulas.success_returns(first_success)
 advantages = formulas.group_advantages(returns[None], formulas.MeanBaseline())[0]
 print("returns", returns.tolist(), "advantages", advantages.tolist())
 
@@ -134,7 +134,7 @@ print(f"at five times the probability: praise {praised:.2f}, blame {blame}")
 # ## Groups that teach
 # A group in which all succeed, or none, has no advantages. How many have both outcomes depends on the policy's
 # success from that start alone; where it is certain or hopeless, the frames are wasted. In imagination they cost no
-# real episode, so the loop draws on until enough groups teach (`GRPOConfig.most_draws`).
+# real episode, so the loop draws on until enough groups teach (`GRPOConfig.max_resamples`).
 
 # %%
 generator = torch.Generator().manual_seed(seed)

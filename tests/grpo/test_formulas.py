@@ -11,13 +11,13 @@ from wovr_lab.grpo.formulas import (
     NoDualClip,
     NoMask,
     SuccessMask,
+    approx_kl,
+    clip_fraction,
     clipped_objective,
-    clipped_share,
-    estimated_kl,
     group_advantages,
-    latched_returns,
     mixed_groups,
     success_mask,
+    success_returns,
     trajectory_weights,
     valid_actions,
 )
@@ -30,8 +30,8 @@ def whole(log_ratio: torch.Tensor) -> torch.Tensor:
 
 def test_a_return_is_earned_once_and_discounted_by_the_actions_before_success():
     first = torch.tensor([-1, 0, 3])
-    assert latched_returns(first, coefficient=5.0).tolist() == [0, 5, 5]
-    assert latched_returns(first, coefficient=8.0, gamma=0.5).tolist() == [0, 8, 1]
+    assert success_returns(first, coefficient=5.0).tolist() == [0, 5, 5]
+    assert success_returns(first, coefficient=8.0, gamma=0.5).tolist() == [0, 8, 1]
 
 
 def test_the_papers_advantage_is_the_return_less_the_groups_mean():
@@ -138,5 +138,5 @@ def test_the_first_gradient_is_that_of_the_policy_gradient():
 
 def test_clip_ratio_and_kl_are_means_over_the_weighed_tokens():
     log_ratio, weights = whole(torch.tensor([1.5, 1.0, 9.0]).log()), torch.tensor([[1.0], [3.0], [0.0]])
-    assert clipped_share(log_ratio, weights, 0.2, 0.28).item() == pytest.approx(0.25)
-    assert estimated_kl(log_ratio, weights).item() == pytest.approx((1.5 - 1 - math.log(1.5)) / 4)
+    assert clip_fraction(log_ratio, weights, 0.2, 0.28).item() == pytest.approx(0.25)
+    assert approx_kl(log_ratio, weights).item() == pytest.approx((1.5 - 1 - math.log(1.5)) / 4)

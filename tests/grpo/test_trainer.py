@@ -8,9 +8,11 @@ import torch
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
+from wovr_lab.grpo.batch import PolicyBatch, to_batch
 from wovr_lab.grpo.formulas import NoMask
-from wovr_lab.grpo.objective import anchor_to
+from wovr_lab.grpo.loss import penalty_to
 from wovr_lab.grpo.trainer import GRPOConfig, GRPOTrainer
+from wovr_lab.policy.exploration import ChunkSharedNoise, IndependentNoise
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.runs import Metrics
@@ -59,6 +61,12 @@ def trainer(policy: VLAPolicy, config: GRPOConfig = CONFIG, threshold: float = 0
     return GRPOTrainer(policy, RightOf(64, threshold), RandomPictures(), config, run_seed, **choices)
 
 
+def first_batch(one: GRPOTrainer) -> PolicyBatch:
+    rollouts = one.roll_out(np.random.default_rng(0))
+    advantages, weights, _ = one.compute_advantages(rollouts)
+    return to_batch(rollouts, advantages, weights)
+
+
 @pytest.mark.parametrize(("final_fraction", "iterations"), [(1.0, 15), (0.0, 20)])  # falling, it has less to spend
 def test_grpo_lifts_the_success_rate_of_a_toy_world_from_a_half_to_nine_tenths(final_fraction: float, iterations: int):
     rewards, config = [], replace(CONFIG, final_fraction=final_fraction)
@@ -73,7 +81,7 @@ def test_an_iteration_reports_what_it_did():
     assert 64 * 8 < values["frames"] < 64 * 16  # some ended at their first chunk
     assert 0 < values["mixed_groups"] <= 1
     assert 2.5 < values["entropy"] < np.log(21) + 0.1  # an untrained policy is nearly uniform over 21 bins
-    assert values["kl"] > 0 and values["gradient_norm"] > 0 and 0 <= values["clip_ratio"] < 0.5
+    assert values["approx_kl"] > 0 and values["gradient_norm"] > 0 and 0 <= values["clip_fraction"] < 0.5
     assert values["learning_rate"] == pytest.approx(CONFIG.learning_rate / CONFIG.warmup_iterations)
 
 
@@ -101,53 +109,53 @@ def test_groups_with_one_outcome_teach_nothing():
         assert torch.equal(weights(policy), before)
 
 
-def test_judged_decisions_are_those_of_mixed_groups_up_to_the_first_success():
+def test_a_batch_holds_the_chunks_of_mixed_groups_up_to_the_first_success():
     one = trainer(small_policy())
-    rollouts = one.collect(np.random.default_rng(0))
-    decisions, mixed = one.judge(rollouts)
+    rollouts = one.roll_out(np.random.default_rng(0))
+    advantages, weights, mixed = one.compute_advantages(rollouts)
+    batch = to_batch(rollouts, advantages, weights)
     kept = mixed.repeat_interleave(8).numpy()
     assert 0 < kept.sum() < 64 or mixed.all()
-    assert len(decisions) == rollouts.executed[kept].sum()
-    assert decisions.weights.sum().item() == pytest.approx(1.0)
+    assert len(batch) == rollouts.executed[kept].sum()
+    assert batch.weights.sum().item() == pytest.approx(1.0)
     first = torch.from_numpy(rollouts.first_success)[kept]
     in_first_chunk = (first == 2).nonzero()[0].item()
     expected = torch.tensor([1 / 3] * 3 + [0.0] * 5) / kept.sum()
     row = int(rollouts.executed[kept][:in_first_chunk].sum())
-    assert torch.allclose(decisions.weights[row], expected.float())
+    assert torch.allclose(batch.weights[row], expected.float())
 
 
 def test_groups_are_drawn_until_as_many_as_wanted_have_both_outcomes():
     rare = replace(CONFIG, groups=16, group_size=2)
     once, often, too_seldom = (
-        trainer(small_policy(), replace(rare, most_draws=most), 0.9).draw(np.random.default_rng(0))
+        trainer(small_policy(), replace(rare, max_resamples=most), 0.9).draw(np.random.default_rng(0))
         for most in (1, 9, 2)
     )
     assert once[2].sum() < 16 and len(once[0]) == 1
     assert len(too_seldom[0]) == 2
-    rollouts, decisions, mixed = often
+    rollouts, batch, mixed = often
     assert mixed.sum() >= 16 and mixed[: -rare.groups].sum() < 16  # without the last draw there were too few
     assert len(mixed) == rare.groups * len(rollouts) and 2 < len(rollouts) <= 9
     assert len({each.tokens.numpy().tobytes() for each in rollouts}) == len(rollouts)
-    assert decisions.weights.sum().item() == pytest.approx(1.0)
-    chunks = (decisions.weights.sum(-1) * 2 * mixed.sum()).tolist()  # as shares of their trajectory
+    assert batch.weights.sum().item() == pytest.approx(1.0)
+    chunks = (batch.weights.sum(-1) * 2 * mixed.sum()).tolist()  # as shares of their trajectory
     shares = (1, 8 / 11, 3 / 11, 1 / 2)  # success at action 3; at action 11, its two chunks; never, both chunks
     assert all(min(abs(chunk - share) for share in shares) < 1e-5 for chunk in chunks)
 
 
 def test_drawing_ends_where_nothing_teaches():
-    values = trainer(small_policy(), replace(CONFIG, most_draws=3), threshold=1.5).iterate()
+    values = trainer(small_policy(), replace(CONFIG, max_resamples=3), threshold=1.5).iterate()
     assert values["trajectories"] == 3 * 64 and values["mixed_groups"] == 0 and values["gradient_norm"] == 0
 
 
 def test_without_the_mask_actions_after_the_success_are_judged_too():
-    judged = [trainer(small_policy(), **choice) for choice in ({}, {"mask": NoMask()})]
-    masked, unmasked = (one.judge(one.collect(np.random.default_rng(0)))[0] for one in judged)
+    masked, unmasked = (first_batch(trainer(small_policy(), **choice)) for choice in ({}, {"mask": NoMask()}))
     assert torch.equal(masked.tokens, unmasked.tokens)
     assert (unmasked.weights > 0).all() and not (masked.weights > 0).all()
 
 
 def test_every_start_is_tried_by_a_whole_group():
-    rollouts = trainer(small_policy()).collect(np.random.default_rng(0))
+    rollouts = trainer(small_policy()).roll_out(np.random.default_rng(0))
     pictures = rollouts.frames[:, 0].reshape(8, 8, -1)
     assert (pictures == pictures[:, :1]).all()
     assert len({picture.tobytes() for picture in pictures[:, 0]}) == 8
@@ -156,15 +164,14 @@ def test_every_start_is_tried_by_a_whole_group():
 
 def test_the_old_log_probabilities_are_those_of_the_policy_that_sampled():
     one = trainer(small_policy())
-    decisions, _ = one.judge(one.collect(np.random.default_rng(0)))
-    _, metrics = one.learner(decisions)
-    assert metrics["kl"].abs() < 1e-6 and metrics["clip_ratio"] == 0
+    _, metrics = one.loss(first_batch(one))
+    assert metrics["approx_kl"].abs() < 1e-6 and metrics["clip_fraction"] == 0
 
 
-def test_an_anchor_keeps_the_policy_nearer_to_its_reference():
+def test_a_kl_penalty_keeps_the_policy_nearer_to_its_reference():
     def distance(coefficient: float) -> float:
         policy, reference = small_policy(), small_policy()
-        trainer(policy, anchor=anchor_to(policy, coefficient)).train(5)
+        trainer(policy, penalty=penalty_to(policy, coefficient)).train(5)
         frames = RandomPictures().draw(8, np.random.default_rng(5))
         observation = {"frame": np.stack([start.anchor for start in frames])}
         logits, expected = (one.logits(observation, ("go right",) * 8) for one in (policy, reference))
@@ -220,8 +227,15 @@ def test_a_configuration_that_cannot_train_is_refused():
         {"clip_low": 1.0},
         {"gamma": 1.5},
         {"minibatch": 0},
-        {"most_draws": 0},
+        {"max_resamples": 0},
     )
     for change in wrong:
         with pytest.raises(UserError, match="cannot train"):
             replace(CONFIG, **change)
+
+
+def test_the_noise_that_is_configured_is_the_one_that_rollouts_are_drawn_with():
+    for noise, is_shared in ((ChunkSharedNoise(), True), (IndependentNoise(), False)):
+        rollouts = trainer(small_policy(), replace(CONFIG, noise=noise)).roll_out(np.random.default_rng(0))
+        gripper = rollouts.tokens[:, 0, :, 6].float()  # an untrained policy is nearly uniform over its bins
+        assert bool(gripper.std(1).mean() < 2) is is_shared

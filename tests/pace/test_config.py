@@ -56,7 +56,7 @@ def test_an_unknown_task_is_refused():
         {"max_steps": 50},
         {"keyframe_steps": 3},
         {"keyframe_share": 1.5},
-        {"anchor_coefficient": -0.1},
+        {"kl_coef": -0.1},
     ],
     ids=str,
 )

@@ -93,7 +93,7 @@ def test_the_budget_is_the_sum_of_the_ledger_and_is_not_overspent(report, smoke_
     assert budget["real_episodes"] == booked("real", "episodes") == 56 - (2 - nearly)
     assert budget["real_frames"] == booked("real", "frames") > 50
     assert budget["pretraining_frames"] == booked("pretraining", "frames") > 0
-    draws = 2 * CONFIG.grpo.most_draws  # an iteration's are all made, since nothing succeeds at this scale
+    draws = 2 * CONFIG.grpo.max_resamples  # an iteration's are all made, since nothing succeeds at this scale
     assert budget["imagined_episodes"] == booked("imagined", "episodes") == 2 * draws * 4 == 32
     assert budget["imagined_frames"] == booked("imagined", "frames") > 0
     assert budget["real_episodes"] <= budget["real_episodes_allowed"]

@@ -113,8 +113,8 @@ def rows() -> list[dict[str, Any]]:
                     "reward": begin + 0.02 * step + noise,
                     "mixed_groups": 0.6 + noise,
                     "entropy": 0.9 - 0.02 * step,
-                    "kl": 0.01 + abs(noise) / 9,
-                    "clip_ratio": 0.1 + abs(noise),
+                    "approx_kl": 0.01 + abs(noise) / 9,
+                    "clip_fraction": 0.1 + abs(noise),
                 }
             )
         for step in (0, 6, 12):

@@ -18,7 +18,7 @@ from torch import Tensor
 from wovr_lab.errors import UserError
 
 
-def latched_returns(first_success: Tensor, coefficient: float = 1.0, gamma: float = 1.0) -> Tensor:
+def success_returns(first_success: Tensor, coefficient: float = 1.0, gamma: float = 1.0) -> Tensor:
     """R float32 [N] from the first successful action int64 [N] (-1: none): coefficient * gamma ** index or 0."""
     earned = coefficient * torch.as_tensor(gamma, dtype=torch.float32) ** first_success.clamp(min=0)
     return torch.where(first_success >= 0, earned, torch.zeros_like(earned))
@@ -139,13 +139,13 @@ def clipped_objective(
     return (dual_clip(objective, advantage).mean(-1) * weight).sum()
 
 
-def clipped_share(log_ratio: Tensor, weight: Tensor, clip_low: float, clip_high: float) -> Tensor:
+def clip_fraction(log_ratio: Tensor, weight: Tensor, clip_low: float, clip_high: float) -> Tensor:
     """Share of the weighed tokens whose ratio lies outside the clipping range."""
     ratio = log_ratio.exp()
     outside = ((ratio < 1 - clip_low) | (ratio > 1 + clip_high)).float().mean(-1)
     return (outside * weight).sum() / weight.sum()
 
 
-def estimated_kl(log_ratio: Tensor, weight: Tensor) -> Tensor:
+def approx_kl(log_ratio: Tensor, weight: Tensor) -> Tensor:
     """KL(old || new) a token, from tokens that old sampled: the mean of r - 1 - log r, which is never negative."""
     return ((log_ratio.exp() - 1 - log_ratio).mean(-1) * weight).sum() / weight.sum()

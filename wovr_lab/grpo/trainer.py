@@ -1,7 +1,11 @@
-"""Masked GRPO, strung together: draw starts, roll out groups, judge, update (paper section 3).
+"""Masked GRPO, strung together: draw starts, roll out groups, compute advantages, follow the loss (paper section 3).
 
 In: a policy, any chunk environment, a source of starts. Out: the same policy, better at that environment. Nothing here
 knows whether the environment is real (the online-GRPO baseline) or imagined (WoVR).
+
+Deviations from the paper: groups are drawn again until enough of them have both outcomes (DAPO's dynamic sampling),
+noise is shared over a chunk (`policy.exploration`), advantages may be divided by their deviation (the public
+implementation's), the learning rate warms up and falls over a phase.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from tqdm import tqdm
 
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.errors import UserError
+from wovr_lab.grpo.batch import PolicyBatch, concat, to_batch
 from wovr_lab.grpo.formulas import (
     DualClip,
     Mask,
@@ -25,11 +30,11 @@ from wovr_lab.grpo.formulas import (
     Normaliser,
     SuccessMask,
     group_advantages,
-    latched_returns,
     mixed_groups,
+    success_returns,
     trajectory_weights,
 )
-from wovr_lab.grpo.objective import Anchor, Decisions, MaskedGRPO, NoAnchor, joined, judged_decisions
+from wovr_lab.grpo.loss import GRPOLoss, NoPenalty, Penalty
 from wovr_lab.policy.exploration import ChunkSharedNoise, ExploringActor, Noise
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
@@ -47,7 +52,7 @@ class GRPOConfig:
 
     groups: int = 24
     group_size: int = 8
-    most_draws: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
+    max_resamples: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
     temperature: float = 0.8
     # of the rollouts that it learns from; evaluation draws every token by itself
     noise: Noise = field(default_factory=ChunkSharedNoise)
@@ -63,7 +68,7 @@ class GRPOConfig:
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.groups, self.most_draws, self.epochs, self.minibatch) < 1 or self.group_size < 2:
+        if min(self.groups, self.max_resamples, self.epochs, self.minibatch) < 1 or self.group_size < 2:
             raise UserError(f"{self} cannot train: counts must be positive and a group needs at least two trajectories")
         if min(self.temperature, self.learning_rate, self.max_gradient_norm, self.reward_coefficient) <= 0:
             raise UserError(f"{self} cannot train: temperature, rates, norm and coefficient must be positive")
@@ -99,12 +104,12 @@ class GRPOTrainer:
         normaliser: Normaliser = MeanBaseline(),  # noqa: B008 (frozen)
         mask: Mask = SuccessMask(),  # noqa: B008
         dual_clip: DualClip | NoDualClip = DualClip(),  # noqa: B008
-        anchor: Anchor = NoAnchor(),  # noqa: B008
+        penalty: Penalty = NoPenalty(),  # noqa: B008
     ):
         self.policy, self.env, self.starts, self.config = policy, env, starts, config
         self.run_seed, self.name, self.metrics = run_seed, name, metrics
         self.normaliser, self.mask = normaliser, mask
-        self.learner = MaskedGRPO(policy, config.temperature, config.clip_low, config.clip_high, dual_clip, anchor)
+        self.loss = GRPOLoss(policy, config.temperature, config.clip_low, config.clip_high, dual_clip, penalty)
         self.optimizer = torch.optim.AdamW(policy.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0)
         self.iteration = 0
         self.iterations: int | None = None  # of the phase, once `train` has been told
@@ -130,71 +135,74 @@ class GRPOTrainer:
         progress.close()
 
     def iterate(self) -> dict[str, float]:
-        """One iteration: roll out, judge, update. Returns what it logged; `reward` is the success rate."""
-        rng, config = stream(self.run_seed, self.name, self.iteration), self.config
-        draws, decisions, mixed = self.draw(rng)
+        """One iteration. Returns what it logged; `reward` is the success rate of the rollouts."""
+        rng = stream(self.run_seed, self.name, self.iteration)
+        rollouts, batch, mixed = self.draw(rng)
         values = {
-            "reward": float(np.mean([rollouts.succeeded.mean() for rollouts in draws])),
+            "reward": float(np.mean([each.succeeded.mean() for each in rollouts])),
             "mixed_groups": float(mixed.float().mean()),
-            "trajectories": float(len(mixed) * config.group_size),
-            "frames": float(sum(rollouts.steps.sum() for rollouts in draws)),
-            "learning_rate": config.rate(self.iteration, self.iterations),
-            **self.update(decisions, rng),
+            "trajectories": float(sum(len(each) for each in rollouts)),
+            "frames": float(sum(each.steps.sum() for each in rollouts)),
+            "learning_rate": self.config.rate(self.iteration, self.iterations),
+            **self.update(batch, rng),
         }
         if self.metrics:
             self.metrics.log(self.name, self.iteration, values)
         self.iteration += 1
         return values
 
-    def draw(self, rng: np.random.Generator) -> tuple[list[Rollouts], Decisions, Tensor]:
-        """Groups until as many as wanted have both outcomes, or draws run out: the rollouts of each draw, the decisions
-        of all of them that teach something, and bool [drawn groups], which groups those come from."""
-        draws: list[Rollouts] = []
-        judged: list[tuple[Decisions, Tensor]] = []
-        while len(draws) < self.config.most_draws and sum(int(mixed.sum()) for _, mixed in judged) < self.config.groups:
-            draws.append(self.collect(rng, len(draws)))
-            judged.append(self.judge(draws[-1]))
-        parts, mixed = zip(*judged, strict=True)
-        return draws, joined(parts, [int(each.sum()) for each in mixed]), torch.cat(mixed)
+    def draw(self, rng: np.random.Generator) -> tuple[list[Rollouts], PolicyBatch, Tensor]:
+        """Groups until as many as wanted have both outcomes, or `max_resamples` is reached: their rollouts, what those
+        teach, and bool [drawn groups], which groups that comes from."""
+        rollouts: list[Rollouts] = []
+        batches: list[PolicyBatch] = []
+        mixed: list[Tensor] = []
+        while len(rollouts) < self.config.max_resamples and sum(map(_count, mixed)) < self.config.groups:
+            rollouts.append(self.roll_out(rng, len(rollouts)))
+            advantages, weights, is_mixed = self.compute_advantages(rollouts[-1])
+            batches.append(to_batch(rollouts[-1], advantages, weights))
+            mixed.append(is_mixed)
+        return rollouts, concat(batches, list(map(_count, mixed))), torch.cat(mixed)
 
-    def collect(self, rng: np.random.Generator, draw: int = 0) -> Rollouts:
-        """`group_size` trajectories from each of `groups` starts, one group after another; each `draw` of an iteration
-        has its own noise."""
+    def roll_out(self, rng: np.random.Generator, resample: int = 0) -> Rollouts:
+        """`group_size` trajectories from each of `groups` starts, one group after another; each `resample` of an
+        iteration has its own noise."""
         drawn = self.starts.draw(self.config.groups, rng)
         repeated = [start for start in drawn for _ in range(self.config.group_size)]
-        stream_name = f"{self.name}/{self.iteration}" + (f"/{draw}" if draw else "")
+        stream_name = f"{self.name}/{self.iteration}" + (f"/{resample}" if resample else "")
         actor = ExploringActor(self.policy, self.config.noise)
         return roll_out(self.env, actor, repeated, self.run_seed, stream_name, self.config.temperature)
 
-    def judge(self, rollouts: Rollouts) -> tuple[Decisions, Tensor]:
-        """The decisions of groups with both outcomes, with advantages and weights; bool [groups], which those are."""
+    def compute_advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor, Tensor]:
+        """Advantages float32 [N], weights float32 [N, C, K] (zero outside the mask and in groups with one outcome), and
+        bool [groups], which groups have both."""
         first_success = torch.from_numpy(rollouts.first_success)
-        returns = latched_returns(first_success, self.config.reward_coefficient, self.config.gamma)
+        returns = success_returns(first_success, self.config.reward_coefficient, self.config.gamma)
         advantages = group_advantages(returns.unflatten(0, (-1, self.config.group_size)), self.normaliser).flatten()
         mixed = mixed_groups((first_success >= 0).unflatten(0, (-1, self.config.group_size)))
         kept = mixed.repeat_interleave(self.config.group_size)
         mask = self.mask(first_success, torch.from_numpy(rollouts.executed), rollouts.actions.shape[2])
         weights = torch.zeros(mask.shape)
         weights[kept] = trajectory_weights(mask[kept])
-        return judged_decisions(rollouts, advantages, weights), mixed
+        return advantages, weights, mixed
 
-    def update(self, decisions: Decisions, rng: np.random.Generator) -> dict[str, float]:
-        """Epochs of minibatches over the decisions; the means of what learner and optimizer report."""
+    def update(self, batch: PolicyBatch, rng: np.random.Generator) -> dict[str, float]:
+        """Epochs of minibatches; the means of what loss and optimizer report."""
         reported: list[dict[str, Tensor]] = []
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.iteration, self.iterations)
-        count = max(1, round(len(decisions) / self.config.minibatch))
-        for _ in range(self.config.epochs if len(decisions) else 0):
-            for rows in np.array_split(rng.permutation(len(decisions)), count):
-                loss, values = self.learner(decisions.select(rows, scale=count))
+        count = max(1, round(len(batch) / self.config.minibatch))
+        for _ in range(self.config.epochs if len(batch) else 0):
+            for rows in np.array_split(rng.permutation(len(batch)), count):
                 self.optimizer.zero_grad()
+                loss, values = self.loss(batch.select(rows, scale=count))
                 loss.backward()
                 norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_gradient_norm)
                 self.optimizer.step()
                 reported.append({"loss": loss.detach(), "gradient_norm": norm, **values})
-        names = ("loss", "clip_ratio", "kl", "anchor", "gradient_norm")
+        names = ("loss", "clip_fraction", "approx_kl", "penalty", "gradient_norm")
         means = {name: float(sum(float(row[name]) for row in reported) / max(len(reported), 1)) for name in names}
-        return means | {"entropy": _entropy(decisions)}
+        return means | {"entropy": _entropy(batch)}
 
     def _save(self, path: Path) -> None:
         tensors = {f"policy/{key}": value for key, value in self.policy.state_dict().items()}
@@ -212,8 +220,12 @@ class GRPOTrainer:
         restore_optimizer(self.optimizer, parts["optimizer"])
 
 
-def _entropy(decisions: Decisions) -> float:
+def _count(mixed: Tensor) -> int:
+    return int(mixed.sum())
+
+
+def _entropy(batch: PolicyBatch) -> float:
     """Entropy a token in nats of the policy that sampled, estimated by its tokens' surprise."""
-    if not len(decisions):
+    if not len(batch):
         return 0.0
-    return float(-(decisions.old_log_probs.mean(-1) * decisions.weights).sum() / decisions.weights.sum())
+    return float(-(batch.old_log_probs.mean(-1) * batch.weights).sum() / batch.weights.sum())

@@ -40,7 +40,7 @@ def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str,
 
     def improve_online(run: Run, policy: VLAPolicy) -> None:
         initial = InitialStarts(tuple(starts(config, range(10, 510))))
-        paid = replace(config.grpo, most_draws=1)  # what is drawn here has been paid for, whatever it teaches
+        paid = replace(config.grpo, max_resamples=1)  # what is drawn here has been paid for, whatever it teaches
         trainer = GRPOTrainer(
             policy, real_env(config, group), initial, paid, config.seed, "online", run.scratch, run.metrics,
             config.normaliser, config.mask, config.dual_clip,

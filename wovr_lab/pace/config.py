@@ -97,11 +97,11 @@ class LoopConfig:
     imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
     imitate_imagined: bool = False  # these also in imagined pictures
     imitate_last: bool = False  # once more after the second phase; no look judges what comes of it
-    grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(most_draws=4))  # imagined groups cost nothing real
+    grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(max_resamples=4))  # imagined groups cost nothing real
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    anchor_coefficient: float = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
+    kl_coef: float = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
     iterations: tuple[int, int] = (8, 8)  # before and after PACE
     monitor_every: tuple[int, int] = (4, 4)  # iterations between looks at whether imagined success is real
     monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
@@ -132,10 +132,10 @@ class LoopConfig:
             )
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
-        if not 0 <= self.keyframe_share <= 1 or self.anchor_coefficient < 0:
+        if not 0 <= self.keyframe_share <= 1 or self.kl_coef < 0:
             raise UserError(
-                f"keyframe_share {self.keyframe_share} must be between 0 and 1, anchor_coefficient "
-                f"{self.anchor_coefficient} not negative"
+                f"keyframe_share {self.keyframe_share} must be between 0 and 1, kl_coef "
+                f"{self.kl_coef} not negative"
             )
         allowed = self.budget * len(self.tasks)
         if self.real_episodes > allowed:

@@ -43,7 +43,7 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     real = _real_frame(config)
     length, tasks = config.max_steps, len(config.tasks)
     gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
-    draws = (1 + config.grpo.most_draws) / 2  # on average, more or less
+    draws = (1 + config.grpo.max_resamples) / 2  # on average, more or less
     rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
     again = config.imitate_successes
     imitation = _imitation_step(config) * again.fit.steps if again else 0.0

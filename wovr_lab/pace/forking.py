@@ -15,7 +15,7 @@ from wovr_lab.pace.loop import PREPARE
 from wovr_lab.runs import Metrics, read_json, write_json
 
 OF_RL = {  # settings that no stage up to the first gate knows
-    "grpo", "mask", "normaliser", "dual_clip", "anchor_coefficient", "iterations", "keyframe_share", "keyframe_steps",
+    "grpo", "mask", "normaliser", "dual_clip", "kl_coef", "iterations", "keyframe_share", "keyframe_steps",
     "monitor_every", "monitor_starts", "monitor_acts", "monitored_weight", "imitate_successes", "imitate_imagined",
     "imitate_last", "fresh", "fresh_weight", "refine", "check_every", "check_starts", "confusion_rollouts",
     "evaluation_starts", "evaluation_first_seed", "budget",

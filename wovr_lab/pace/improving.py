@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wovr_lab.episodes import EpisodeStore
-from wovr_lab.grpo.objective import anchor_to
+from wovr_lab.grpo.loss import penalty_to
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
@@ -119,7 +119,7 @@ def improve(
         trainer = GRPOTrainer(
             improving, _env(run, *models, config.grpo.groups * config.grpo.group_size), training_starts(run, sources),
             config.grpo, config.seed, name, run.scratch, run.metrics,
-            config.normaliser, config.mask, config.dual_clip, anchor_to(improving, config.anchor_coefficient),
+            config.normaliser, config.mask, config.dual_clip, penalty_to(improving, config.kl_coef),
         )  # fmt: skip
         refresh = _reward_refresh(run, models[1], number)
         for updates in monitor.looked_at(trainer.iteration) if trainer.iteration else ():

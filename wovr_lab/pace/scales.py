@@ -86,7 +86,7 @@ def _smoke() -> LoopConfig:
         world=WorldTraining(fast, batch=8),
         refine=WorldTraining(fast, batch=8),
         sampler_steps=1,
-        grpo=GRPOConfig(groups=2, group_size=2, most_draws=2, minibatch=8),
+        grpo=GRPOConfig(groups=2, group_size=2, max_resamples=2, minibatch=8),
         iterations=(2, 2),
         monitor_every=(1, 1),
         monitor_starts=2,
@@ -108,7 +108,7 @@ def _full() -> LoopConfig:
         scale="full", rollouts=150, gate_episodes=15, fresh=80, monitored_weight=2.5,
         world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
         refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
-        reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, most_draws=4),
+        reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, max_resamples=4),
         iterations=(12, 12), monitor_every=(3, 3), monitor_starts=20,
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
         world=WorldTraining(world), refine=WorldTraining(refine),
-        grpo=replace(sizes.grpo, groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
+        grpo=replace(sizes.grpo, groups=12, temperature=0.8, max_resamples=3), keyframe_steps=48, iterations=(8, 8),
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip
@@ -173,7 +173,7 @@ def _together(sizes: LoopConfig) -> LoopConfig:
         imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=5000, learning_rate=5e-4)),
         imitate_imagined=True, imitate_last=True,
         world=replace(sizes.world, self_forcing=deep), refine=replace(sizes.refine, self_forcing=deep),
-        grpo=replace(sizes.grpo, groups=24, most_draws=2, warmup_iterations=2), keyframe_steps=64,
+        grpo=replace(sizes.grpo, groups=24, max_resamples=2, warmup_iterations=2), keyframe_steps=64,
         keyframe_share=0.75, iterations=(4, 4), monitor_every=(4, 4), monitor_starts=12, monitor_acts=True,
         check_every=8, check_starts=4, confusion_rollouts=12,
     )  # fmt: skip

@@ -22,8 +22,8 @@ PHASES = ("improve_1", "improve_2")  # GRPO before and after PACE's refinement
 GRPO_MEASURES = {
     "mixed_groups": "groups with mixed outcomes",
     "entropy": "entropy (nats a token)",
-    "kl": "KL to the rollouts' policy (nats)",
-    "clip_ratio": "clipped share of tokens",
+    "approx_kl": "KL to the rollouts' policy (nats)",
+    "clip_fraction": "clipped share of tokens",
 }
 LABEL = 17  # letters in a line below bars; LIBERO's names of tasks have up to ninety
 Curve = list[tuple[int, float | None]]
