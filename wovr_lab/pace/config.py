@@ -74,7 +74,7 @@ class LoopConfig:
     play: int = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
     rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
     fresh_weight: float = 5.0  # of a fresh rollout
-    monitored_weight: float = 0.0  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
+    monitored_weight: float = 2.5  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
     confronted: int = 0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
     hold: int = 4
     budget: int = 600  # real episodes, demonstrations aside

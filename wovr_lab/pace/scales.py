@@ -105,7 +105,7 @@ def _smoke() -> LoopConfig:
 def _full() -> LoopConfig:
     """Eighty minutes on two cores: the headline numbers."""
     return LoopConfig(
-        scale="full", rollouts=150, gate_episodes=15, fresh=80, monitored_weight=2.5,
+        scale="full", rollouts=150, gate_episodes=15, fresh=80,
         world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
         refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, max_resamples=4),
