@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "wovr_lab"
 # A module imports only from lower floors, from its own folder, or from names before it on its own floor.
 FLOORS = (
     ("errors", "types", "seeding", "pixels", "robot"),
-    ("contracts", "checks", "runs", "networks", "published", "muon", "training"),
+    ("contracts", "state_checks", "checks", "runs", "networks", "published", "muon", "training"),
     ("episodes", "real", "starts", "rlinf", "rollout"),
     ("policy", "world", "reward"),
     ("imagined",),

@@ -1,4 +1,4 @@
-"""What a domain says of its robot, as data: what its state holds, how actions move it, where the camera sees it.
+"""What a domain says of its robot, as data: what its state holds and, where it is known, how actions and the camera do.
 
 In: nothing. Out: named entries with their units and scales, the controller's rule, a camera. A world model is given
 this and imports no domain. A state float32 [..., D] is proprioception, which every robot has; the simulator's is
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from wovr_lab.errors import UserError
@@ -54,15 +55,17 @@ class Controller:
 
 @dataclass(frozen=True)
 class Robot:
-    """Raises UserError if a hand's position or a commanded target is missing among the entries."""
+    """A robot without camera or controller has a state that is stored and given, and that no world model imagines yet.
+    Raises UserError if the hand's position is missing among the entries, or the target that a controller commands."""
 
     entries: tuple[Entry, ...]
-    camera: Camera
-    controller: Controller
+    camera: Camera | None = None
+    controller: Controller | None = None
     points: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0),)  # metres from the hand: where to look in the picture
 
     def __post_init__(self) -> None:
-        missing = [name for name in (*HAND, *TARGET) if name not in self.names]
+        needed = (*HAND, *TARGET) if self.controller else HAND
+        missing = [name for name in needed if name not in self.names]
         if missing:
             raise UserError(f"a robot's state needs {', '.join(missing)} among its entries: {', '.join(self.names)}")
 
@@ -70,6 +73,12 @@ class Robot:
     def names(self) -> tuple[str, ...]:
         """What a state holds, in order."""
         return tuple(entry.name for entry in self.entries)
+
+    @property
+    def space(self) -> gym.spaces.Box:
+        """Of a state float32 [D]: all that `check` lets pass."""
+        reach = BEYOND * self._column("scale")
+        return gym.spaces.Box(self._column("centre") - reach, self._column("centre") + reach, dtype=np.float32)
 
     def columns(self, *names: str) -> list[int]:
         """Where these entries stand in a state."""
@@ -106,12 +115,12 @@ class Robot:
     def from_dict(cls, found: dict[str, Any]) -> Robot:
         """The inverse of `to_dict`, lists for tuples allowed. Raises UserError if parts are missing or unknown."""
         try:
-            return cls(
-                entries=tuple(Entry(**entry) for entry in found["entries"]),
-                camera=Camera(**{name: _plain(value) for name, value in found["camera"].items()}),
-                controller=Controller(**{name: _plain(value) for name, value in found["controller"].items()}),
-                points=_plain(found["points"]),
+            camera, controller = (
+                made(**{name: _plain(value) for name, value in found[part].items()}) if found[part] else None
+                for part, made in (("camera", Camera), ("controller", Controller))
             )
+            entries = tuple(Entry(**entry) for entry in found["entries"])
+            return cls(entries, camera, controller, _plain(found["points"]))
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"this description of a robot is of another version ({error}); train its model again"

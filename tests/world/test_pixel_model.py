@@ -51,12 +51,14 @@ def generators(*seeds: int) -> list[torch.Generator]:
 def test_a_chunk_is_eight_frames_and_a_context_with_the_states_that_were_imagined(starts, chunks):
     world = make_world()
     context = world.begin(starts)
-    frames, following = world.imagine(context, chunks, generators(0, 1, 2))
+    imagined = world.imagine(context, chunks, generators(0, 1, 2))
+    frames, following = imagined.frames, imagined.context
     assert frames.shape == (3, 8, 32, 32, 3) and frames.dtype == np.uint8
     assert (following.memory_actions.numpy() == chunks[:, 4:]).all()
     memory = (following.memory.movedim(2, -1) + 1) * 127.5
     assert np.abs(memory.numpy() - frames[:, 4:]).max() <= 0.5 + 1e-3
     states = world.imagine_states(context, torch.as_tensor(chunks))
+    assert (imagined.states == states.detach().numpy()).all()
     assert torch.equal(following.states, states[:, 4:]) and not torch.equal(following.states, context.states)
     assert (context.actions(torch.as_tensor(chunks))[:, 0].numpy() == HOLD).all()
 
@@ -69,10 +71,10 @@ def test_the_memory_holds_the_robots_states_of_its_own_frames(starts, told):
 
 def test_generators_decide_and_rows_do_not_depend_on_their_neighbours(starts, chunks):
     world = make_world()
-    together, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
-    again, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 9))
+    together = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
+    again = world.imagine(world.begin(starts), chunks, generators(0, 1, 9)).frames
     assert (together != again).any((1, 2, 3, 4)).tolist() == [False, False, True]
-    alone, _ = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1))
+    alone = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1)).frames
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
 
 
@@ -89,14 +91,14 @@ def test_states_reach_the_pictures_only_where_the_model_knows_a_robot(starts, ch
 
 @pytest.mark.parametrize("robot", [True, False])
 def test_each_ablation_is_one_argument_that_changes_what_is_imagined(starts, chunks, robot):
-    whole, _ = make_world(robot).imagine(make_world(robot).begin(starts), chunks, generators(0, 1, 2))
+    whole = make_world(robot).imagine(make_world(robot).begin(starts), chunks, generators(0, 1, 2)).frames
     for world in (
         make_world(robot, context=ContextBuilder(anchor=False)),
         make_world(robot, context=ContextBuilder(memory=1)),
         make_world(robot, action_channels="modulation"),
         make_world(robot, sampler=FlowSampler(3)),
     ):
-        frames, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
+        frames = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
         assert (frames != whole).any()
 
 
@@ -138,8 +140,8 @@ def test_a_saved_model_imagines_the_same(starts, chunks, tmp_path, robot):
     loaded = PixelWorldModel.load(tmp_path / "world")
     assert loaded.context == world.context and loaded.sampler.sigmas() == world.sampler.sigmas()
     assert loaded.robot == world.robot and not loaded.training
-    expected, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
-    frames, _ = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2))
+    expected = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
+    frames = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2)).frames
     assert (frames == expected).all()
 
 

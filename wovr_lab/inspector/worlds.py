@@ -89,10 +89,10 @@ class Worlds:
         same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
         context = before.context if same and before.context is not None else world.begin([before.imagined])
         noise = torch_stream(switches.noise, "inspect", number)
-        frames, following = world.imagine(context, chunk, [noise])
+        answer = world.imagine(context, chunk, [noise])
         others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))
         doubt = float(disagreement(world, context, torch.as_tensor(chunk, device=world.device), others)[0])
-        imagined = frames[0, :kept]
+        imagined = answer.frames[0, :kept]
         instruction = (before.imagined.instruction,)
         believed, judged = (reward.probability(seen[None], instruction)[0] for seen in (imagined, real))
         joined = np.concatenate([before.recent, believed])
@@ -102,7 +102,7 @@ class Worlds:
             imagined=_moved(before.imagined, imagined, actions, None),
             real=_moved(before.real, real, actions, states[-1]),
             switches=switches,
-            context=following if kept == CHUNK else None,  # after part of a chunk, encode what was kept
+            context=answer.context if kept == CHUNK else None,  # after part of a chunk, encode what was kept
             recent=joined[len(joined) - len(before.recent) :],
             succeeded=(bool(success[-1]), bool(success_real[-1])),
             depth=before.depth + kept,

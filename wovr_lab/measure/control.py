@@ -72,7 +72,7 @@ def imagined_displacements(
             moves = []
             for move in range(len(MOVES)):
                 noise = [torch_stream(run_seed, "counterfactual", row) for row in range(len(starts))]
-                frames, _ = world.imagine(context, chunks[:, move], noise)
+                frames = world.imagine(context, chunks[:, move], noise).frames
                 moves.append(probe.read(frames[:, -1])[..., COLUMNS["hand"]] - before)
         found[channels] = 100 * np.stack(moves, 1) @ camera_axes()
     return found

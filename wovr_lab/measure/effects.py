@@ -37,7 +37,7 @@ def imagined_moves(world: WorldModel, starts: Sequence[Start], run_seed: int, ch
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
     with left_with(world, channels):
         chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
-        frames, _ = world.imagine(world.begin(every), chunks, noise)
+        frames = world.imagine(world.begin(every), chunks, noise).frames
     return frames.reshape(len(starts), len(MOVES), *frames.shape[1:])
 
 

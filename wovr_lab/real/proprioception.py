@@ -6,6 +6,8 @@ goal.
 
 from __future__ import annotations
 
+from functools import cache
+
 import mujoco
 import numpy as np
 
@@ -20,6 +22,7 @@ WRIST = 0.08  # metres above the hand's point, where its top is seen
 BELOW, BETWEEN = 0, 1  # gates
 
 
+@cache
 def tabletop_robot() -> Robot:
     """Its entries in metres, radians and metres an action; its camera; its controller."""
     right, down, forward = (tuple(axis) for axis in camera_axes().T.tolist())
@@ -61,6 +64,7 @@ def proprioception_of(states: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, -1).astype(np.float32)
 
 
+@cache
 def _part(element: mujoco.mjtState) -> slice:
     """Where one element of the physics stands in a state; elements lie in the order of their bits."""
     model, bit = load_model(), int(element)

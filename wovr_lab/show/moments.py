@@ -62,8 +62,9 @@ def imagined_from(world: WorldModel, episode: Episode, begin: int, run_seed: int
     context, noise = world.begin([start_at(episode, begin)]), [torch_stream(run_seed, "moments", episode.seed)]
     frames = []
     for chunk in action_chunks([episode], [begin])[0, : -(-(episode.first_success + 1 - begin) // CHUNK)]:
-        imagined, context = world.imagine(context, chunk[None], noise)
-        frames.append(imagined[0])
+        imagined = world.imagine(context, chunk[None], noise)
+        context = imagined.context
+        frames.append(imagined.frames[0])
     return np.concatenate(frames)[: episode.first_success + 1 - begin]
 
 

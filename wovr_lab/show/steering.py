@@ -38,7 +38,7 @@ def steering(world: WorldModel, start: Start, run_seed: int) -> Box:
         chunk = held(values["x"], values["y"], values["z"], values["closed"])
         world.sampler.steps = values["steps"]
         with left_with(world, values["channels"]):
-            frames, _ = world.imagine(world.begin([start]), chunk[None], [torch_stream(run_seed, "steering")])
+            frames = world.imagine(world.begin([start]), chunk[None], [torch_stream(run_seed, "steering")]).frames
         world.sampler.steps = before
         return compared(executed(env, start, chunk[None])[0], frames[0])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wovr_lab.errors import UserError
 from wovr_lab.robot import HAND, TARGET, Robot
 
 LEAD = 0.025  # metres between hand and target, scaled to one
@@ -17,11 +18,14 @@ NEAR = 0.5  # half pictures beyond which relative coordinates are cut
 
 
 class Body(nn.Module):
-    """Fixed formulas in buffers, from a `Robot`; `size` entries a state, `features_size` features of it."""
+    """Fixed formulas in buffers, from a `Robot`; `size` entries a state, `features_size` features of it. Raises
+    UserError if the robot's camera or controller is not known."""
 
     def __init__(self, robot: Robot):
         super().__init__()
         camera, controller = robot.camera, robot.controller
+        if camera is None or controller is None:
+            raise UserError("a world model is told a robot's state only if its camera and its controller are described")
         self.size, self.count = len(robot.entries), len(robot.points)
         self.hand, self.target = robot.columns(*HAND), robot.columns(*TARGET)
         self.features_size = 2 * self.count + self.size + 3

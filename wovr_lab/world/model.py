@@ -17,7 +17,7 @@ from wovr_lab.networks import load_model
 from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
-from wovr_lab.world.context import Context, ContextBuilder
+from wovr_lab.world.context import Context, ContextBuilder, Imagined
 from wovr_lab.world.sampler import FlowSampler, Prediction, ResidualPrediction, VelocityPrediction
 from wovr_lab.world.transformer import ActionWanTransformer
 
@@ -46,6 +46,16 @@ class WorldModel(nn.Module):
     def device(self) -> torch.device:
         return self.transformer.device
 
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of its frames."""
+        return self.codec.config.resolution
+
+    @property
+    def robot(self) -> None:
+        """It knows none: actions alone tell it where the hand goes."""
+        return None
+
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
         """Velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; tokens of context alone get time 0."""
         latents = torch.cat([self.context.latents(context), noisy], 2)
@@ -68,8 +78,8 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def imagine(
         self, context: Context, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]
-    ) -> tuple[np.ndarray, Context]:
-        """Frames uint8 [B, 8, H, W, 3] that these actions [B, 8, 7] lead to, and the context after them.
+    ) -> Imagined:
+        """The frames that these actions [B, 8, 7] lead to, and the context after them; no states.
 
         `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
         """
@@ -79,7 +89,8 @@ class WorldModel(nn.Module):
         future = self.imagine_latents(context, chunk, noise)
         groups = self.codec.decode(future.transpose(1, 2).flatten(0, 1))
         frames = groups.reshape(len(chunk), -1, *groups.shape[2:])
-        return frames, self.context.advance(self.codec, context, future, chunk, frames)
+        following = self.context.advance(self.codec, context, future, chunk, frames)
+        return Imagined(frames, np.zeros((*frames.shape[:2], 0), np.float32), following)
 
     def save(self, folder: Path) -> None:
         """Codec, transformer and settings as diffusers folders of safetensors; atomic."""
@@ -99,6 +110,10 @@ class WorldModel(nn.Module):
         """Raises UserError if the folder holds no whole world model."""
         folder = Path(folder)
         settings = read_json(folder / "world.json")
+        if "kind" in settings:
+            raise UserError(
+                f"{folder} holds a world model of {settings['kind']}, not a latent one; use load_world_model"
+            )
         codec = FrameGroupCodec.load(folder / "codec")
         transformer = load_model(ActionWanTransformer, folder / "transformer")
         try:

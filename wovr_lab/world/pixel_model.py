@@ -19,7 +19,7 @@ from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.robot import Robot
 from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
-from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
@@ -143,8 +143,8 @@ class PixelWorldModel(nn.Module):
     @torch.no_grad()
     def imagine(
         self, context: PixelContext, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]
-    ) -> tuple[np.ndarray, PixelContext]:
-        """Frames uint8 [B, 8, H, W, 3] that these actions [B, 8, 7] lead to, and the context after them.
+    ) -> Imagined:
+        """The frames and states of the robot that these actions [B, 8, 7] lead to, and the context after them.
 
         `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
         """
@@ -153,7 +153,7 @@ class PixelWorldModel(nn.Module):
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
         states = self.imagine_states(context, chunk)
         future = self.sample(context, chunk, states, noise, self.sampler)
-        return to_uint8(future), self.advance(context, future, chunk, states)
+        return Imagined(to_uint8(future), states.cpu().numpy(), self.advance(context, future, chunk, states))
 
     def save(self, folder: Path) -> None:
         """Parts and settings as diffusers folders of safetensors; atomic."""
@@ -175,7 +175,7 @@ class PixelWorldModel(nn.Module):
         folder = Path(folder)
         settings = read_json(folder / "world.json")
         if settings.get("kind") != KIND:
-            raise UserError(f"{folder} holds a latent world model, not one of pixels; load it as WorldModel")
+            raise UserError(f"{folder} holds a latent world model, not one of pixels; use load_world_model")
         network = PixelNetwork.load(folder / "network")
         try:
             head = StateHead.load(folder / "state_head") if settings["states"] else None

@@ -50,7 +50,8 @@ def imagine_videos(world: WorldModel, episodes: Sequence[Episode], run_seed: int
         context = world.begin([start_at(episodes[row], 0) for row in rows])
         frames = [np.stack([episodes[row].frames[:1] for row in rows])]
         for chunk in np.moveaxis(chunks[first : first + ROWS], 1, 0):
-            imagined, context = world.imagine(context, chunk, generators)
-            frames.append(imagined)
+            imagined = world.imagine(context, chunk, generators)
+            context = imagined.context
+            frames.append(imagined.frames)
         parts.append(np.concatenate(frames, 1))
     return np.concatenate(parts)
