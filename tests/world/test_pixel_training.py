@@ -19,9 +19,9 @@ from wovr_lab.world.pixel_training import (
     PixelTraining,
     moved,
     pixel_noise,
-    pixel_window,
     train_pixel_world,
 )
+from wovr_lab.world.pixel_windows import pixel_window
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.windows import FrameTable

@@ -11,7 +11,7 @@ from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
-from wovr_lab.world.pixel_training import pixel_window
+from wovr_lab.world.pixel_windows import pixel_window
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.state_training import StateLoss, StateTraining, blurred, train_state_head
 from wovr_lab.world.windows import FrameTable

@@ -19,14 +19,14 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import load_world_model
 
 
 def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
     """The world model and reward of these checkpoints as an environment."""
     config = run.config
     return ImaginedEnv(
-        WorldModel.load(run.path(f"checkpoints/{world}")),
+        load_world_model(run.path(f"checkpoints/{world}")),
         SuccessClassifier.load(run.path(f"checkpoints/{reward}")),
         rows,
         config.max_steps,

@@ -56,6 +56,15 @@ class WorldModel(nn.Module):
         """It knows none: actions alone tell it where the hand goes."""
         return None
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Of the noise that a row's chunk is imagined from."""
+        return self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:]
+
+    def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> WorldModel:
+        """The same weights, told another context or sampled otherwise."""
+        return WorldModel(self.codec, self.transformer, context, sampler, self.prediction).eval()
+
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
         """Velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; tokens of context alone get time 0."""
         latents = torch.cat([self.context.latents(context), noisy], 2)
@@ -69,6 +78,10 @@ class WorldModel(nn.Module):
     def begin(self, starts: Sequence[Start]) -> Context:
         """The context of real frames at these starts."""
         return self.context.begin(self.codec, list(starts))
+
+    def answer(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
+        """What is imagined before it becomes frames, from noise [B, *noise_shape], so that answers can be compared."""
+        return self.imagine_latents(context, chunk, noise)
 
     @torch.no_grad()
     def imagine_latents(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
@@ -84,9 +97,8 @@ class WorldModel(nn.Module):
         `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
         """
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
-        shape = (self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:])
-        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
-        future = self.imagine_latents(context, chunk, noise)
+        noise = torch.stack([torch.randn(self.noise_shape, generator=generator) for generator in generators])
+        future = self.imagine_latents(context, chunk, noise.to(self.device))
         groups = self.codec.decode(future.transpose(1, 2).flatten(0, 1))
         frames = groups.reshape(len(chunk), -1, *groups.shape[2:])
         following = self.context.advance(self.codec, context, future, chunk, frames)

@@ -23,6 +23,7 @@ from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
+from wovr_lab.world.transformer import ActionWanTransformer
 
 KIND = "pixels"
 NOISE = 0.1  # largest sigma of the noise put on memory pictures in training
@@ -84,6 +85,19 @@ class PixelWorldModel(nn.Module):
         """Pixels a side of its frames."""
         return self.network.config.resolution
 
+    @property
+    def transformer(self) -> ActionWanTransformer:
+        return self.network.transformer
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Of the noise that a row's chunk is imagined from."""
+        return CHUNK, 3, self.resolution, self.resolution
+
+    def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> PixelWorldModel:
+        """The same weights, told another context or sampled otherwise."""
+        return PixelWorldModel(self.network, self.state_head, context, sampler).eval()
+
     def begin(self, starts: Sequence[Start]) -> PixelContext:
         """The context of real frames at these starts. Raises UserError if their frames are of another size, or if their
         robot's states are missing or not this robot's."""
@@ -141,6 +155,11 @@ class PixelWorldModel(nn.Module):
         return PixelContext(context.anchor, memory, chunk[:, -MEMORY:], states[:, -MEMORY:])
 
     @torch.no_grad()
+    def answer(self, context: PixelContext, chunk: Tensor, noise: Tensor) -> Tensor:
+        """What is imagined before it becomes frames, from noise [B, *noise_shape], so that answers can be compared."""
+        return self.sample(context, chunk, self.imagine_states(context, chunk), noise, self.sampler)
+
+    @torch.no_grad()
     def imagine(
         self, context: PixelContext, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]
     ) -> Imagined:
@@ -149,10 +168,9 @@ class PixelWorldModel(nn.Module):
         `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
         """
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
-        shape = (CHUNK, 3, self.resolution, self.resolution)
-        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
+        noise = [torch.randn(self.noise_shape, generator=generator) for generator in generators]
         states = self.imagine_states(context, chunk)
-        future = self.sample(context, chunk, states, noise, self.sampler)
+        future = self.sample(context, chunk, states, torch.stack(noise).to(self.device), self.sampler)
         return Imagined(to_uint8(future), states.cpu().numpy(), self.advance(context, future, chunk, states))
 
     def save(self, folder: Path) -> None:

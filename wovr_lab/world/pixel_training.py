@@ -21,7 +21,9 @@ from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK, MEMORY
 from wovr_lab.world.histogram import added_at_share, histogram_distance
 from wovr_lab.world.pixel_model import PixelContext, PixelWorldModel
+from wovr_lab.world.pixel_windows import check_states, pixel_window
 from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shifted
+from wovr_lab.world.state_training import StateTraining
 from wovr_lab.world.training import depth_of
 from wovr_lab.world.windows import FrameTable
 
@@ -44,6 +46,7 @@ class PixelTraining:
     histogram_ramp: float = 0.05
     true_states: float = 0.2  # share of the rows that are told true states instead of imagined ones
     state_noise: float = 0.1  # usual steps by which the true states of a row are off
+    states: StateTraining | None = None  # of the state head, first; None leaves it as it is
 
     def __post_init__(self) -> None:
         if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6 or min(self.self_forcing) < 0:
@@ -118,26 +121,6 @@ def moved(future: Tensor, latest: Tensor) -> Tensor:
     return ((future - latest[:, None]) ** 2).mean(2, keepdim=True).div(MOVED).clamp(max=1)
 
 
-def pixel_window(table: FrameTable, index: np.ndarray, chunks: int) -> dict[str, Tensor]:
-    """Windows whose latest real frame is `index` [B]: pictures uint8 anchor [B, H, W, 3], memory [B, 4, H, W, 3] and
-    future [B, n, 8, H, W, 3]; memory_actions [B, 4, 7] and actions [B, n, 8, 7]; memory_states [B, 4, D] and states
-    [B, n * 8, D], D = 0 where the table has none."""
-    before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), table.first[index][:, None])
-    after = index[:, None] + np.arange(1, chunks * CHUNK + 1)
-    states = np.zeros((len(table.frames), 0), np.float32) if table.proprio is None else table.proprio
-    arrays = {
-        "anchor": table.frames[table.first[index]],
-        "memory": table.frames[before],
-        "future": table.frames[after],
-        "memory_actions": table.actions[before],
-        "actions": table.actions[after],
-        "memory_states": states[before],
-        "states": states[after],
-    }
-    batch = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    return batch | {name: batch[name].unflatten(1, (chunks, CHUNK)) for name in ("future", "actions")}
-
-
 def pixel_noise(batch: dict[str, Tensor], generator: torch.Generator, config: PixelTraining) -> dict[str, Tensor]:
     """The random parts of a training batch, as `flow_noise` for latents."""
     rows, chunks, _, height, width, _ = batch["future"].shape
@@ -174,12 +157,3 @@ def train_pixel_world(
 
     fit(PixelFlowLoss(world, config), batch_at, config.fit, name, folder, metrics)
     return world.eval()
-
-
-def check_states(world: PixelWorldModel, table: FrameTable) -> None:
-    """Raises UserError if the model needs states that the table does not have, or has in other units."""
-    if world.robot is None:
-        return
-    if table.proprio is None:
-        raise UserError("this world model needs the robot's states and some episodes have none; collect them again")
-    world.robot.check(table.proprio, "an episode")

@@ -17,10 +17,11 @@ from torch import Tensor
 from wovr_lab.robot import Robot
 from wovr_lab.runs import read_json
 from wovr_lab.types import Start
-from wovr_lab.world.context import Imagined
+from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import KIND, PixelWorldModel
 from wovr_lab.world.sampler import FlowSampler
+from wovr_lab.world.transformer import ActionWanTransformer
 
 
 class WorldContext(Protocol):
@@ -34,7 +35,9 @@ class WorldContext(Protocol):
 class ImaginingModel(Protocol):
     """A world model of any kind."""
 
+    context: ContextBuilder
     sampler: FlowSampler
+    transformer: ActionWanTransformer
 
     @property
     def resolution(self) -> int: ...
@@ -45,7 +48,14 @@ class ImaginingModel(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]: ...
+
+    def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> Self: ...
+
     def begin(self, starts: Sequence[Start]) -> Any: ...
+
+    def answer(self, context: Any, chunk: Tensor, noise: Tensor) -> Tensor: ...
 
     def imagine(
         self, context: Any, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]

@@ -20,7 +20,7 @@ from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK
 from wovr_lab.world.pixel_model import PixelWorldModel
-from wovr_lab.world.pixel_training import check_states, pixel_window
+from wovr_lab.world.pixel_windows import check_states, pixel_window
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.windows import FrameTable
 
