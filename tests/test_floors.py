@@ -18,7 +18,7 @@ FLOORS = (
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
-    ("show", "inspector", "cli_real", "cli"),
+    ("show", "inspector", "cli_real", "cli_pixels", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 MOST_LINES_OF_A_FILE = 300

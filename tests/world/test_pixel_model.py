@@ -145,6 +145,15 @@ def test_a_saved_model_imagines_the_same(starts, chunks, tmp_path, robot):
     assert (frames == expected).all()
 
 
+def test_what_is_saved_in_half_precision_keeps_the_robots_numbers_whole(tmp_path):
+    make_world().half().save(tmp_path / "world")
+    loaded = PixelWorldModel.load(tmp_path / "world")
+    for part in (loaded.network.body, loaded.state_head.body):
+        fresh = make_world().state_head.body
+        assert all(torch.equal(one, two) for one, two in zip(part.buffers(), fresh.buffers(), strict=True))
+    assert not [name for name in loaded.state_dict() if ".body." in name]
+
+
 def test_starts_without_a_state_or_with_one_in_millimetres_are_refused(starts):
     world = make_world()
     with pytest.raises(UserError, match="has no state of the robot"):

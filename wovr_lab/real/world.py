@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from wovr_lab.errors import UserError
 from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
+from wovr_lab.real.driving import driven_episodes
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.play import play_episodes
 from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
@@ -85,6 +86,10 @@ class RealWorld(ABC):
         """Task-agnostic episodes, numbers `first`, `first` + 1, ..., that show a world model what contact does; nothing
         in them claims success."""
 
+    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        """As `play`, driven as a policy drives where the world knows how; other numbers of play elsewhere."""
+        return self.play(count, run_seed + 1, first)
+
 
 @dataclass(frozen=True)
 class TabletopWorld(RealWorld):
@@ -124,6 +129,9 @@ class TabletopWorld(RealWorld):
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         return play_episodes(count, run_seed, first, self.resolution)
+
+    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        return driven_episodes(count, run_seed, first, self.resolution, self.max_steps)
 
     def _env(self) -> TabletopEnv:
         return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)

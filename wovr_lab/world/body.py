@@ -18,8 +18,10 @@ NEAR = 0.5  # half pictures beyond which relative coordinates are cut
 
 
 class Body(nn.Module):
-    """Fixed formulas in buffers, from a `Robot`; `size` entries a state, `features_size` features of it. Raises
-    UserError if the robot's camera or controller is not known."""
+    """Fixed formulas from a `Robot`: `size` entries a state, `features_size` features of it. No checkpoint holds their
+    numbers, which half precision would round to those of another robot. Raises UserError if the robot's camera or
+    controller is not known.
+    """
 
     def __init__(self, robot: Robot):
         super().__init__()
@@ -41,7 +43,7 @@ class Body(nn.Module):
             "high": controller.high,
         }
         for name, value in buffers.items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
 
     def project(self, points: Tensor) -> Tensor:
         """Points [..., 3] in metres -> image coordinates [..., 2], right and down, the picture's edges at -1 and 1."""

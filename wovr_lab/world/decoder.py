@@ -56,9 +56,9 @@ class WarpDecoder(nn.Module):
             nn.init.zeros_(self.film[-1].weight)
             nn.init.zeros_(self.film[-1].bias)
         side = resolution // unshuffle
-        self.register_buffer("grid", picture_grid(side, side))
-        self.register_buffer("pixels", picture_grid(resolution, resolution))
-        self.register_buffer("preference", torch.tensor([STAYS, 0.0, 0.0]).view(1, SOURCES, 1, 1))
+        self.register_buffer("grid", picture_grid(side, side), persistent=False)
+        self.register_buffer("pixels", picture_grid(resolution, resolution), persistent=False)
+        self.register_buffer("preference", torch.tensor([STAYS, 0.0, 0.0]).view(1, SOURCES, 1, 1), persistent=False)
 
     def forward(
         self, said: Tensor, skip: Tensor, latest: Tensor, anchor: Tensor, background: Tensor, actions: Tensor,

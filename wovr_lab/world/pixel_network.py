@@ -60,8 +60,8 @@ class PixelNetwork(Network):
         cell, patch, stride = resolution // grid, resolution // LATENT_SIDE, grid // LATENT_SIDE
         self.body = Body(Robot.from_dict(robot)) if robot else None
         self.register_buffer("background", torch.zeros(3, resolution, resolution))  # filled from data
-        self.register_buffer("places", picture_grid(grid, grid))
-        self.register_buffer("token_places", picture_grid(LATENT_SIDE, LATENT_SIDE))
+        self.register_buffer("places", picture_grid(grid, grid), persistent=False)
+        self.register_buffer("token_places", picture_grid(LATENT_SIDE, LATENT_SIDE), persistent=False)
         self.stem = MatrixConv2d((MEMORY + 2) * 3 * cell**2 + 2, width, 3)
         self.stem_block = ResidualBlock(width)
         self.tokens = MatrixConv2d(width, dim, stride, stride)

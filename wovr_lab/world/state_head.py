@@ -36,10 +36,10 @@ class StateHead(Network):
         described = Robot.from_dict(robot)
         self.body = Body(described)
         entries, size = described.entries, self.body.size
-        self.register_buffer("step", torch.tensor([entry.step for entry in entries]))
-        self.register_buffer("is_rate", torch.tensor([float(entry.is_rate) for entry in entries]))
+        self.register_buffer("step", torch.tensor([entry.step for entry in entries]), persistent=False)
+        self.register_buffer("is_rate", torch.tensor([float(entry.is_rate) for entry in entries]), persistent=False)
         held = [[float(entry.gate == gate) for entry in entries] for gate in range(GATES)]
-        self.register_buffer("held", torch.tensor(held))  # which gate keeps which entry
+        self.register_buffer("held", torch.tensor(held), persistent=False)  # which gate keeps which entry
         inputs = 2 * size + 4 + 3 + ACTION_DIM + 1
         self.eye = nn.Sequential(
             nn.Conv2d(6, 24, 4, 2, 1), nn.SiLU(), nn.Conv2d(24, 32, 4, 2, 1), nn.SiLU(), nn.Flatten(),
@@ -56,7 +56,7 @@ class StateHead(Network):
             nn.init.zeros_(last.bias)
         grid = ((torch.arange(CROP) + 0.5) / CROP * 2 - 1) * VIEW
         down, right = torch.meshgrid(grid, grid, indexing="ij")
-        self.register_buffer("crop", torch.stack([right, down], -1))
+        self.register_buffer("crop", torch.stack([right, down], -1), persistent=False)
 
     def forward(self, states: Tensor, actions: Tensor, frame: Tensor, anchor: Tensor) -> Tensor:
         """states [B, 2, D] before `frame` and at it, actions [B, K, 7], pictures [B, 3, H, W] -> [B, K, D]."""
