@@ -17,6 +17,7 @@ from wovr_lab.errors import UserError
 
 BEYOND = 10.0  # scales from its centre at which an entry is in other units, or another robot's
 HAND, TARGET = ("hand_x", "hand_y", "hand_z"), ("target_x", "target_y", "target_z", "target_yaw")
+OPENING = "opening"
 
 
 @dataclass(frozen=True)
