@@ -76,7 +76,7 @@ policies.label_figure(tokens, 0.37).show()
 # %% [markdown]
 # ## The words decide
 # Twenty-four sampled decisions from each of two sentences and one and the same picture. Where does the hand mean to
-# go? At temperature 0 there is one plan only; training samples at 1.2, so that there is something to compare.
+# go? At temperature 0 there is one plan only; training samples at 0.8, so that there is something to compare.
 
 # %%
 table = TabletopEnv(resolution=32)
@@ -88,7 +88,7 @@ def draw(temperature):
 
 
 display(Image.fromarray(pictures.enlarge(start.anchor[None], 6)[0]))
-slide(draw, FloatSlider(1.2, min=0, max=2, step=0.1, description="temperature"))
+slide(draw, FloatSlider(0.8, min=0, max=2, step=0.1, description="temperature"))
 
 # %% [markdown]
 # ## Imitation
@@ -163,4 +163,4 @@ assert close.rate > far.rate, "it fails as often near the demonstrated places as
 # ## Try to break it
 # - Set `listens = False`: which claims fall, and which one does not care about words?
 # - Let it imitate 450 steps instead of 30, and roll that policy out. Is it the base? Try another `seed`.
-# - Sample at temperature 1.2 instead of acting greedily: is it worse near the demonstrations, or far from them?
+# - Sample at temperature 0.8 instead of acting greedily: is it worse near the demonstrations, or far from them?

@@ -18,7 +18,8 @@ FLOORS = (
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
-    ("show", "inspector", "cli_real", "cli_pixels", "cli"),
+    ("experiments",),
+    ("show", "inspector", "cli_real", "cli_study", "cli_pixels", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 MOST_LINES_OF_A_FILE = 300

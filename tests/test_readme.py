@@ -43,6 +43,7 @@ def test_every_make_command_in_the_readme_is_a_target():
 def test_every_command_that_is_named_anywhere_exists():
     """`wovr-lab X` in the README, the Makefile and every message and comment of the package."""
     known = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     for path in (ROOT / "README.md", ROOT / "Makefile", *(ROOT / "wovr_lab").rglob("*.py")):
         named = set(re.findall(r"wovr-lab[ \t]+([a-z][a-z0-9-]*)", path.read_text()))
         assert named <= known, f"{path.name} names commands that wovr-lab has not: {sorted(named - known)}"

@@ -16,6 +16,7 @@ import typer
 
 from wovr_lab.cli_pixels import pretrain_pixels
 from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
+from wovr_lab.cli_study import study
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
@@ -117,6 +118,7 @@ def _stage_command(name: str) -> Callable[..., None]:
     return command
 
 
+app.add_typer(study, name="study")
 for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from wovr_lab.measure.gate import GateBounds, GatedPolicy, judge_gate, misranked
+from wovr_lab.measure.gate import GateBounds, GatedPolicy, GroupOutcomes, judge_gate, misranked
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import wilson
 
@@ -84,3 +84,24 @@ def test_a_verdict_is_written_as_the_report_has_it():
     assert written["passed"] is False and len(written["reasons"]) == 1
     assert written["precision"].keys() == {"rate", "n", "low", "high"} and written["precision"]["n"] == 100
     assert written["policies"][0]["name"] == "only" and written["policies"][0]["imagined"]["rate"] == 1.0
+
+
+def groups(judged_right: bool, imagined_right: bool) -> GroupOutcomes:
+    """Twelve groups in which two of four succeed; whoever is wrong sees others succeed."""
+    real = np.tile([True, True, False, False], (12, 1))
+    wrong = np.tile([True, False, True, False], (12, 1))
+    return GroupOutcomes(real, real if judged_right else wrong, real if imagined_right else wrong)
+
+
+def test_groups_that_are_told_apart_pass_and_their_agreement_is_reported():
+    verdict = judge_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right=True, imagined_right=True))
+    assert verdict.passed and verdict.correlation.rate == pytest.approx(1) and verdict.correlation.n == 12
+    assert verdict.as_json()["within_group_correlation"]["rate"] == pytest.approx(1)
+    assert judge_gate({"only": outcomes(80, 5, 5, 10)}).as_json()["within_group_correlation"] is None
+
+
+@pytest.mark.parametrize(("judged_right", "blamed"), [(True, "the world model is to be mended"), (False, "the reward")])
+def test_groups_that_imagination_cannot_tell_apart_are_refused_and_the_part_that_fails_is_named(judged_right, blamed):
+    verdict = judge_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right, imagined_right=False))
+    assert not verdict.passed and len(verdict.reasons) == 1
+    assert "within groups" in verdict.reasons[0] and blamed in verdict.reasons[0]

@@ -67,13 +67,13 @@ def test_settings_that_cannot_work_are_refused(changes):
 
 def test_a_budget_too_small_for_the_run_is_refused_before_anything_is_collected():
     needed = scale_config("smoke").real_episodes
-    # two tasks: examples, rollouts, confronted and fresh ones, six policies of the gate, looks of two starts: three in
-    # the first phase, and one more at what the second is given
-    assert needed == 2 * (2 + 3 + 1 + 2 + 6 * 1 + 2 * (3 + 4))
+    # two tasks: examples, rollouts, confronted and fresh ones, six policies of the gate and two groups of two, looks of
+    # two starts: three in the first phase, and one more at what the second is given
+    assert needed == 2 * (2 + 3 + 1 + 2 + 6 * 1 + 2 * 2 + 2 * (3 + 4))
     assert scale_config("smoke", imitate_successes=None).real_episodes == needed - 2 * 2
-    scale_config("smoke", budget=28)
-    with pytest.raises(UserError, match="would use 56 real episodes, its budget is 54"):
-        scale_config("smoke", budget=27)
+    scale_config("smoke", budget=32)
+    with pytest.raises(UserError, match="would use 64 real episodes, its budget is 62"):
+        scale_config("smoke", budget=31)
 
 
 def test_a_described_configuration_is_json_that_names_its_mechanisms():

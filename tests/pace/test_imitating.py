@@ -9,7 +9,7 @@ import torch
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.pace.data import own_successes, store
 from wovr_lab.pace.imitating import as_imagined, balanced, imitated
-from wovr_lab.pace.improving import held_env
+from wovr_lab.pace.improving import replay_env
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
@@ -33,7 +33,7 @@ def run(smoke_copy):
 
 
 def env_with(run, threshold: float):
-    env = held_env(run, "world", "reward")
+    env = replay_env(run, "world", "reward")
     env.reward.threshold.fill_(threshold)
     return env
 

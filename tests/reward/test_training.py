@@ -9,9 +9,9 @@ import torch
 from wovr_lab.errors import UserError
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.training import (
     EpisodeJudgement,
-    LabelledFrames,
     RewardTraining,
     calibrate,
     judge,
@@ -23,6 +23,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 
 WORDS = ("push the red cube",)
+QUICK = RewardTraining(FitConfig(3, 2e-3, 1), batch=12)
 
 
 def cut_before_success(episode: Episode, frames: int) -> Episode:
@@ -45,7 +46,7 @@ def test_the_frame_before_success_latches_is_left_out(make_episode):
 def test_the_end_of_a_failed_episode_is_hard(make_episode):
     data = LabelledFrames.of([make_episode(0, 20), make_episode(1, 20, success_at=3)], WORDS)
     assert data.hard[:21].tolist() == [False] * 9 + [True] * 12 and not data.labels[:21].any()
-    successes, failures, hard = data.pools()
+    successes, failures, hard = data.pools[0]
     assert len(successes) == 17 and len(failures) == 21 + 3 and set(hard) <= set(failures)
 
 
@@ -53,8 +54,7 @@ def test_frames_belong_to_the_logit_of_their_instruction(make_episode):
     words = ("push the red cube", "lift the red cube")
     episodes = [make_episode(0, 6, success_at=2, task="lift_red"), make_episode(1, 6, success_at=2)]
     assert LabelledFrames.of(episodes, words).columns.tolist() == [1] * 6 + [0] * 6
-    with pytest.raises(UserError, match="no successful episode of 'lift the red cube'"):
-        LabelledFrames.of(episodes[1:], words)
+    assert LabelledFrames.of(episodes[1:], words).without_success() == ["lift the red cube"]
     with pytest.raises(UserError, match="an episode of 'lift the red cube'"):
         LabelledFrames.of(episodes, words[:1])
 
@@ -143,3 +143,50 @@ def test_the_seed_decides_training(real_episodes):
     schedule = RewardTraining(FitConfig(3, 2e-3, 1), batch=12)
     trained = [train_reward(new_classifier(words), data, schedule, seed).layers[-1].weight for seed in (0, 0, 1)]
     assert torch.equal(trained[0], trained[1]) and not torch.equal(trained[0], trained[2])
+
+
+def test_an_instruction_without_a_success_or_without_a_failure_is_refused_before_anything_is_learnt(make_episode):
+    words = ("push the red cube", "lift the red cube")
+    failure, other = make_episode(0, 20, size=32), make_episode(1, 20, size=32, success_at=9, task="lift_red")
+    with pytest.raises(UserError, match="no successful frame of 'push the red cube'"):
+        train_reward(new_classifier(words), LabelledFrames.of([failure, other], words), QUICK, 0)
+    always = replace(make_episode(2, 20, size=32), success=np.ones(20, bool))
+    always = replace(always, frames=always.frames[1:], actions=always.actions[1:], success=always.success[1:])
+    everything = LabelledFrames.of([always], words[:1])
+    only_successes = replace(everything, labels=np.ones(len(everything), bool))
+    with pytest.raises(UserError, match="no failed frame of 'push the red cube'"):
+        train_reward(new_classifier(words[:1]), only_successes, QUICK, 0)
+    with pytest.raises(UserError, match="collect some first"):
+        LabelledFrames.of([], words)
+
+
+def test_every_instruction_has_the_same_share_of_a_batch_whatever_succeeds_often(make_episode):
+    words = ("push the red cube", "lift the red cube")
+    often = [make_episode(seed, 40, success_at=2) for seed in range(9)]
+    rarely = [make_episode(20, 40, success_at=38, task="lift_red"), make_episode(21, 40, task="lift_red")]
+    data = LabelledFrames.of([*often, *rarely], words)
+    drawn = data.draw(1200, np.random.default_rng(0))
+    for column in range(2):
+        own = drawn[data.columns[drawn] == column]
+        assert len(own) == 600
+        assert data.labels[own].sum() == 200 and (data.hard[own] & ~data.labels[own]).sum() >= 200
+
+
+def test_the_newest_policys_frames_have_the_share_that_the_schedule_gives_them(make_episode):
+    """Its frames are white, all others noise: a spy on what the classifier is shown."""
+    words = ("push the red cube",)
+    old = LabelledFrames.of([make_episode(0, 40, size=32, success_at=20)], words)
+    new = make_episode(1, 40, size=32, success_at=20)
+    new = LabelledFrames.of([replace(new, frames=np.full_like(new.frames, 255))], words)
+    for share in (0.25, 0.75):
+        shown = []
+        classifier = new_classifier(words)
+        classifier.register_forward_pre_hook(lambda _, args, shown=shown: shown.append(args[0].mean((1, 2, 3)) > 0.7))
+        train_reward(classifier, old, replace(QUICK, batch=24, newest=share), 0, newest=new)
+        assert torch.cat(shown).float().mean() == pytest.approx(share)
+
+
+def test_a_share_that_leaves_nothing_to_one_side_is_refused():
+    for newest in (0.0, 1.0):
+        with pytest.raises(UserError, match="newest"):
+            replace(QUICK, newest=newest)

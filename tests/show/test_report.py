@@ -8,6 +8,7 @@ from rich.console import Console
 
 from wovr_lab.errors import UserError
 from wovr_lab.show import load_metrics, load_report, print_report, write_report
+from wovr_lab.show.judgement import reward_errors_figure
 from wovr_lab.show.markup import LARGEST_FILM
 from wovr_lab.show.reading import headline, refusal
 from wovr_lab.show.tables import facts_table, gate_table, ledger_table, success_table
@@ -245,3 +246,27 @@ def test_in_a_browser_every_figure_is_drawn_and_fits_and_nothing_is_fetched(run)
         browser.close()
     assert playable == [True] and not said
     assert address in asked and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+
+
+def test_the_rewards_errors_on_the_policys_own_rollouts_are_drawn_where_the_monitor_asked_for_them(run):
+    assert "How often the reward was wrong" not in body(run)
+    rows = [
+        {"phase": f"improve_{phase}/monitor", "step": step, "precision": 0.8, "low": 0.7, "high": 0.9, "n": 40}
+        | {"false_positive": rate, "false_negative": 0.1}
+        for phase in (1, 2)
+        for step, rate in ((0, 0.05), (4, 0.3), (8, 0.1))
+    ]
+    with (run / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    page = body(run)
+    assert "How often the reward was wrong" in page and page.count('<div id="reward-errors"') == 1
+    figure = reward_errors_figure(rows)
+    assert [list(line.y) for line in figure.data] == [[0.05, 0.3, 0.1], [0.1] * 3] * 2
+    assert [line.showlegend for line in figure.data] == [True, True, False, False]
+
+
+def test_the_gates_agreement_within_groups_is_said(run, report):
+    gate = report["gate"]["gate_1"] | {"within_group_correlation": {"rate": 0.31, "n": 16, "low": 0.1, "high": 0.5}}
+    rewrite(run, report | {"gate": report["gate"] | {"gate_1": gate}})
+    said = "within 16 groups of the base policy imagined and real success correlate by r = 0.31 [0.10, 0.50]"
+    assert said in body(run)

@@ -7,7 +7,7 @@ knows whether the environment is real (the online-GRPO baseline) or imagined (Wo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from wovr_lab.grpo.formulas import (
     trajectory_weights,
 )
 from wovr_lab.grpo.objective import Anchor, Decisions, MaskedGRPO, NoAnchor, joined, judged_decisions
+from wovr_lab.policy.exploration import ChunkSharedNoise, ExploringActor, Noise
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
@@ -47,7 +48,9 @@ class GRPOConfig:
     groups: int = 24
     group_size: int = 8
     most_draws: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
-    temperature: float = 1.2
+    temperature: float = 0.8
+    # of the rollouts that it learns from; evaluation draws every token by itself
+    noise: Noise = field(default_factory=ChunkSharedNoise)
     learning_rate: float = 4e-4
     warmup_iterations: int = 5
     final_fraction: float = 0.0  # of the learning rate, where a phase of known length would end
@@ -160,7 +163,8 @@ class GRPOTrainer:
         drawn = self.starts.draw(self.config.groups, rng)
         repeated = [start for start in drawn for _ in range(self.config.group_size)]
         stream_name = f"{self.name}/{self.iteration}" + (f"/{draw}" if draw else "")
-        return roll_out(self.env, self.policy, repeated, self.run_seed, stream_name, self.config.temperature)
+        actor = ExploringActor(self.policy, self.config.noise)
+        return roll_out(self.env, actor, repeated, self.run_seed, stream_name, self.config.temperature)
 
     def judge(self, rollouts: Rollouts) -> tuple[Decisions, Tensor]:
         """The decisions of groups with both outcomes, with advantages and weights; bool [groups], which those are."""

@@ -8,6 +8,7 @@ name tells it from the real one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import torch
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.judge import SuccessJudge
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Start
@@ -39,8 +41,7 @@ class ImaginedEnv(ChunkEnv):
         self.world, self.reward, self.starts = world, reward, starts
         self.context: WorldContext | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
-        # the probabilities of the frames before this chunk, for the rule of consecutive frames
-        self._recent = np.zeros((num_envs, reward.config.consecutive - 1 if reward else 0), np.float32)
+        self._judge = SuccessJudge(reward, num_envs) if reward else None
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Raises UserError if the environment was built without a source of starts."""
@@ -62,7 +63,8 @@ class ImaginedEnv(ChunkEnv):
             self.context = self.context.put(index, begun)
         for row in rows:
             self._generators[row] = torch_stream(seed, "imagine", int(row))
-        self._recent[rows] = 0
+        if self._judge:
+            self._judge.begin(rows)
         return {} if self.robot is None else {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
@@ -71,16 +73,8 @@ class ImaginedEnv(ChunkEnv):
         generators = [self._generators[row] for row in rows]
         imagined = self.world.imagine(self.context.select(index), actions, generators)
         self.context = self.context.put(index, imagined.context)
-        success, extra = self._judge(rows, imagined.frames)
-        extra |= {} if self.robot is None else {"proprio": imagined.states}
-        return ChunkFrames(imagined.frames, success, extra)
-
-    def _judge(self, rows: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Success bool [n, K] and its probability, where there is a reward."""
-        if self.reward is None:
-            return np.zeros(frames.shape[:2], bool), {}
-        probability = self.reward.probability(frames, [self.instructions[row] for row in rows])
-        joined = np.concatenate([self._recent[rows], probability], 1)
-        hits = self.reward.hits(joined)[:, self._recent.shape[1] :]
-        self._recent[rows] = joined[:, joined.shape[1] - self._recent.shape[1] :]
-        return hits, {"success_probability": probability}
+        told = {} if self.robot is None else {"proprio": imagined.states}
+        if self._judge is None:
+            return ChunkFrames(imagined.frames, np.zeros(imagined.frames.shape[:2], bool), told)
+        judged = self._judge.judge(rows, imagined.frames, [self.instructions[row] for row in rows])
+        return replace(judged, extra=judged.extra | told)

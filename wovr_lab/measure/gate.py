@@ -1,7 +1,9 @@
 """The reliability gate: may this world model be trained in? (not in the paper)
 
-In: held-out real rollouts of policies of different strength, imagined again with the same actions. Out: a verdict. It
-passes if imagined successes are mostly real, and if no two policies that really differ are imagined in wrong order.
+In: held-out real rollouts of policies of different strength, imagined again with the same actions, and groups of the
+base policy's that share their starts. Out: a verdict. It passes if imagined successes are mostly real, if no two
+policies that really differ are imagined in wrong order, and if within a group the rollouts that really succeed are
+imagined to; where they are not, it says whether reward or world model is to blame.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.types import Interval
@@ -20,10 +23,22 @@ from wovr_lab.types import Interval
 
 @dataclass(frozen=True)
 class GateBounds:
-    """Smallest pooled precision of imagined success, and the smallest lower end of its interval."""
+    """Smallest pooled precision of imagined success, the smallest lower end of its interval, and the smallest
+    correlation within groups (of imagined outcomes, and of the reward's on real frames) with real ones."""
 
     precision: float = 0.65
     precision_low: float = 0.5
+    correlation: float = 0.1
+    reward_correlation: float = 0.5
+
+
+@dataclass(frozen=True)
+class GroupOutcomes:
+    """G rollouts from each start, the same actions seen three ways."""
+
+    real: np.ndarray  # bool [groups, G]
+    judged: np.ndarray  # bool [groups, G], by the reward on the real frames
+    imagined: np.ndarray  # bool [groups, G], by the reward on the imagined frames
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class GateVerdict:
     precision: Interval
     policies: tuple[GatedPolicy, ...]
     reasons: tuple[str, ...]
+    correlation: Interval | None = None  # within groups, of imagined with real outcomes; None where there are no groups
+    reward_correlation: Interval | None = None  # within groups, of the reward on real frames with real outcomes
 
     def as_json(self) -> dict[str, Any]:
         """As report.json has it."""
@@ -53,11 +70,15 @@ class GateVerdict:
             "precision": asdict(self.precision),
             "policies": [asdict(policy) for policy in self.policies],
             "reasons": list(self.reasons),
+            "within_group_correlation": self.correlation and asdict(self.correlation),
+            "reward_within_group_correlation": self.reward_correlation and asdict(self.reward_correlation),
         }
 
 
-def judge_gate(outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBounds()) -> GateVerdict:
-    """The verdict on paired outcomes by policy."""
+def judge_gate(
+    outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBounds(), groups: GroupOutcomes | None = None
+) -> GateVerdict:
+    """The verdict on paired outcomes by policy, and on groups of the base policy's where there are any."""
     policies = tuple(
         GatedPolicy(name, rate_of(each.real), rate_of(each.imagined), each.precision) for name, each in outcomes.items()
     )
@@ -79,7 +100,22 @@ def judge_gate(outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBou
         f"but is imagined to succeed less ({better.imagined.rate:.0%} < {worse.imagined.rate:.0%})"
         for better, worse in misranked(policies)
     ]
-    return GateVerdict(not reasons, precision, policies, tuple(reasons))
+    if groups is None:
+        return GateVerdict(not reasons, precision, policies, tuple(reasons))
+    imagined, judged = (correlation_interval(seen, groups.real) for seen in (groups.imagined, groups.judged))
+    reasons += _blind_within_groups(imagined, judged, bounds)
+    return GateVerdict(not reasons, precision, policies, tuple(reasons), imagined, judged)
+
+
+def _blind_within_groups(imagined: Interval, judged: Interval, bounds: GateBounds) -> list[str]:
+    """Why GRPO would learn nothing from such groups, and which part to mend."""
+    if imagined.rate >= bounds.correlation:
+        return []
+    found = f"within groups imagined success hardly agrees with real success (r = {imagined.rate:.2f} "
+    found += f"[{imagined.low:.2f}, {imagined.high:.2f}], n = {imagined.n} groups; needed: {bounds.correlation:.2f})"
+    if judged.rate < bounds.reward_correlation:
+        return [f"{found}: the reward is wrong on real frames, too (r = {judged.rate:.2f}); give it more episodes"]
+    return [f"{found}: the reward knows real frames (r = {judged.rate:.2f}), so the world model is to be mended"]
 
 
 def misranked(policies: Sequence[GatedPolicy]) -> list[tuple[GatedPolicy, GatedPolicy]]:

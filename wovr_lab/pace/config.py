@@ -84,6 +84,7 @@ class LoopConfig:
     rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
     gate_episodes: int = 10  # of each of the gate's six policies
     gate_noises: tuple[float, ...] = (0.0, 0.4, 0.8)  # of the expert
+    gate_groups: int = 4  # starts from each of which the base explores as often as in a group of GRPO
     fresh: int = 30
     play: int = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
     rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
@@ -96,6 +97,9 @@ class LoopConfig:
     policy: PolicySize = field(default_factory=PolicySize)
     imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
     reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
+    reward_refresh: RewardTraining | None = field(  # on what the monitor executed, after each of its looks
+        default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20))
+    )
     world_size: WorldSize | PixelSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
@@ -137,8 +141,8 @@ class LoopConfig:
             raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
         _ = self.real  # knows all tasks, or says which it does not
         counts = (
-            self.demonstrations, self.rollouts, self.gate_episodes, self.fresh, self.evaluation_starts,
-            *self.monitor_every, self.monitor_starts,
+            self.demonstrations, self.rollouts, self.gate_episodes, self.gate_groups, self.fresh,
+            self.evaluation_starts, *self.monitor_every, self.monitor_starts,
         )  # fmt: skip
         if not self.tasks or min(counts) < 1 or self.examples < 2:
             raise UserError(
@@ -191,7 +195,7 @@ class LoopConfig:
     def real_episodes(self) -> int:
         """Real episodes that the whole run will use beside the demonstrations, at most."""
         monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
-        judged = self.gate_policies * self.gate_episodes
+        judged = self.gate_policies * self.gate_episodes + self.gate_groups * self.grpo.group_size
         return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)
 
 

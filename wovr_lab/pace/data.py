@@ -19,6 +19,7 @@ from wovr_lab.measure.hallucination import execute_for_real
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.real.chunks import RealChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
@@ -128,6 +129,7 @@ def collect(run: Run) -> None:
     ]
     write_episodes(run.path("episodes/base.hdf5"), episodes)
     _examples(run)
+    _groups(run, ExploringActor(base, config.grpo.noise))
     gate_starts = starts(config, seeds(config, "gate", config.gate_episodes))
     for temperature in temperatures:
         policy_episodes = real_rollouts(run, base, gate_starts, temperature, f"gate/{temperature}")
@@ -138,6 +140,15 @@ def collect(run: Run) -> None:
     for noise in config.gate_noises:
         expert_episodes = _expert(run, seeds(config, "gate", config.gate_episodes), noise, f"gate/expert {noise}")
         write_episodes(run.path(f"episodes/gate/expert, noise {noise}.hdf5"), expert_episodes)
+
+
+def _groups(run: Run, actor: Actor) -> None:
+    """Held-out groups of the base policy as GRPO draws them, group after group."""
+    config = run.config
+    first = starts(config, seeds(config, "gate", config.gate_groups, config.gate_episodes))
+    repeated = [start for start in first for _ in range(config.grpo.group_size)]
+    episodes = real_rollouts(run, actor, repeated, config.grpo.temperature, "gate/groups")
+    write_episodes(run.path("episodes/gate_groups.hdf5"), episodes)
 
 
 def _expert(run: Run, chosen: list[int], noise: float, name: str) -> list[Episode]:
@@ -205,6 +216,19 @@ def monitored_store(run: Run) -> EpisodeStore:
     return _monitored(run, 1) if run.config.monitored_weight else EpisodeStore(())
 
 
+def reward_episodes(run: Run, number: int) -> list[Episode]:
+    """What a reward may have learnt from when phase `number` of RL begins."""
+    stores = [store(run, *PAID), confronted_store(run)]
+    if number > 1:
+        stores += [executed_for_reward(run), store(run, "fresh")]
+    return [episode for each in stores for episode in each]
+
+
+def executed_for_reward(run: Run) -> EpisodeStore:
+    """What the monitor executed for real before PACE, if the reward learns from it."""
+    return _monitored(run, 1) if run.config.reward_refresh else monitored_store(run)
+
+
 def _monitored(run: Run, number: int) -> EpisodeStore:
     """What the monitor saw happen for real in a phase of RL."""
     return EpisodeStore(sorted(run.path(f"episodes/monitored_{number}").glob("*.hdf5")))
@@ -219,6 +243,11 @@ def own_successes(run: Run, phase: int) -> list[Episode]:
         names = (*names, "fresh")
     stores += [_monitored(run, number) for number in range(1, phase)]
     return [episode for each in (store(run, *names), *stores) for episode in each if episode.first_success >= 0]
+
+
+def gate_groups(run: Run) -> list[Episode]:
+    """The gate's groups of the base policy, group after group."""
+    return list(store(run, "gate_groups"))
 
 
 def gate_stores(run: Run) -> dict[str, EpisodeStore]:

@@ -18,7 +18,7 @@ CURVES = {
 }  # fmt: skip
 COLUMNS = (
     ("imagined_success", None), ("real_success", None), ("imagined_success_precision", None), ("horizon_initial", None),
-    ("cube_error_cm_initial", 24), ("vanished_initial", None),
+    ("cube_error_cm_initial", 24), ("vanished_initial", None), ("within_group_correlation_initial", None),
 )  # fmt: skip
 
 
@@ -54,6 +54,10 @@ def _numbers(found: dict[str, Any]) -> Iterator[tuple[str, str, str, int | None,
                 "real_success_alone": closed["real"], "over_optimism_alone": closed["over_optimism"],
             }  # fmt: skip
             yield from ((_setting(row), name, row["task"], None, number) for name, number in told.items())
+    for row in found["worth"]:
+        metrics = {"within_group_correlation": row.get("within_group_correlation"), "update_efficiency": row["worth"]}
+        told = {metric: number for metric, number in metrics.items() if number is not None}
+        yield from ((_setting(row), f"{metric}_{row['start']}", "all", None, told[metric]) for metric in told)
     for row in found["horizon"]:
         yield _setting(row), f"horizon_{row['start']}", "all", None, row["frames"]
     for row in found["depth"]:

@@ -4,55 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wovr_lab.episodes import EpisodeStore
 from wovr_lab.grpo.objective import anchor_to
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate
-from wovr_lab.measure.gate import judge_gate
+from wovr_lab.measure.gate import GroupOutcomes, judge_gate
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.pace.data import gate_stores, real_env, seeds, starts, store
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.data import gate_groups, gate_stores, real_env, reward_episodes, seeds, starts, store
 from wovr_lab.pace.imitating import imitated
 from wovr_lab.pace.monitor import Monitor
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.reward.refresh import FixedReward, RewardRefresh
+from wovr_lab.reward.training import judge_each
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
-from wovr_lab.world.protocol import load_world_model
+from wovr_lab.types import Start
+from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 
 def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
     """The world model and reward of these checkpoints as an environment."""
+    return _env(run, *_models(run, world, reward), rows)
+
+
+def replay_env(run: Run, world: str, reward: str) -> ImaginedEnv:
+    """The world model and reward of these checkpoints for replays of real episodes."""
+    return _replay_env(run, *_models(run, world, reward))
+
+
+def _models(run: Run, world: str, reward: str) -> tuple[ImaginingModel, SuccessClassifier]:
+    checkpoints = run.path(f"checkpoints/{world}"), run.path(f"checkpoints/{reward}")
+    return load_world_model(checkpoints[0]), SuccessClassifier.load(checkpoints[1])
+
+
+def _env(run: Run, world: ImaginingModel, reward: SuccessClassifier, rows: int) -> ImaginedEnv:
+    return ImaginedEnv(world, reward, rows, run.config.max_steps, keyframe_steps=run.config.keyframe_steps)
+
+
+def _replay_env(run: Run, world: ImaginingModel, reward: SuccessClassifier) -> ImaginedEnv:
+    """Success is held as in the episodes, and what begins at a keyframe goes on to the limit."""
     config = run.config
-    return ImaginedEnv(
-        load_world_model(run.path(f"checkpoints/{world}")),
-        SuccessClassifier.load(run.path(f"checkpoints/{reward}")),
-        rows,
-        config.max_steps,
-        keyframe_steps=config.keyframe_steps,
-    )
-
-
-def held_env(run: Run, world: str, reward: str) -> ImaginedEnv:
-    """The same for replays: success is held as in the episodes, and what begins at a keyframe goes on to the limit."""
-    env = imagined_env(run, world, reward, run.config.imagined_rows)
-    env.hold_after_success, env.keyframe_steps = run.config.hold, None
-    return env
+    return ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, hold_after_success=config.hold)
 
 
 def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
     """The stage `gate_N`: may this world model be trained in?"""
 
     def work(run: Run) -> None:
-        env = held_env(run, world, reward)
+        env = replay_env(run, world, reward)
         outcomes = {
             name: imagine_again(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
             for name, episodes in gate_stores(run).items()
         }
-        write_json(run.path(f"gate_{number}.json"), judge_gate(outcomes, run.config.gate).as_json())
+        verdict = judge_gate(outcomes, run.config.gate, _group_outcomes(run, env, f"gate_{number}/groups"))
+        write_json(run.path(f"gate_{number}.json"), verdict.as_json())
 
     return work
+
+
+def _group_outcomes(run: Run, env: ImaginedEnv, name: str) -> GroupOutcomes:
+    """The gate's groups seen for real, by the reward on real frames, and in imagination."""
+    episodes = gate_groups(run)
+    outcomes = imagine_again(env, episodes, run.config.seed, name)[0]
+    judged = judge_each(env.reward, episodes)
+    seen = (each.reshape(-1, run.config.grpo.group_size) for each in (outcomes.real, judged, outcomes.imagined))
+    return GroupOutcomes(*seen)
 
 
 def may_improve(run: Run, number: int) -> bool:
@@ -61,43 +82,62 @@ def may_improve(run: Run, number: int) -> bool:
 
 
 def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
-    """Where imagination begins: initial states and keyframes of episodes that the ledger has paid for."""
+    """Where imagination begins in the present stage, whose keyframes are written down."""
     config, episodes = run.config, store(run, *sources)
+    if config.keyframe_share > 0:
+        export_keyframes(run.path(f"keyframes-{run.stage}.json"), _keyframes(config, episodes))
+    return starts_of(config, episodes)
+
+
+def starts_of(config: LoopConfig, episodes: EpisodeStore) -> Starts:
+    """Initial states and keyframes of episodes that the ledger has paid for, in the share that the run says."""
     initial = InitialStarts(tuple(start_at(episode, 0) for episode in episodes))
     if config.keyframe_share == 0:
         return initial
-    found = keyframes(episodes, config.keyframe_lead, config.keyframe_lead // 3)
-    export_keyframes(run.path(f"keyframes-{run.stage}.json"), found)
-    return MixedStarts(initial, KeyframeStarts(tuple(found)), config.keyframe_share)
+    return MixedStarts(initial, KeyframeStarts(tuple(_keyframes(config, episodes))), config.keyframe_share)
+
+
+def _keyframes(config: LoopConfig, episodes: EpisodeStore) -> list[Start]:
+    return keyframes(episodes, config.keyframe_lead, config.keyframe_lead // 3)
 
 
 def improve(
-    number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str
+    number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str, kept_reward: str
 ) -> Callable[[Run], None]:
-    """The stage `improve_N`: masked GRPO in imagination, from one policy checkpoint to the next."""
+    """The stage `improve_N`: masked GRPO in imagination, from one policy checkpoint to the next. The reward learns from
+    what the monitor executes, and is kept under a name of its own."""
 
     def work(run: Run) -> None:
         config, name = run.config, f"improve_{number}"
         given = load_policy(run.path(f"checkpoints/{policy}"))
-        monitor = Monitor(run, number, imagined_env(run, world, reward, config.imagined_rows))
+        models = _models(run, world, reward)
+        monitor = Monitor(run, number, _env(run, *models, config.imagined_rows))
         if config.looks_at_given(number) and not monitor.looks:
             monitor.look(-1, given)
-        replaying = held_env(run, world, reward)
+        replaying = _replay_env(run, *models)
         improving = imitated(run, number, given, replaying)
-        env = imagined_env(run, world, reward, config.grpo.groups * config.grpo.group_size)
         trainer = GRPOTrainer(
-            improving, env, training_starts(run, sources), config.grpo, config.seed, name, run.scratch, run.metrics,
+            improving, _env(run, *models, config.grpo.groups * config.grpo.group_size), training_starts(run, sources),
+            config.grpo, config.seed, name, run.scratch, run.metrics,
             config.normaliser, config.mask, config.dual_clip, anchor_to(improving, config.anchor_coefficient),
         )  # fmt: skip
-        iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
+        refresh = _reward_refresh(run, models[1], number)
+        for updates in monitor.looked_at(trainer.iteration) if trainer.iteration else ():
+            refresh.restore(updates, monitor.executed(updates))
         check = _real_check(run, name, improving)
+        iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
 
         def look(updates: int) -> bool:
             """Both looks at reality; True if RL has to stop."""
             is_last = updates == iterations
             if updates % config.check_every == 0 or is_last:
                 check(updates)
-            return (updates % every == 0 or is_last) and not monitor.look(updates, improving)
+            if updates % every and not is_last:
+                return False
+            goes_on = monitor.look(updates, improving)
+            if goes_on and not is_last:
+                refresh.update(updates, monitor.executed(updates))
+            return not goes_on
 
         if trainer.iteration > 0 or not look(0):
             trainer.train(iterations, lambda iteration, _: look(iteration + 1))
@@ -107,8 +147,18 @@ def improve(
         if number == 2 and config.imitate_last:
             kept = imitated(run, 3, kept, replaying)
         save_policy(kept, run.path(f"checkpoints/{out}"))
+        models[1].save(run.path(f"checkpoints/{kept_reward}"))
 
     return work
+
+
+def _reward_refresh(run: Run, reward: SuccessClassifier, number: int) -> RewardRefresh | FixedReward:
+    """What keeps the reward up with the policy of phase `number`, where the run says so."""
+    config, name = run.config, f"improve_{number}/reward"
+    if config.reward_refresh is None:
+        return FixedReward()
+    known = reward_episodes(run, number)
+    return RewardRefresh(reward, known, config.reward_refresh, config.seed, name, run.scratch, run.metrics)
 
 
 def _logged(run: Run, phase: str, key: str) -> int:

@@ -11,14 +11,26 @@ from torch import nn
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.pace.config import LoopConfig, PixelSize
-from wovr_lab.pace.data import PAID, confronted_store, counted, gate_stores, kept, monitored_store, store
+from wovr_lab.pace.data import (
+    PAID,
+    confronted_store,
+    counted,
+    executed_for_reward,
+    gate_stores,
+    kept,
+    monitored_store,
+    reward_episodes,
+    store,
+)
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.training import LabelledFrames, RewardTraining, calibrate, judge, train_reward
+from wovr_lab.reward.frames import LabelledFrames
+from wovr_lab.reward.refresh import split
+from wovr_lab.reward.training import calibrate, judge, train_reward
 from wovr_lab.runs import write_json
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import Episode
@@ -37,7 +49,6 @@ from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable
 
 Module = TypeVar("Module", bound=nn.Module)
-CALIBRATION = 5  # every fifth episode chooses the reward's threshold instead of training it
 
 
 def sft(run: Run) -> None:
@@ -65,10 +76,9 @@ def policy_size(config: LoopConfig, vocabulary: int) -> VLAConfig:
 
 def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
-    data = [*store(run, *PAID), *confronted_store(run)]
     instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
-    _learn_reward(run, classifier, data, run.config.reward, "reward")
+    _learn_reward(run, classifier, reward_episodes(run, 1), [], "reward")
 
 
 def train_world_stage(run: Run) -> None:
@@ -103,21 +113,23 @@ def refine(run: Run) -> None:
     episodes = (episode for episodes, _ in parts.values() for episode in episodes)
     table = FrameTable.of(config.real.with_proprio(episodes), weights)
     _learn_world(run, load_world_model(run.path("checkpoints/world")), table, config.refine, "world_evolved")
-    real = [episode for name in ("old", "confronted", "fresh", "monitored") for episode in parts[name][0]]
-    classifier = SuccessClassifier.load(run.path("checkpoints/reward"))
-    _learn_reward(run, classifier, real, config.reward, "reward_evolved")
+    classifier = SuccessClassifier.load(run.path("checkpoints/reward_improved"))
+    known = [*reward_episodes(run, 1), *executed_for_reward(run)]
+    _learn_reward(run, classifier, known, list(parts["fresh"][0]), "reward_evolved")
 
 
 def _learn_reward(
-    run: Run, classifier: SuccessClassifier, episodes: list[Episode], training: RewardTraining, name: str
+    run: Run, classifier: SuccessClassifier, known: list[Episode], newest: list[Episode], name: str
 ) -> None:
-    learning = [episode for row, episode in enumerate(episodes) if row % CALIBRATION]
-    instructions = list(classifier.config.instructions)
-    frames = LabelledFrames.of(learning, instructions)
-    train_reward(classifier, frames, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
-    calibrate(classifier, episodes[::CALIBRATION])
+    """Trains, calibrates on episodes left out, judges on the gate's; the newest have a share of their own."""
+    config, instructions = run.config, list(classifier.config.instructions)
+    (learning, calibrating), (fresh, fresh_calibrating) = split(known), split(newest)
+    frames, own = (LabelledFrames.of(part, instructions) if part else None for part in (learning, fresh))
+    seed = seed_of(config.seed, name)
+    train_reward(classifier, frames, config.reward, seed, run.scratch, run.metrics, name, newest=own)
+    calibrate(classifier, calibrating + fresh_calibrating)
     held_out = [episode for episodes in gate_stores(run).values() for episode in episodes]
-    quality = {task: _quality(classifier, [e for e in held_out if e.task == task]) for task in run.config.tasks}
+    quality = {task: _quality(classifier, [e for e in held_out if e.task == task]) for task in config.tasks}
     write_json(run.path(f"{name}.json"), {"threshold": float(classifier.threshold), "held_out": quality})
     classifier.save(run.path(f"checkpoints/{name}"))
 

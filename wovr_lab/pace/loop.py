@@ -21,44 +21,44 @@ from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.runs import read_json
 
 BASE, HALF, IMPROVED = "checkpoints/base", "checkpoints/half", "checkpoints/improved_1"
-WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
+WORLD, REWARD, REWARD_IMPROVED = "checkpoints/world", "checkpoints/reward", "checkpoints/reward_improved"
 EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
-HELD_OUT, PLAY = "episodes/gate", "episodes/play.hdf5"
+HELD_OUT, GROUPS, PLAY = "episodes/gate", "episodes/gate_groups.hdf5", "episodes/play.hdf5"
 CONFRONTED, MONITORED = "episodes/confronted", "episodes/monitored_1"
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
     Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
-    Stage("collect", collect, (BASE, HALF), (*COLLECTED, HELD_OUT)),
+    Stage("collect", collect, (BASE, HALF), (*COLLECTED, HELD_OUT, GROUPS)),
     Stage("train_world", train_world_stage, LEARNT_FROM, (WORLD, PLAY)),
     Stage("confront", confront, (BASE, WORLD), (CONFRONTED,)),
     Stage("train_reward", train_reward_stage, (*LEARNT_FROM, CONFRONTED, HELD_OUT), (REWARD, "reward.json")),
-    Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT), ("gate_1.json",)),
+    Stage("gate_1", gate(1, "world", "reward"), (WORLD, REWARD, HELD_OUT, GROUPS), ("gate_1.json",)),
 )
 FIRST = (
     Stage(
         "improve_1",
-        improve(1, "base", "world", "reward", STARTS, "improved_1"),
+        improve(1, "base", "world", "reward", STARTS, "improved_1", "reward_improved"),
         (BASE, WORLD, REWARD, *LEARNT_FROM, CONFRONTED, HELD_OUT),
-        (IMPROVED, "monitor_1.json", MONITORED),
+        (IMPROVED, REWARD_IMPROVED, "monitor_1.json", MONITORED),
     ),
     Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD, PLAY, *LEARNT_FROM, CONFRONTED, MONITORED, FRESH, HELD_OUT),
+        (WORLD, REWARD_IMPROVED, PLAY, *LEARNT_FROM, CONFRONTED, MONITORED, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
-    Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT), ("gate_2.json",)),
+    Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT, GROUPS), ("gate_2.json",)),
 )
 SECOND = (
     Stage(
         "improve_2",
-        improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2"),
+        improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2", "reward_final"),
         (IMPROVED, *EVOLVED, *LEARNT_FROM, CONFRONTED, HELD_OUT, MONITORED, FRESH),
-        ("checkpoints/improved_2", "monitor_2.json"),
+        ("checkpoints/improved_2", "checkpoints/reward_final", "monitor_2.json"),
     ),
 )
 
@@ -83,7 +83,7 @@ def run_loop(config: LoopConfig, folder: Path, force: bool = False, until: str |
         if may_improve(run, 2):
             if _done(run, SECOND, until):
                 return None
-            improved = Improved("improved_2", "world_evolved", "reward_evolved")
+            improved = Improved("improved_2", "world_evolved", "reward_final")
     if until not in (None, "evaluate"):
         refused = "gate_2" if improved else "gate_1"
         raise UserError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.hallucination import execute_for_real
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.worth import worth_interval
@@ -16,6 +17,7 @@ from wovr_lab.pace.data import real_env
 from wovr_lab.pace.improving import imagined_env
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import write_json
 from wovr_lab.types import Start
@@ -44,10 +46,12 @@ def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict
     env = imagined_env(run, *checkpoints, config.imagined_rows)
     policy, name = load_policy(run.path("checkpoints/base"), config.resolution), f"worth of {checkpoints[0]}"
     repeated = [start for start in first for _ in range(size)]
-    imagined = roll_out(env, policy, repeated, config.seed, name, config.grpo.temperature, progress=True)
+    actor = ExploringActor(policy, config.grpo.noise)
+    imagined = roll_out(env, actor, repeated, config.seed, name, config.grpo.temperature, progress=True)
     real = real_env(config, len(repeated), every_frame=True)
     outcomes = execute_for_real(real, imagined, config.seed, name)[0]
     both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}
     mixed = {f"mixed_{which}": asdict(rate_of(seen.any(1) & ~seen.all(1))) for which, seen in both.items()}
-    worth = worth_interval(**both)
-    return {"n": len(first), "group_size": size, **mixed, "worth": asdict(worth) if worth else None}
+    worth, agreement = worth_interval(**both), correlation_interval(both["imagined"], both["real"])
+    found = {"worth": asdict(worth) if worth else None, "within_group_correlation": asdict(agreement)}
+    return {"n": len(first), "group_size": size, **mixed, **found}

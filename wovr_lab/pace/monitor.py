@@ -14,17 +14,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wovr_lab.episodes import write_episodes
+from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again
-from wovr_lab.measure.intervals import difference_of_rates, rate_of
+from wovr_lab.measure.intervals import difference_of_rates, rate_of, wilson
 from wovr_lab.pace.data import real_env, seeds, starts
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
+from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.policy.vla import VLAPolicy
+from wovr_lab.reward.refresh import RewardErrors
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import Episode, Interval
+
+RATES = ("imagined", "real", "precision", "false_positive", "false_negative")
+UNKNOWN = wilson(0, 0)
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,23 @@ class Look:
     precision: Interval  # of imagined success
     episodes: int
     frames: int
+    false_positive: Interval = UNKNOWN  # of the reward on the real frames, of the episodes that really failed
+    false_negative: Interval = UNKNOWN  # of those that really succeeded
 
     @classmethod
-    def of(cls, updates: int, outcomes: PairedOutcomes, frames: int) -> Look:
-        """The rates of paired outcomes."""
+    def of(cls, updates: int, outcomes: PairedOutcomes, frames: int, errors: RewardErrors | None = None) -> Look:
+        """The rates of paired outcomes, and of the reward's errors where it was asked."""
         imagined, real = rate_of(outcomes.imagined), rate_of(outcomes.real)
-        return cls(updates, imagined, real, outcomes.precision, len(outcomes.real), frames)
+        found = {} if errors is None else {
+            "false_positive": wilson(errors.false_positives, errors.failures),
+            "false_negative": wilson(errors.false_negatives, errors.successes),
+        }  # fmt: skip
+        return cls(updates, imagined, real, outcomes.precision, len(outcomes.real), frames, **found)
 
     @classmethod
     def from_json(cls, row: dict) -> Look:
-        """The inverse of `asdict`."""
-        rates = {name: Interval(**row[name]) for name in ("imagined", "real", "precision")}
+        """The inverse of `asdict`; older looks did not ask for the reward's errors."""
+        rates = {name: Interval(**row[name]) for name in RATES if name in row}
         return cls(**(row | rates))
 
 
@@ -70,7 +81,8 @@ class Monitor:
         config = run.config
         self.run, self.number, self.env = run, number, env
         # what is seen before PACE is no judge of what comes after, if that learns from it
-        self.learnt_from = config.monitored_weight > 0 or config.imitate_successes is not None
+        learners = (config.reward_refresh, config.imitate_successes)
+        self.learnt_from = config.monitored_weight > 0 or any(learner is not None for learner in learners)
         skip = config.monitor_starts * (number - 1) if self.learnt_from else 0
         self.starts = starts(config, seeds(config, "monitor", config.monitor_starts, skip))
         self.path = run.scratch / "monitor.json"
@@ -84,7 +96,8 @@ class Monitor:
         label = f"improve_{self.number}/monitor"
         outcomes, episodes = self._in_both_worlds(policy, label)
         write_episodes(self._executed(run.scratch, updates), episodes)
-        look = Look.of(updates, outcomes, sum(map(len, episodes)))
+        errors = RewardErrors.of(self.env.reward, episodes)
+        look = Look.of(updates, outcomes, sum(map(len, episodes)), errors)
         self.looks.append(look)
         if best(self.looks) is look:
             save_policy(policy, self._kept)
@@ -96,15 +109,23 @@ class Monitor:
     def _in_both_worlds(self, policy: VLAPolicy, label: str) -> tuple[PairedOutcomes, list[Episode]]:
         """Outcomes of the same actions, and what really happened; the same noise at every look."""
         config = self.run.config
-        temperature = config.grpo.temperature
+        temperature, actor = config.grpo.temperature, ExploringActor(policy, config.grpo.noise)
         env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
         if config.monitor_acts:
-            real = roll_out(env, policy, self.starts, config.seed, label, temperature, video=True, progress=True)
+            real = roll_out(env, actor, self.starts, config.seed, label, temperature, video=True, progress=True)
             episodes = real.episodes()
             return imagine_again(self.env, episodes, config.seed, label)[0], episodes
-        imagined = roll_out(self.env, policy, self.starts, config.seed, label, temperature, progress=True)
+        imagined = roll_out(self.env, actor, self.starts, config.seed, label, temperature, progress=True)
         outcomes, real = execute_for_real(env, imagined, config.seed, label)
         return outcomes, real.episodes()
+
+    def looked_at(self, updates: int) -> list[int]:
+        """The numbers of updates, up to `updates`, at which this phase was looked at before."""
+        return [look.updates for look in self.looks if 0 <= look.updates <= updates]
+
+    def executed(self, updates: int) -> list[Episode]:
+        """What really happened at the look after so many updates."""
+        return list(EpisodeStore([self._executed(self.run.scratch, updates)]))
 
     def finish(self) -> VLAPolicy:
         """Books all looks, writes them and their episodes down and returns the policy that the stage ends with."""
@@ -129,6 +150,5 @@ class Monitor:
 
 
 def _as_metrics(look: Look) -> dict[str, float]:
-    names = ("imagined", "real", "precision")
-    flat = {name: getattr(look, name).rate for name in names}
+    flat = {name: getattr(look, name).rate for name in RATES}
     return flat | {"low": look.precision.low, "high": look.precision.high, "n": look.precision.n}

@@ -12,6 +12,7 @@ from typing import Any
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize, described
+from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, on_table, tasks_of
 from wovr_lab.reward.training import RewardTraining
@@ -72,12 +73,14 @@ def _smoke() -> LoopConfig:
         examples=2,
         rollouts=3,
         gate_episodes=1,
+        gate_groups=2,
         confronted=1,
         fresh=2,
         play=2,
         policy=PolicySize(32, 1, 2),
         imitation=ImitationConfig(FitConfig(20, 1e-3, 4, checkpoint_every=6, log_every=5), batch=16),
         reward=RewardTraining(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30),
+        reward_refresh=RewardTraining(FitConfig(4, 1e-3, 2), batch=12),
         world_size=WorldSize(2, 16, 64, 1, 32, 8),
         codec=CodecTraining(fast, batch=8),
         world=WorldTraining(fast, batch=8),
@@ -106,7 +109,7 @@ def _full() -> LoopConfig:
         world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
         refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
         reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, most_draws=4),
-        iterations=(12, 12), monitor_every=(3, 3), monitor_starts=24,
+        iterations=(12, 12), monitor_every=(3, 3), monitor_starts=20,
     )  # fmt: skip
 
 
@@ -121,7 +124,8 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
         backbone="libero_backbone" if base.backbone and on_table(tasks) else None,
         examples=min(base.examples, 24), gate_episodes=min(base.gate_episodes, 6), fresh=min(base.fresh, 40),
         rollouts=min(base.rollouts, 60), monitor_starts=min(base.monitor_starts, 8), play=min(base.play, 60),
-        keyframe_steps=64, budget=250,
+        keyframe_steps=64, budget=250, gate_groups=1, reward_refresh=None,
+        grpo=replace(base.grpo, noise=IndependentNoise()),  # neither is measured there yet
     )  # fmt: skip
     if base.scale == "demo":
         return _together(_demo_on_libero(sizes)) if len(tasks) > 1 else _demo_on_libero(sizes)
@@ -144,12 +148,12 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         play, world, refine = 120, FitConfig(2400, 2e-3, 100, ema_decay=0.995), FitConfig(800, 1e-3, ema_decay=0.99)
     return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
-        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=30, play=play,
+        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=28, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
         world=WorldTraining(world), refine=WorldTraining(refine),
-        grpo=GRPOConfig(groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
+        grpo=replace(sizes.grpo, groups=12, temperature=0.8, most_draws=3), keyframe_steps=48, iterations=(8, 8),
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,
     )  # fmt: skip

@@ -20,7 +20,11 @@ from wovr_lab.world.protocol import load_world_model
 
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
 WORLDS = {"world": "fine-tuned on the base policy's rollouts", "world_evolved": "refined by PACE"}
-REWARDS = {"reward": "learnt beside `world`", "reward_evolved": "learnt beside `world_evolved`"}
+REWARDS = {
+    "reward": "learnt beside `world`",
+    "reward_evolved": "learnt beside `world_evolved`",
+    "reward_final": "kept up with the policy of the second phase",
+}
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
 NUMBERS = (
     "config.json", "report.json", "evaluation.json", "metrics.jsonl", "gate_1.json", "gate_2.json", "monitor_1.json",

@@ -28,6 +28,7 @@ from transformers import (
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
+from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
 
 TOKENS = CHUNK * ACTION_DIM
@@ -170,7 +171,12 @@ class OpenVLAPolicy(nn.Module):
 
     @torch.no_grad()
     def act(
-        self, observation: Observation, instructions: tuple[str, ...], generator: torch.Generator, temperature: float
+        self,
+        observation: Observation,
+        instructions: tuple[str, ...],
+        generator: torch.Generator,
+        temperature: float,
+        noise: Noise = IndependentNoise(),  # noqa: B008 (frozen)
     ) -> ActionChunk:
         """As `VLAPolicy.act`; actions are normalised ones, see `openvla_checkpoint.Unnormaliser`."""
         logits = self.logits(observation, instructions)
@@ -178,8 +184,7 @@ class OpenVLAPolicy(nn.Module):
             tokens = logits.argmax(-1)
             return ActionChunk(values(tokens).cpu().numpy(), tokens.cpu(), None)
         log_probs = (logits / temperature).log_softmax(-1)
-        drawn = torch.multinomial(log_probs.flatten(0, -2).exp().to(generator.device), 1, generator=generator)
-        tokens = drawn.view(log_probs.shape[:-1]).to(self.device)
+        tokens = draw_tokens(log_probs, noise, generator)
         chosen = log_probs.gather(-1, tokens[..., None])[..., 0]
         return ActionChunk(values(tokens).cpu().numpy(), tokens.cpu(), chosen.cpu())
 

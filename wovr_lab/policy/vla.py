@@ -20,6 +20,7 @@ from transformers.models.siglip.modeling_siglip import SiglipEncoder
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
+from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
 from wovr_lab.policy.language import Instructions
 from wovr_lab.policy.tokens import ActionTokens
 from wovr_lab.seeding import seed_of
@@ -150,18 +151,23 @@ class VLAPolicy(PreTrainedModel):
 
     @torch.no_grad()
     def act(
-        self, observation: Observation, instructions: tuple[str, ...], generator: torch.Generator, temperature: float
+        self,
+        observation: Observation,
+        instructions: tuple[str, ...],
+        generator: torch.Generator,
+        temperature: float,
+        noise: Noise = IndependentNoise(),  # noqa: B008 (frozen)
     ) -> ActionChunk:
         """A chunk a row: the likeliest tokens at temperature 0 (no log-probabilities then), else a sample.
 
-        Only `generator` decides the sample. Raises UserError as `logits` does, or on a negative temperature.
+        Only `generator` decides the sample, and `noise` how its tokens go together. Raises UserError as `logits` does,
+        or on a negative temperature.
         """
         logits = self.logits(observation, instructions)
         if temperature == 0:
             return self._chunk(logits.argmax(-1), None)
         log_probs = _tempered(logits, temperature)
-        weights = log_probs.flatten(0, -2).exp().to(generator.device)
-        tokens = torch.multinomial(weights, 1, generator=generator).view(log_probs.shape[:-1]).to(self.device)
+        tokens = draw_tokens(log_probs, noise, generator)
         return self._chunk(tokens, _chosen(log_probs, tokens))
 
     def _chunk(self, tokens: Tensor, log_probs: Tensor | None) -> ActionChunk:

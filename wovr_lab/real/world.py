@@ -61,8 +61,11 @@ class RealWorld(ABC):
         """The words of a task. Raises UserError naming the nearest ones if there is none."""
 
     @abstractmethod
-    def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
-        """`rows` environments behind the chunk contract, success held for `hold` frames."""
+    def chunks(
+        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+    ) -> RealChunkEnv:
+        """`rows` environments behind the chunk contract, success held for `hold` frames; what begins at a keyframe ends
+        after `keyframe_steps`, where that is given."""
 
     @abstractmethod
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
@@ -111,8 +114,10 @@ class TabletopWorld(RealWorld):
     def instruction(self, task: str) -> str:
         return get_task(task).instruction
 
-    def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
-        return tabletop_chunks(rows, self.resolution, self.max_steps, hold, every_frame)
+    def chunks(
+        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+    ) -> RealChunkEnv:
+        return tabletop_chunks(rows, self.resolution, self.max_steps, hold, every_frame, keyframe_steps)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         env = self._env()

@@ -1,9 +1,9 @@
 """How the reward learns, and how its threshold is chosen (paper section 2, "Reward").
 
-In: real episodes with success labels. Out: a classifier whose episode-level recall and precision on held-out real
-episodes are measured. A third of each batch are successes, a third failures at random, a third failures just before a
-success or at the end of a failed episode, where a mistake is easy. Pictures are shifted by up to a pixel, without which
-a handful of successes is learnt by heart.
+In: labelled frames of real episodes. Out: a classifier whose episode-level recall and precision on held-out real
+episodes are measured. Pictures are shifted by up to a pixel, without which a handful of successes is learnt by heart.
+Frames of the newest policy may have a share of each batch of their own: a policy that learns finds what the reward
+takes for success by mistake, and only its own rollouts show that.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
 from wovr_lab.reward.classifier import SuccessClassifier, consecutive_hits
+from wovr_lab.reward.frames import KINDS, LabelledFrames
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import Episode
-
-NEAR = 12  # frames before a success, or before a failure's end, that count as hard
 
 
 @dataclass(frozen=True)
@@ -36,44 +35,11 @@ class RewardTraining:
     batch: int = 120
     frame_noise: float = 0.03
     shift: int = 1  # pixels
+    newest: float = 0.5  # share of a batch that comes from the newest policy's rollouts, where there are any
 
-
-@dataclass(frozen=True)
-class LabelledFrames:
-    """Frames with the logit they belong to and their label, and the three pools that batches are drawn from."""
-
-    frames: np.ndarray  # uint8 [F, H, W, 3]
-    columns: np.ndarray  # int64 [F]
-    labels: np.ndarray  # bool [F]
-    hard: np.ndarray  # bool [F]
-
-    @classmethod
-    def of(cls, episodes: Sequence[Episode], instructions: Sequence[str]) -> LabelledFrames:
-        """The frame in which success is about to latch is left out: it looks like one and is not labelled so."""
-        frames, columns, labels, hard = [], [], [], []
-        for episode in episodes:
-            if episode.instruction not in instructions:
-                raise UserError(f"an episode of {episode.instruction!r}, the reward learns {list(instructions)}")
-            first = episode.first_success
-            label = np.concatenate([[False], episode.success])
-            end = first if first >= 0 else len(episode)
-            near = (np.arange(len(label)) > end - NEAR) & ~label
-            keep = np.ones(len(label), bool)
-            if first >= 0:
-                keep[first] = False  # frames[first + 1] is the first success
-            frames.append(episode.frames[keep])
-            columns.append(np.full(keep.sum(), instructions.index(episode.instruction)))
-            labels.append(label[keep])
-            hard.append(near[keep])
-        joined = cls(*(np.concatenate(parts) for parts in (frames, columns, labels, hard)))
-        for column, instruction in enumerate(instructions):
-            if not joined.labels[joined.columns == column].any():
-                raise UserError(f"no successful episode of {instruction!r} to learn a reward from; collect more")
-        return joined
-
-    def pools(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Indices of successes, of all failures, of hard failures."""
-        return np.flatnonzero(self.labels), np.flatnonzero(~self.labels), np.flatnonzero(self.hard & ~self.labels)
+    def __post_init__(self) -> None:
+        if self.batch < KINDS or not 0 < self.newest < 1 or min(self.frame_noise, self.shift) < 0:
+            raise UserError(f"{self} cannot train: a batch of {KINDS} or more, newest in (0, 1), nothing negative")
 
 
 class SuccessLearning(nn.Module):
@@ -93,21 +59,35 @@ class SuccessLearning(nn.Module):
 def train_reward(
     classifier: SuccessClassifier, data: LabelledFrames, config: RewardTraining, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None, name: str = "reward",
+    newest: LabelledFrames | None = None,
 ) -> SuccessClassifier:  # fmt: skip
-    """Trains the classifier in place."""
-    pools = data.pools()
+    """Trains the classifier in place. Raises UserError if `data` lacks successes or failures of an instruction."""
+    _check_both_outcomes(data)
+    parts = [(data, config.batch)]
+    if newest is not None:
+        own = round(config.batch * config.newest)
+        parts = [(data, config.batch - own), (newest, own)]
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng, generator = stream(run_seed, "reward", step), torch_stream(run_seed, "reward", step)
-        index = np.concatenate([pool[rng.integers(len(pool), size=config.batch // 3)] for pool in pools])
-        pictures = shifted(to_float(data.frames[index]), config.shift, generator)
-        pictures = pictures * (1 + 0.05 * torch.randn(len(index), 1, 1, 1, generator=generator))
+        drawn = [(part, part.draw(count, rng)) for part, count in parts]
+        pictures = to_float(np.concatenate([part.frames[index] for part, index in drawn]))
+        pictures = shifted(pictures, config.shift, generator)
+        pictures = pictures * (1 + 0.05 * torch.randn(len(pictures), 1, 1, 1, generator=generator))
         pictures = pictures + config.frame_noise * torch.randn(pictures.shape, generator=generator)
-        labels = torch.as_tensor(data.labels[index]).float()
-        return {"pictures": pictures, "columns": torch.as_tensor(data.columns[index]), "labels": labels}
+        columns, labels = (
+            np.concatenate([getattr(part, name)[index] for part, index in drawn]) for name in ("columns", "labels")
+        )
+        return {"pictures": pictures, "columns": torch.as_tensor(columns), "labels": torch.as_tensor(labels).float()}
 
     fit(SuccessLearning(classifier), batch_at, config.fit, name, folder, metrics)
     return classifier.eval()
+
+
+def _check_both_outcomes(data: LabelledFrames) -> None:
+    for words, outcome in ((data.without_success(), "successful"), (data.without_failure(), "failed")):
+        if words:
+            raise UserError(f"no {outcome} frame of {words[0]!r} to learn a reward from; collect more episodes")
 
 
 def shifted(pictures: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
@@ -145,9 +125,18 @@ def judge(
 ) -> EpisodeJudgement:
     """Latched success by the classifier against the truth, an episode at a time."""
     threshold = float(classifier.threshold) if threshold is None else threshold
-    probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
-    truth = [e.first_success >= 0 for e in episodes]
-    return judge_answers(probabilities, truth, threshold, classifier.config.consecutive)
+    truth = [episode.first_success >= 0 for episode in episodes]
+    return judge_answers(_answers(classifier, episodes), truth, threshold, classifier.config.consecutive)
+
+
+def judge_each(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> np.ndarray:
+    """bool [episodes]: which the classifier takes for successes at its threshold."""
+    return np.array([bool(classifier.hits(answer).any()) for answer in _answers(classifier, episodes)])
+
+
+def _answers(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> list[np.ndarray]:
+    """The probabilities [1, T] of every episode's frames after its first."""
+    return [classifier.probability(episode.frames[None, 1:], [episode.instruction]) for episode in episodes]
 
 
 def judge_answers(
@@ -164,7 +153,7 @@ def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> Epi
     """Sets the strictest threshold that misjudges no more of these real episodes than the best one does, give or take a
     standard error: a few episodes leave long stretches alike, and RL exploits a false success while a missed one only
     costs it a sample."""
-    probabilities = [classifier.probability(e.frames[None, 1:], [e.instruction]) for e in episodes]
+    probabilities = _answers(classifier, episodes)
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
     judged = [judge_answers(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]

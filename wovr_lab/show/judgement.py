@@ -6,12 +6,15 @@ In: probabilities of success a frame, the truth, rates. Out: figures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from wovr_lab.measure.intervals import rate_of, wilson
 from wovr_lab.reward.training import EpisodeJudgement, judge_answers
+from wovr_lab.show.reading import spaced
 from wovr_lab.show.style import IMAGINED, INK, OTHERS, QUIET, REAL, plain, styled
 from wovr_lab.types import Episode, Interval
 
@@ -106,3 +109,23 @@ def fooled_figure(shares: Mapping[int, float]) -> go.Figure:
 def _errors(rates: Sequence[Interval]) -> dict:
     upward, downward = [r.high - r.rate for r in rates], [r.rate - r.low for r in rates]
     return {"type": "data", "array": upward, "arrayminus": downward, "color": INK, "thickness": 1.5, "width": 6}
+
+
+def reward_errors_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
+    """False-positive and false-negative rate of the reward on the current policy's real rollouts, phase beside phase.
+    In: the monitor's rows of metrics.jsonl."""
+    phases = list(dict.fromkeys(row["phase"] for row in rows))
+    figure = make_subplots(1, len(phases), shared_yaxes=True, horizontal_spacing=0.04)
+    lines = {"false_positive": ("failures taken for successes", IMAGINED), "false_negative": ("successes missed", REAL)}
+    for column, phase in enumerate(phases, 1):
+        own = [row for row in rows if row["phase"] == phase]
+        for key, (name, colour) in lines.items():
+            figure.add_scatter(
+                x=[row["step"] for row in own], y=[row[key] for row in own], name=name, mode="lines+markers",
+                line_color=colour, legendgroup=key, showlegend=column == 1, hovertemplate="%{y:.0%}<extra></extra>",
+                row=1, col=column,
+            )  # fmt: skip
+        title = f"GRPO updates, {spaced(phase.removesuffix('/monitor'))}"
+        figure.update_xaxes(title_text=title, row=1, col=column)
+    figure.update_yaxes(title_text="share of the reward's answers", tickformat=".0%", rangemode="tozero", col=1)
+    return styled(figure, 320)

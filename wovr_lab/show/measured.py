@@ -142,14 +142,21 @@ def worth_table(worth: Sequence[dict[str, Any]]) -> Table:
     rows = [
         (*_names(row), f"{row['n']} x {row['group_size']}", *(
             percent(interval(row[name]), 0) for name in ("mixed_imagined", "mixed_real")
-        ), percent(interval(row["worth"]), 0) if row["worth"] else "no real group has both outcomes")
+        ), percent(interval(row["worth"]), 0) if row["worth"] else "no real group has both outcomes",
+        _correlation(row))
         for row in worth
     ]  # fmt: skip
     columns = (
         "policy", "world", "starts", "groups", "both outcomes, imagined", "both outcomes, real",
-        "worth of an imagined update",
+        "worth of an imagined update", "r within groups",
     )  # fmt: skip
     return Table(columns, tuple(rows), word_columns=3)
+
+
+def _correlation(row: dict[str, Any]) -> str:
+    """Agreement within groups with its interval; measurements of older versions have none."""
+    found = interval(row.get("within_group_correlation"))
+    return f"{found.rate:.2f} [{found.low:.2f}, {found.high:.2f}]" if found else "not measured"
 
 
 def horizon_table(horizon: Sequence[dict[str, Any]]) -> Table:

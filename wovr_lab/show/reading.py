@@ -133,6 +133,10 @@ def gate_sentence(name: str, gate: dict[str, Any]) -> str:
     real = "its precision was not measured"
     if precision:
         real = f"{percent(precision)} of the imagined successes are real (n = {precision.n})"
+    groups = interval(gate.get("within_group_correlation"))
+    if groups:
+        real += f"; within {groups.n} groups of the base policy imagined and real success correlate by r = "
+        real += f"{groups.rate:.2f} [{groups.low:.2f}, {groups.high:.2f}]"
     if gate.get("passed"):
         return f"{title} passed: {real}."
     reasons = "; ".join(gate.get("reasons", [])) or real

@@ -12,6 +12,7 @@ from typing import Any
 
 from wovr_lab.runs import load_metrics, write_text
 from wovr_lab.show import figures, trust
+from wovr_lab.show.judgement import reward_errors_figure
 from wovr_lab.show.markup import beside, films, page, picture, plot, section, table, tile, warning
 from wovr_lab.show.measured_page import measured_sections
 from wovr_lab.show.reading import (
@@ -131,9 +132,23 @@ def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         "there to bring them together again. The monitor sees the same actions in both worlds: it stops RL where "
         "real success falls clearly behind, and keeps the policy that really did best." + _imitated_last(rows),
         plot(figures.learning_curve(rows), "learning"),
+        *_reward_errors(rows),
         "<h3>How the updates behaved</h3>",
         plot(figures.grpo_curves(rows), "grpo"),
     )
+
+
+def _reward_errors(rows: Sequence[dict[str, Any]]) -> list[str]:
+    seen = [row for row in rows if row["phase"].endswith("/monitor") and "false_positive" in row]
+    if not seen:
+        return []
+    return [
+        "<h3>How often the reward was wrong</h3>",
+        f"<p>The monitor's {REAL} rollouts of the policy of the moment, judged by the reward before it learnt from "
+        "them: the share of failures that it took for successes (which RL exploits), and of successes that it missed "
+        "(which cost RL only samples).</p>",
+        plot(reward_errors_figure(seen), "reward-errors"),
+    ]
 
 
 def _imitated_last(rows: Sequence[dict[str, Any]]) -> str:

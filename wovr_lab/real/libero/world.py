@@ -46,8 +46,10 @@ class LiberoWorld(RealWorld):
         """A new environment; in other processes, too."""
         return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings, shown=self.view)
 
-    def chunks(self, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
-        return PooledChunkEnv(_workers(self), rows, hold, every_frame)
+    def chunks(
+        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+    ) -> RealChunkEnv:
+        return PooledChunkEnv(_workers(self), rows, hold, every_frame, keyframe_steps)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         return _workers(self).starts_of(task, seeds)

@@ -1,0 +1,64 @@
+"""How a chunk's tokens are drawn while a policy learns: each by itself, or one plan for the whole chunk (not in the
+paper).
+
+In: log-probabilities float [N, K, 7, bins]. Out: tokens int64 [N, K, 7]. Every token keeps the policy's own
+distribution under either noise, so log-probabilities and the loss of GRPO do not depend on it; only how the tokens of
+different steps go together does. Eight independent choices average out to nearly the same motion in every rollout of a
+group, and a group whose rollouts look alike teaches nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wovr_lab.contracts import Observation, TrainablePolicy
+from wovr_lab.types import ActionChunk
+
+
+@dataclass(frozen=True)
+class IndependentNoise:
+    """A uniform number for each token: what a policy is evaluated with."""
+
+    def uniforms(self, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """float32 [N, K, 7] in [0, 1) for `shape` (N, K, 7)."""
+        return torch.rand(shape, generator=generator)
+
+
+@dataclass(frozen=True)
+class ChunkSharedNoise:
+    """A uniform number for each action dimension of a chunk, shared by its K steps: a chunk that goes further to the
+    left does so throughout."""
+
+    def uniforms(self, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """float32 [N, K, 7] in [0, 1) for `shape` (N, K, 7)."""
+        rows, chunk, dimensions = shape
+        return torch.rand(rows, 1, dimensions, generator=generator).expand(rows, chunk, dimensions)
+
+
+Noise = IndependentNoise | ChunkSharedNoise
+
+
+def draw_tokens(log_probs: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
+    """Tokens int64 [N, K, 7] of log-probabilities float [N, K, 7, bins], by each token's inverse cumulative
+    distribution at the noise's uniform numbers. The numbers come from `generator` alone, on its own device."""
+    rows, chunk, dimensions, bins = log_probs.shape
+    uniforms = noise.uniforms((rows, chunk, dimensions), generator).to(log_probs)
+    cumulative = log_probs.exp().cumsum(-1)
+    return (cumulative <= uniforms[..., None]).sum(-1).clamp(max=bins - 1)
+
+
+@dataclass(frozen=True)
+class ExploringActor:
+    """A policy that acts with some noise: what GRPO rolls out."""
+
+    policy: TrainablePolicy
+    noise: Noise
+
+    def act(
+        self, observation: Observation, instructions: tuple[str, ...], generator: torch.Generator, temperature: float
+    ) -> ActionChunk:
+        """The policy's chunk; greedy at temperature 0, where noise has no say."""
+        return self.policy.act(observation, instructions, generator, temperature, self.noise)
