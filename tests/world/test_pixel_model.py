@@ -12,8 +12,8 @@ from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import HOLD
 from wovr_lab.world.context import ContextBuilder
-from wovr_lab.world.pixel_model import PixelWorldModel
-from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.pixel_model import PixelWorldModel, drawn_by, uniform_of
+from wovr_lab.world.pixel_network import PixelNetwork, with_hypotheses
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
 
@@ -152,6 +152,29 @@ def test_what_is_saved_in_half_precision_keeps_the_robots_numbers_whole(tmp_path
         fresh = make_world().state_head.body
         assert all(torch.equal(one, two) for one, two in zip(part.buffers(), fresh.buffers(), strict=True))
     assert not [name for name in loaded.state_dict() if ".body." in name]
+
+
+def test_noise_draws_the_hypothesis_by_the_priors_inverse_cdf():
+    prior = torch.tensor([[0.5, 0.3, 0.2]]).log().expand(4, 3)
+    assert drawn_by(prior, torch.tensor([0.1, 0.6, 0.81, 1.0])).tolist() == [0, 1, 2, 2]
+    noise = torch.randn(4000, 8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    uniform = uniform_of(noise)
+    assert ((torch.histc(uniform, 4, 0, 1) / 4000 - 0.25).abs() < 0.03).all()
+    assert torch.equal(uniform[:3], uniform_of(noise[:3]))
+
+
+def test_several_hypotheses_draw_different_futures_from_one_pass_and_keep_a_single_ones_weights(starts, chunks):
+    single = make_world()
+    network = with_hypotheses(single.network, 3)
+    several = PixelWorldModel(network, single.state_head).eval()
+    context, chunk = single.begin(starts), torch.as_tensor(chunks)
+    states, noise = single.imagine_states(context, chunk), torch.zeros(3, 8, 3, 32, 32)
+    heard = several.hear(context, noise, torch.ones(3), chunk, states)
+    futures = [network.draw(heard, torch.full((3,), index)) for index in range(3)]
+    assert not torch.equal(futures[0], futures[1])
+    torch.nn.init.zeros_(network.hypothesis.weight)
+    again = several.sample(context, chunk, states, noise, several.sampler)
+    torch.testing.assert_close(again, single.sample(context, chunk, states, noise, single.sampler))
 
 
 def test_starts_without_a_state_or_with_one_in_millimetres_are_refused(starts):

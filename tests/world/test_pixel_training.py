@@ -35,10 +35,16 @@ def table(episodes) -> FrameTable:
     return FrameTable.of(replace(episode, proprio=proprioception_of(episode.states)) for episode in episodes)
 
 
-def make_world(robot: bool = True, **parts) -> PixelWorldModel:
+def make_world(robot: bool = True, hypotheses: int = 1, **parts) -> PixelWorldModel:
     torch.manual_seed(0)
-    network = PixelNetwork(width=16, num_attention_heads=2, num_layers=1, hidden=16, robot=ROBOT if robot else None)
+    told = ROBOT if robot else None
+    network = PixelNetwork(width=16, num_attention_heads=2, num_layers=1, hidden=16, robot=told, hypotheses=hypotheses)
     return PixelWorldModel(network, StateHead(ROBOT) if robot else None, **parts)
+
+
+def predicted(world: PixelWorldModel, *given: torch.Tensor) -> torch.Tensor:
+    heard = world.hear(*given)
+    return world.network.draw(heard, heard.prior.argmax(1))
 
 
 def batch_of(table: FrameTable, chunks: int = 1, config: PixelTraining = SCHEDULE) -> dict[str, torch.Tensor]:
@@ -71,7 +77,7 @@ def test_the_loss_is_the_weighted_error_of_the_velocity_with_the_histograms_shar
     context = PixelContext(
         to_float(batch["anchor"]), to_float(batch["memory"]), batch["memory_actions"], batch["memory_states"]
     )
-    found = world.predict(context, noisy, batch["sigma"], batch["actions"][:, 0], batch["states"])
+    found = predicted(world, context, noisy, batch["sigma"], batch["actions"][:, 0], batch["states"])
     velocity, wanted = (noisy - found) / sigma, batch["noise"][:, 0] - clean
     weight = 1 + 4 * moved(clean, context.memory[:, -1])
     squared = ((velocity - wanted) ** 2 * weight).mean()
@@ -82,6 +88,39 @@ def test_the_loss_is_the_weighted_error_of_the_velocity_with_the_histograms_shar
     torch.testing.assert_close(loss, squared + 0.5 * lengths[0] / lengths[1] * distance, rtol=1e-4, atol=1e-4)
     alone, _ = PixelFlowLoss(world, replace(config, histogram_share=0.0))(batch)
     torch.testing.assert_close(alone, squared, rtol=1e-4, atol=1e-4)
+
+
+def test_only_the_nearest_hypothesis_is_taught_and_the_prior_learns_which_it_was(table):
+    world, batch = make_world(hypotheses=3), batch_of(table)
+    torch.nn.init.normal_(world.network.decoder.out.matrix, std=0.05)
+    torch.nn.init.normal_(world.network.hypothesis.weight)
+    learner = PixelFlowLoss(world, SCHEDULE)
+    context, true = learner._context(batch)
+    states = learner._states(context, batch, true, 0)
+    clean, sigma = to_float(batch["future"][:, 0]), batch["sigma"]
+    noisy = (1 - sigma.view(-1, 1, 1, 1, 1)) * clean + sigma.view(-1, 1, 1, 1, 1) * batch["noise"][:, 0]
+    heard = world.hear(context, noisy, sigma, batch["actions"][:, 0], states)
+    futures = torch.stack([world.network.draw(heard, torch.full((4,), index)) for index in range(3)], 1)
+    weight = 1 + 4 * moved(clean, context.memory[:, -1])
+    best = ((futures - clean[:, None]) ** 2 * weight[:, None]).mean((2, 3, 4, 5)).argmin(1)
+    loss, values = learner(batch)
+    chosen = futures[torch.arange(4), best]
+    expected = ((chosen - clean) ** 2 * weight / sigma.view(-1, 1, 1, 1, 1) ** 2).mean()
+    torch.testing.assert_close(values["squared"], expected.detach(), rtol=1e-4, atol=1e-4)
+    assert values["surprise"] == pytest.approx(np.log(3), abs=1e-4)  # of an untaught prior
+    loss.backward()
+    taught = world.network.hypothesis.weight.grad.abs().sum(1) > 0
+    assert taught.tolist() == [index in best for index in range(3)]
+    assert (world.network.prior.bias.grad.argmin() in best.unique()) and world.network.prior.weight.grad.abs().sum() > 0
+
+
+def test_colours_can_be_counted_in_tiles_too(table):
+    batch = batch_of(table)
+    distances = []
+    for regions in ((1,), (2,), (1, 2)):
+        learner = PixelFlowLoss(make_world(), replace(SCHEDULE, histogram_regions=regions))
+        distances.append(float(learner(batch)[1]["histogram"]))
+    assert distances[1] > distances[0] and distances[2] == pytest.approx((distances[0] + distances[1]) / 2, rel=1e-4)
 
 
 def test_motion_is_0_where_nothing_changes_and_at_most_1():
@@ -108,7 +147,7 @@ def test_a_deeper_window_is_scored_on_its_last_chunk_from_what_the_sampler_gave(
         states = world.imagine_states(after, batch["actions"][:, 1])
         clean, sigma = to_float(batch["future"][:, 1]), batch["sigma"].view(-1, 1, 1, 1, 1)
         noisy = (1 - sigma) * clean + sigma * batch["noise"][:, 1]
-        found = world.predict(after, noisy, batch["sigma"], batch["actions"][:, 1], states)
+        found = predicted(world, after, noisy, batch["sigma"], batch["actions"][:, 1], states)
         weight = 1 + 4 * moved(clean, after.memory[:, -1])
         squared = (((found - clean) ** 2 * weight).mean((1, 2, 3, 4)) / batch["sigma"] ** 2).mean()
     torch.testing.assert_close(values["squared"], squared, rtol=1e-4, atol=1e-4)
@@ -160,7 +199,8 @@ def test_the_seed_decides_training(table, robot):
 
 def test_a_model_that_needs_states_refuses_episodes_without_them(episodes):
     with pytest.raises(UserError, match="some episodes have none"):
-        train_pixel_world(make_world(), FrameTable.of(episodes), SCHEDULE, 0)
+        untold = FrameTable.of(replace(episode, proprio=None) for episode in episodes)
+        train_pixel_world(make_world(), untold, SCHEDULE, 0)
 
 
 @pytest.mark.parametrize("wrong", [{"self_forcing": (0.5, 0.4)}, {"histogram_share": -1.0}, {"true_states": 1.5}])

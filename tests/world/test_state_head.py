@@ -114,6 +114,7 @@ def test_blurring_by_1_is_the_mean_of_nine_pixels_and_by_0_nothing():
 def test_a_table_without_states_or_in_millimetres_is_refused(episodes, table):
     world = PixelWorldModel(PixelNetwork(width=16, num_attention_heads=2, num_layers=1, robot=ROBOT), head())
     with pytest.raises(UserError, match="some episodes have none"):
-        train_state_head(world, FrameTable.of(episodes), StateTraining(FitConfig(1)), 0)
+        untold = FrameTable.of(replace(episode, proprio=None) for episode in episodes)
+        train_state_head(world, untold, StateTraining(FitConfig(1)), 0)
     with pytest.raises(UserError, match="beyond its range"):
         train_state_head(world, replace(table, proprio=table.proprio * 1000), StateTraining(FitConfig(1)), 0)

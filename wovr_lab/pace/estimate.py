@@ -98,7 +98,8 @@ def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callabl
     states = world.imagine_states(context, chunk).detach()
 
     def learn() -> None:
-        world.predict(context, noise, torch.ones(rows), chunk, states).square().mean().backward()
+        heard = world.hear(context, noise, torch.ones(rows), chunk, states)
+        world.network.draw(heard, heard.prior.argmax(1)).square().mean().backward()
 
     return learn, lambda: world.answer(context, chunk, noise)
 

@@ -62,11 +62,11 @@ class WarpDecoder(nn.Module):
 
     def forward(
         self, said: Tensor, skip: Tensor, latest: Tensor, anchor: Tensor, background: Tensor, actions: Tensor,
-        features: Tensor | None, points: Tensor | None,
+        features: Tensor | None, points: Tensor | None, hypothesis: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """said [B, K, channels, h, w], skip [B, stem_width, h, w], pictures [B, 3, H, W], background [3, H, W], actions
         [B, K + 1, 7] from the one that led to `latest` on; features [B, K + 1, F] and image points [B, K + 1, P, 2] of
-        the states at those frames. Returns [B, K, 3, H, W]."""
+        the states at those frames; hypothesis [B, hidden], which of several futures it is. Returns [B, K, 3, H, W]."""
         state, previous, frames = self.begin(skip), latest, []
         still = F.pixel_unshuffle(anchor - background, self.unshuffle)
         maps = None if points is None else relative_maps(self.grid, points)
@@ -76,6 +76,8 @@ class WarpDecoder(nn.Module):
                 seen += [maps[:, k + 1].flatten(1, 2), maps[:, k, 0, :2]]
             gathered = self.gather(torch.cat(seen, 1))
             shift = self.action(actions[:, k : k + 2].flatten(1))
+            if hypothesis is not None:
+                shift = shift + hypothesis
             if features is not None:
                 change = (features[:, k + 1] - features[:, k]) * CHANGE
                 scale, more = self.film(torch.cat([features[:, k + 1], change], 1)).chunk(2, 1)

@@ -20,7 +20,7 @@ from wovr_lab.robot import Robot
 from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
 from wovr_lab.world.context import ContextBuilder, Imagined
-from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.pixel_network import Heard, PixelNetwork
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.transformer import ActionWanTransformer
@@ -133,19 +133,22 @@ class PixelWorldModel(nn.Module):
             return context.states.new_zeros(*chunk.shape[:2], 0)
         return self.state_head(context.states[:, -2:], chunk, context.memory[:, -1], context.anchor)
 
-    def predict(self, context: PixelContext, noisy: Tensor, sigma: Tensor, chunk: Tensor, states: Tensor) -> Tensor:
-        """Clean frames [B, 8, 3, H, W] from `noisy` ones at `sigma` [B], given the states [B, 8, D] of the robot."""
+    def hear(self, context: PixelContext, noisy: Tensor, sigma: Tensor, chunk: Tensor, states: Tensor) -> Heard:
+        """What the network says of `noisy` frames [B, 8, 3, H, W] at `sigma` [B], given the robot's states [B, 8, D]."""
         told = torch.cat([context.states[:, -1:], states], 1) if self.robot else None
         anchor = context.anchor if self.context.anchor else context.memory[:, -1]
-        return self.network(anchor, context.memory, noisy, sigma, context.actions(chunk), told)
+        return self.network.hear(anchor, context.memory, noisy, sigma, context.actions(chunk), told)
 
     def sample(
         self, context: PixelContext, chunk: Tensor, states: Tensor, noise: Tensor, sampler: FlowSampler
     ) -> Tensor:
-        """Future frames float [B, 8, 3, H, W] in [-1, 1] from noise of that shape."""
+        """Future frames float [B, 8, 3, H, W] in [-1, 1] from noise of that shape, which draws the hypothesis."""
+        uniform = uniform_of(noise)
 
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
-            return (noisy - self.predict(context, noisy, sigma, chunk, states)) / sigma.view(-1, 1, 1, 1, 1)
+            heard = self.hear(context, noisy, sigma, chunk, states)
+            clean = self.network.draw(heard, drawn_by(heard.prior, uniform))
+            return (noisy - clean) / sigma.view(-1, 1, 1, 1, 1)
 
         return sampler.sample(velocity, noise).clamp(-1, 1)
 
@@ -201,3 +204,15 @@ class PixelWorldModel(nn.Module):
         except (KeyError, TypeError) as error:
             raise UserError(f"{folder}/world.json is of another version ({error}); train the model again") from error
         return cls(network, head, context, sampler).eval()
+
+
+def uniform_of(noise: Tensor) -> Tensor:
+    """A uniform number [B] that normal noise [B, ...] decides: the CDF of its scaled sum."""
+    flat = noise.flatten(1)
+    return torch.special.ndtr(flat.sum(1) / flat.shape[1] ** 0.5)
+
+
+def drawn_by(prior: Tensor, uniform: Tensor) -> Tensor:
+    """int64 [B]: the hypotheses that uniform numbers [B] draw from log-probabilities [B, K] by the inverse CDF."""
+    below = (prior.exp().cumsum(1) < uniform[:, None]).sum(1)
+    return below.clamp(max=prior.shape[1] - 1)

@@ -9,6 +9,7 @@ are and their cells grow, so that the price hardly does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,12 +28,28 @@ from wovr_lab.world.layers import MatrixConv2d, ResidualBlock
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 
 TOLD = 4  # frames between the states that tokens are told: 0, 4 and 8 of a chunk
+APART = 0.3  # deviation of what tells one hypothesis from another at the start
 SMALL = 0.02  # deviation of the transformer's last layer at the start; the decoder needs something to listen to
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one pass of stem and transformer says of a chunk, from which each hypothesis is drawn."""
+
+    said: Tensor  # float32 [B, 8, frame_channels, grid, grid]
+    skip: Tensor  # float32 [B, width, grid, grid]
+    latest: Tensor  # float32 [B, 3, H, W]
+    anchor: Tensor  # float32 [B, 3, H, W]
+    actions: Tensor  # float32 [B, 9, 7], from the one that led to `latest` on
+    features: Tensor | None  # float32 [B, 9, F], of the robot's states
+    points: Tensor | None  # float32 [B, 9, P, 2]
+    prior: Tensor  # float32 [B, hypotheses], log-probabilities of each being the true one
 
 
 class PixelNetwork(Network):
     """x-prediction of 8 frames. `robot` (as `Robot.to_dict` gives it) tells it states, None leaves it without;
-    `warping=False` draws without moving pixels; `grid` is the stem's side in cells."""
+    `warping=False` draws without moving pixels; `grid` is the stem's side in cells. With several `hypotheses` the
+    decoder draws as many futures of one chunk, and a prior says how likely each is."""
 
     @register_to_config
     def __init__(
@@ -49,6 +66,7 @@ class PixelNetwork(Network):
         warping: bool = True,
         action_channels: str = "both",
         robot: dict[str, Any] | None = None,
+        hypotheses: int = 1,
     ):
         super().__init__()
         if resolution % grid or grid % LATENT_SIDE or answer_channels % WHOLE_WINDOW[0]:
@@ -78,12 +96,33 @@ class PixelNetwork(Network):
         nn.init.normal_(self.transformer.proj_out.weight, std=SMALL)
         self.spread = MatrixConv2d(answer_channels, CHUNK * frame_channels * stride**2, 1)
         self.decoder = WarpDecoder(resolution, cell, width, frame_channels, hidden, self.body, warping)
+        self.hypothesis = self.prior = None
+        if hypotheses > 1:
+            self.hypothesis = nn.Embedding(hypotheses, hidden)
+            self.prior = nn.Linear(answer_channels, hypotheses)
+            nn.init.zeros_(self.prior.weight)
+            nn.init.zeros_(self.prior.bias)
 
     def forward(
         self, anchor: Tensor, memory: Tensor, noisy: Tensor, sigma: Tensor, actions: Tensor, states: Tensor | None
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
+        """What `hear` takes -> clean frames [B, 8, 3, H, W], of the likeliest hypothesis."""
+        heard = self.hear(anchor, memory, noisy, sigma, actions, states)
+        return self.draw(heard, heard.prior.argmax(1))
+
+    def draw(self, heard: Heard, which: Tensor) -> Tensor:
+        """The future frames [B, 8, 3, H, W] of hypotheses `which` int64 [B]."""
+        offset = None if self.hypothesis is None else self.hypothesis(which)
+        return self.decoder(
+            heard.said, heard.skip, heard.latest, heard.anchor, self.background, heard.actions, heard.features,
+            heard.points, offset,
+        )  # fmt: skip
+
+    def hear(
+        self, anchor: Tensor, memory: Tensor, noisy: Tensor, sigma: Tensor, actions: Tensor, states: Tensor | None
+    ) -> Heard:
         """anchor [B, 3, H, W], memory [B, 4, 3, H, W], noisy [B, 8, 3, H, W] in [-1, 1], sigma [B], actions [B, 13, 7]
-        (of the anchor, the memory, the chunk), states [B, 9, D] -> clean frames [B, 8, 3, H, W]."""
+        (of the anchor, the memory, the chunk), states [B, 9, D]."""
         skip = self.stem_block(self.stem(self._seen(anchor, memory)))
         patch = self.config.resolution // LATENT_SIDE
         tokens = self.tokens(skip) + self.noisy(F.pixel_unshuffle((noisy - self.background).flatten(1, 2), patch))
@@ -91,10 +130,8 @@ class PixelNetwork(Network):
         if self.body is not None:
             features, points = self.body.features(states), self.body.image_points(states)
             tokens = tokens + self.told(self._told(features, points))
-        said = self._answer(tokens, sigma, actions)
-        return self.decoder(
-            said, skip, memory[:, -1], anchor, self.background, actions[:, GROUP:], features, points
-        )  # fmt: skip
+        said, prior = self._answer(tokens, sigma, actions)
+        return Heard(said, skip, memory[:, -1], anchor, actions[:, GROUP:], features, points, prior)
 
     def _seen(self, anchor: Tensor, memory: Tensor) -> Tensor:
         """Anchor, memory, background and the cells' places, on the stem's grid."""
@@ -111,10 +148,22 @@ class PixelNetwork(Network):
         some = features[:, ::TOLD].flatten(1)[..., None, None]
         return torch.cat([maps, some.expand(-1, -1, *self.token_places.shape[1:])], 1)
 
-    def _answer(self, tokens: Tensor, sigma: Tensor, actions: Tensor) -> Tensor:
-        """What the transformer says of each frame: [B, 8, frame_channels, grid, grid]."""
+    def _answer(self, tokens: Tensor, sigma: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """What the transformer says of each frame [B, 8, frame_channels, grid, grid] and of each hypothesis."""
         times = sigma[:, None].expand(-1, LATENT_SIDE**2) * 1000
         cells = tokens.unflatten(1, (WHOLE_WINDOW[0], -1)).transpose(1, 2)
         answer = self.transformer(cells, times, actions, return_dict=False)[0].transpose(1, 2).flatten(1, 2)
         spread = F.pixel_shuffle(self.spread(answer), self.config.grid // LATENT_SIDE)
-        return spread.unflatten(1, (CHUNK, self.config.frame_channels))
+        single = answer.new_zeros(len(answer), 1)
+        prior = single if self.prior is None else self.prior(answer.mean((2, 3))).log_softmax(1)
+        return spread.unflatten(1, (CHUNK, self.config.frame_channels)), prior
+
+
+def with_hypotheses(network: PixelNetwork, count: int) -> PixelNetwork:
+    """The same weights with so many hypotheses, all drawing nearly the same at first; those that are there stay."""
+    config = {name: value for name, value in network.config.items() if name != "_use_default_values"}
+    changed = PixelNetwork.from_config(config | {"hypotheses": count})
+    changed.load_state_dict(network.state_dict(), strict=False)
+    if count > 1 and network.hypothesis is None:
+        nn.init.normal_(changed.hypothesis.weight, std=APART)
+    return changed.train(network.training)

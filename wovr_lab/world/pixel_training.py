@@ -21,6 +21,7 @@ from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK, MEMORY
 from wovr_lab.world.histogram import added_at_share, histogram_distance
 from wovr_lab.world.pixel_model import PixelContext, PixelWorldModel
+from wovr_lab.world.pixel_network import Heard
 from wovr_lab.world.pixel_windows import check_states, pixel_window
 from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shifted
 from wovr_lab.world.state_training import StateTraining
@@ -44,6 +45,8 @@ class PixelTraining:
     pure_noise: float = 0.8  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
     histogram_share: float = 1.0
     histogram_ramp: float = 0.05
+    histogram_regions: tuple[int, ...] = (1,)  # tiles a side in which colours are counted, the whole picture at 1
+    prior_weight: float = 0.05  # of how surprised the prior is by the hypothesis that came nearest
     true_states: float = 0.2  # share of the rows that are told true states instead of imagined ones
     state_noise: float = 0.1  # usual steps by which the true states of a row are off
     states: StateTraining | None = None  # of the state head, first; None leaves it as it is
@@ -76,16 +79,36 @@ class PixelFlowLoss(nn.Module):
         states = self._states(context, batch, true, chunks - 1)
         clean, noise, sigma = to_float(batch["future"][:, -1]), batch["noise"][:, -1], batch["sigma"]
         noisy = add_noise(clean, noise, sigma)
-        found = world.predict(context, noisy, sigma, batch["actions"][:, -1], states)
-        weight = 1 + self.config.motion_weight * moved(clean, context.memory[:, -1])
-        error = ((found - clean) ** 2 * weight).mean((1, 2, 3, 4)) / sigma**2  # that of the velocity
-        squared = error.mean()
-        distance = histogram_distance(found.flatten(0, 1), clean.flatten(0, 1))
+        heard = world.hear(context, noisy, sigma, batch["actions"][:, -1], states)
+        weight = (1 + self.config.motion_weight * moved(clean, context.memory[:, -1])) / sigma.view(-1, 1, 1, 1, 1) ** 2
+        best = self._best(heard, clean, weight)
+        found = world.network.draw(heard, best)
+        squared = ((found - clean) ** 2 * weight).mean()  # the velocity's error
+        distance = self._distance(found.flatten(0, 1), clean.flatten(0, 1))
         share = self.config.histogram_share * batch["histogram_ramp"].mean()
         loss = added_at_share(squared, distance, found, share) if self.config.histogram_share else squared
-        return loss, {
+        surprise = -heard.prior.gather(1, best[:, None]).mean()
+        return loss + self.config.prior_weight * surprise, {
             "squared": squared.detach(), "histogram": distance.detach(), "depth": torch.tensor(float(chunks - 1)),
+            "surprise": surprise.detach(),
         }  # fmt: skip
+
+    @torch.no_grad()
+    def _best(self, heard: Heard, clean: Tensor, weight: Tensor) -> Tensor:
+        """int64 [B]: the hypothesis that comes nearest to what happened, the only one that a row teaches."""
+        count = heard.prior.shape[1]
+        if count == 1:
+            return torch.zeros(len(clean), dtype=torch.int64, device=clean.device)
+        errors = []
+        for index in range(count):
+            found = self.world.network.draw(heard, torch.full((len(clean),), index, device=clean.device))
+            errors.append(((found - clean) ** 2 * weight).mean((1, 2, 3, 4)))
+        return torch.stack(errors, 1).argmin(1)
+
+    def _distance(self, found: Tensor, clean: Tensor) -> Tensor:
+        """The mean over scales of the colours' distance."""
+        regions = self.config.histogram_regions
+        return sum(histogram_distance(found, clean, count) for count in regions) / len(regions)
 
     def _context(self, batch: dict[str, Tensor]) -> tuple[PixelContext, Tensor]:
         """The noisy context, and the true states [B, n * 8, D] of the rows, off by a little."""
