@@ -134,7 +134,7 @@ class PixelWorldModel(nn.Module):
         return self.state_head(context.states[:, -2:], chunk, context.memory[:, -1], context.anchor)
 
     def hear(self, context: PixelContext, noisy: Tensor, sigma: Tensor, chunk: Tensor, states: Tensor) -> Heard:
-        """What the network says of `noisy` frames [B, 8, 3, H, W] at `sigma` [B], given the robot's states [B, 8, D]."""
+        """What the network says of `noisy` frames [B, 8, 3, H, W] at `sigma` [B], told the robot's states [B, 8, D]."""
         told = torch.cat([context.states[:, -1:], states], 1) if self.robot else None
         anchor = context.anchor if self.context.anchor else context.memory[:, -1]
         return self.network.hear(anchor, context.memory, noisy, sigma, context.actions(chunk), told)
