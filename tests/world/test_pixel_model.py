@@ -183,6 +183,10 @@ def test_starts_without_a_state_or_with_one_in_millimetres_are_refused(starts):
         world.begin([replace(starts[0], proprio=None)])
     with pytest.raises(UserError, match="beyond its range"):
         world.begin([replace(starts[0], proprio=starts[0].proprio * 1000)])
+    elsewhere = starts[0].proprio.copy()
+    elsewhere[:, 1] += 0.9  # within this robot's units, and far beside the picture
+    with pytest.raises(UserError, match=r"sees the hand \d\.\d half pictures from the middle"):
+        world.begin([replace(starts[0], proprio=elsewhere)])
     with pytest.raises(UserError, match="NaN"):
         world.begin([replace(starts[0], proprio=starts[0].proprio * np.nan)])
 

@@ -26,6 +26,7 @@ from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.transformer import ActionWanTransformer
 
 KIND = "pixels"
+OUT_OF_SIGHT = 2.0  # half pictures from the middle, at which nothing of a hand is in the picture
 NOISE = 0.1  # largest sigma of the noise put on memory pictures in training
 
 
@@ -99,17 +100,25 @@ class PixelWorldModel(nn.Module):
         return PixelWorldModel(self.network, self.state_head, context, sampler).eval()
 
     def begin(self, starts: Sequence[Start]) -> PixelContext:
-        """The context of real frames at these starts. Raises UserError if their frames are of another size, or if their
-        robot's states are missing or not this robot's."""
+        """The context of real frames at these starts. Raises UserError if their frames are of another size, if their
+        robot's states are missing or not this robot's, or if its camera does not see the hand."""
         side = self.resolution
         for start in starts:
             if start.anchor.shape != (side, side, 3):
                 raise UserError(f"a start of {start.anchor.shape} for a world model of {side} x {side} pixels")
+        states = torch.as_tensor(np.stack([self._states_of(start) for start in starts]), device=self.device)
+        if self.robot is not None:
+            farthest = float(self.network.body.image_points(states).abs().max())
+            if farthest > OUT_OF_SIGHT:
+                raise UserError(
+                    f"this world model's camera sees the hand {farthest:.1f} half pictures from the middle; "
+                    "give the camera that drew the frames, or states in its world's coordinates"
+                )
         return PixelContext(
             anchor=to_float(np.stack([start.anchor for start in starts]), self.device),
             memory=self.shortened(to_float(np.stack([start.memory for start in starts]), self.device)),
             memory_actions=torch.as_tensor(np.stack([start.memory_actions for start in starts]), device=self.device),
-            states=torch.as_tensor(np.stack([self._states_of(start) for start in starts]), device=self.device),
+            states=states,
         )
 
     def shortened(self, memory: Tensor) -> Tensor:
