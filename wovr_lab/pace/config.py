@@ -62,6 +62,8 @@ class PixelSize:
     hidden: int = 48
     states: bool = True  # told the robot's, where the domain describes one
     warping: bool = True
+    action_channels: str = "both"
+    hypotheses: int = 1
 
 
 @dataclass(frozen=True)
