@@ -51,7 +51,7 @@ def measure(size: Size, turns: int) -> tuple[list[float], float]:
     def rollout() -> None:
         context, generators = world.begin([start] * size.batch), [torch.Generator() for _ in range(size.batch)]
         for _ in range(size.depth // CHUNK):
-            _, context = world.imagine(context, actions, generators)
+            context = world.imagine(context, actions, generators).context
 
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the greatest size counts from here on

@@ -41,7 +41,7 @@ def roofline(world: WorldModel, batch: int, turns: int) -> list[Figure]:
 
     def step() -> None:
         policy.act(observation, words, generator, TEMPERATURE)
-        reward.probability(world.imagine(context, chunk, generators)[0], words)
+        reward.probability(world.imagine(context, chunk, generators).frames, words)
 
     peak, peak_flops = matmul()
     parts = {

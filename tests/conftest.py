@@ -23,6 +23,7 @@ def noise_episode(
     success_at: int | None = None,
     states: bool = True,
     labels: bool = False,
+    proprio: int = 0,
 ) -> Episode:
     """An episode whose every frame, action and state is different, so that a shift by one shows."""
     rng = stream(seed, "test episode")
@@ -36,6 +37,7 @@ def noise_episode(
         success=np.arange(length) >= (length if success_at is None else success_at),
         states=rng.normal(size=(length + 1, 5)) if states else None,
         expert_actions=np.clip(actions + 0.1, -1, 1) if labels else None,
+        proprio=rng.normal(size=(length + 1, proprio)).astype(np.float32) if proprio else None,
     )
 
 

@@ -6,6 +6,7 @@ The world here is small: a row's frame is a hash of its noise and of all actions
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ import torch
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
+from wovr_lab.robot import Entry, Robot
 from wovr_lab.seeding import stream
 from wovr_lab.types import HOLD, Start
 
 SUCCESS_AT = (11, 1000, 3)  # action of the episode, by row; row 1 never succeeds
 ROWS, SIDE, LIMIT = 3, 8, 32
+ARM = Robot(tuple(Entry(f"hand_{axis}", "m", 0.0, 1.0, 0.01) for axis in "xyz"))
 
 
 class SmallWorld(ChunkEnv):
@@ -210,6 +213,69 @@ class Autoresetting(SmallWorld):
         self.metadata = {}
 
 
+class Armed(SmallWorld):
+    """Keeps the contract, and has a robot."""
+
+    def __init__(self):
+        ChunkEnv.__init__(self, ROWS, SIDE, LIMIT, robot=ARM)
+        self.values, self.counts = np.zeros(ROWS), np.zeros(ROWS, int)
+        self.noise = [np.random.default_rng(0)] * ROWS
+
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        super().begin(rows, starts, seed)
+        return {"proprio": np.stack([start.proprio[-1] for start in starts])}
+
+    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        result = super().advance(rows, actions)
+        moved = self._state[rows, None] + 0.01 * actions[:, :, :3].cumsum(1)
+        return replace(result, extra=result.extra | {"proprio": moved.astype(np.float32)})
+
+
+class ForgetsItsState(Armed):
+    def _observation(self):
+        return {"frame": self._frame.copy()}
+
+
+class DoubleState(Armed):
+    def _observation(self):
+        return super()._observation() | {"state": self._state.astype(np.float64)}
+
+
+class Millimetres(Armed):
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        return {name: value * 1000 + 50 for name, value in super().begin(rows, starts, seed).items()}
+
+
+class BeginsElsewhere(Armed):
+    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        return {name: value + 0.1 for name, value in super().begin(rows, starts, seed).items()}
+
+
+class StateMovesAfterTheEnd(Armed):
+    def step(self, actions: np.ndarray):
+        result = super().step(actions)
+        ended = ~result[4]["executed"]
+        result[0]["state"][ended] += 0.01
+        result[4]["proprio"][ended] += 0.01
+        return result
+
+
+class LastStateDiffers(Armed):
+    def step(self, actions: np.ndarray):
+        result = super().step(actions)
+        result[4]["proprio"][:, -1] += 0.01
+        return result
+
+
+BROKEN_ARMS = {
+    ForgetsItsState: "needs a 'state' if the environment has a robot",
+    DoubleState: "state must be float32",
+    Millimetres: "in the units of hand_x, hand_y, hand_z",
+    BeginsElsewhere: "must begin in the robot's state of its start",
+    StateMovesAfterTheEnd: "must repeat its state",
+    LastStateDiffers: "last of 'proprio' must be the observation's state",
+}
+
 BROKEN = {
     Flickering: "success must latch",
     PaidTwice: "reward must be 1 in the chunk of the first success",
@@ -253,6 +319,21 @@ def test_a_world_that_keeps_the_contract_passes(hold):
 def test_a_broken_rule_is_named(broken):
     with pytest.raises(AssertionError, match=BROKEN[broken]):
         check_chunk_env(broken, small_starts())
+
+
+def armed_starts() -> list[Start]:
+    places = np.linspace(-0.5, 0.5, ROWS * 12, dtype=np.float32).reshape(ROWS, 4, 3)
+    return [replace(start, proprio=place) for start, place in zip(small_starts(), places, strict=True)]
+
+
+def test_a_world_with_a_robot_that_keeps_the_contract_passes():
+    check_chunk_env(Armed, armed_starts())
+
+
+@pytest.mark.parametrize("broken", BROKEN_ARMS, ids=lambda world: world.__name__)
+def test_a_broken_rule_about_the_state_is_named(broken):
+    with pytest.raises(AssertionError, match=BROKEN_ARMS[broken]):
+        check_chunk_env(broken, armed_starts())
 
 
 def test_ending_before_the_hold_is_named():

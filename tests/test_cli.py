@@ -48,7 +48,7 @@ def test_every_stage_and_everything_around_it_is_a_command():
     assert {stage.replace("_", "-") for stage in STAGE_NAMES} <= commands()
     around = {
         "run", "resume", "evaluate", "measure", "gate-history", "report", "online", "longer", "pretrain", "train-probe",
-        "results", "tables", "inspect", "doctor",
+        "pretrain-pixels", "results", "tables", "inspect", "doctor",
     }  # fmt: skip
     assert around <= commands()
 

@@ -17,6 +17,7 @@ import torch
 
 from wovr_lab.contracts import ChunkEnv, Observation
 from wovr_lab.errors import UserError
+from wovr_lab.state_checks import check_first_state, check_last_state, check_state
 from wovr_lab.types import ACTION_DIM, Start
 
 SEED = 11
@@ -84,18 +85,19 @@ def _check_episode(env: ChunkEnv, starts: Sequence[Start]) -> list[_Step]:
     before = _global_randomness()
     observation, info = env.reset(seed=SEED, options={"starts": list(starts)})
     _check_observation(env, observation, "reset")
+    check_first_state(env, observation, info, starts)
     assert isinstance(info, dict), f"reset must give an info dictionary, gave {type(info).__name__}"
     wanted = tuple(start.instruction for start in starts)
     assert env.instructions == wanted, f"instructions must be those of the starts: {env.instructions}, not {wanted}"
     limit = _chunks_at_most(env, starts)
-    state = _Books(env, observation["frame"], starts)
+    books = _Books(env, observation["frame"], observation.get("state"), starts)
     recorded = []
     for chunk, actions in enumerate(_actions(env, limit + 2)):
         given = actions.copy()
         step = _Step(*env.step(actions))
         assert (actions == given).all(), f"step must not write into its actions, did in chunk {chunk}"
         _check_step_shapes(env, step)
-        state.check(step, chunk)
+        books.check(step, chunk)
         recorded.append(step)
     assert recorded[limit - 1].ended.all(), f"every row must have ended after max_steps ({limit} chunks)"
     assert before == _global_randomness(), "randomness must come from the seed: a global random state was used"
@@ -109,6 +111,7 @@ def _check_observation(env: ChunkEnv, observation: Observation, moment: str) -> 
     assert frame.dtype == np.uint8 and frame.shape == shape, (
         f"{moment}: frame must be uint8 {shape}, is {frame.dtype} {frame.shape}"
     )
+    check_state(env, observation, moment)
 
 
 def _check_step_shapes(env: ChunkEnv, step: _Step) -> None:
@@ -129,7 +132,9 @@ def _check_step_shapes(env: ChunkEnv, step: _Step) -> None:
         "frames": (np.uint8, (rows, chunk, side, side, 3)),
         "states": (np.float64, (rows, chunk)),
         "success_probability": (np.float32, (rows, chunk)),
+        "proprio": (np.float32, (rows, chunk)),
     }
+    check_last_state(env, step.observation, step.info)
     for name in expected.keys() & step.info.keys():
         dtype, shape = expected[name]
         value = step.info[name]
@@ -144,9 +149,10 @@ def _check_step_shapes(env: ChunkEnv, step: _Step) -> None:
 class _Books:
     """What a correct environment would remember of each row, to compare each step with."""
 
-    def __init__(self, env: ChunkEnv, frame: np.ndarray, starts: Sequence[Start]):
+    def __init__(self, env: ChunkEnv, frame: np.ndarray, state: np.ndarray | None, starts: Sequence[Start]):
         rows = env.num_envs
         self.env, self.frame = env, frame.copy()
+        self.state = None if state is None else state.copy()
         self.succeeded, self.ended = np.zeros(rows, bool), np.zeros(rows, bool)
         self.flags = np.zeros((2, rows), bool)
         self.held = np.zeros(rows, np.int64)  # actions since the first success
@@ -169,12 +175,16 @@ class _Books:
             last = step.info["frames"][:, -1]
             assert (last == step.observation["frame"]).all(), f"{where}: the last of 'frames' must be the observation"
         self.frame, self.succeeded, self.ended = step.observation["frame"].copy(), latched[:, -1], step.ended
+        self.state = step.observation.get("state")
         self.flags = np.stack([step.terminated, step.truncated])
 
     def _check_ended_rows(self, step: _Step, where: str) -> None:
         ended = self.ended
         frame, flags = step.observation["frame"], np.stack([step.terminated, step.truncated])
         assert (frame[ended] == self.frame[ended]).all(), f"{where}: a row that has ended must repeat its frame"
+        if self.state is not None:
+            same = step.observation["state"][ended] == self.state[ended]
+            assert same.all(), f"{where}: a row that has ended must repeat its state"
         assert (flags[:, ended] == self.flags[:, ended]).all(), (
             f"{where}: flags of a row that has ended must stay as they are"
         )
@@ -215,7 +225,7 @@ def _check_same_seed_gives_the_same(env: ChunkEnv, starts: Sequence[Start], reco
 def _pairs(new: _Step, old: _Step) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Everything comparable in two steps, by name, rows first."""
     pairs = {
-        "frame": (new.observation["frame"], old.observation["frame"]),
+        **{name: (new.observation[name], old.observation[name]) for name in old.observation},
         "reward": (new.reward, old.reward),
         "terminated": (new.terminated, old.terminated),
         "truncated": (new.truncated, old.truncated),

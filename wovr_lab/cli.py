@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from wovr_lab.cli_pixels import pretrain_pixels
 from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
 from wovr_lab.cli_study import study
 from wovr_lab.errors import UserError
@@ -118,7 +119,7 @@ def _stage_command(name: str) -> Callable[..., None]:
 
 
 app.add_typer(study, name="study")
-for real_command in (evaluate, demonstrations, online, longer):
+for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))

@@ -6,9 +6,11 @@ A `ChunkEnv` is a gymnasium VectorEnv whose one action is a chunk of K actions a
 - `step(float32 [N, K, 7])` -> (observation, reward, terminated, truncated, info). The whole chunk is executed; a row
   ends at a chunk border. Reward is 1.0 in the chunk in which success is first reached, else 0. There is no autoreset: a
   row that has ended ignores its action, repeats its frame and earns 0; its flags stay up.
-- observation: {"frame": uint8 [N, H, W, 3]}.
+- observation: {"frame": uint8 [N, H, W, 3]}, and where the world has a robot's state, "state": float32 [N, D], named
+  entries in the domain's own units (`env.robot`, see robot.py).
 - step info: "frames" uint8 [N, K, H, W, 3], "success" bool [N, K] (latched), "executed" bool [N] (row was alive);
-  real environments add "states" float64 [N, K, S] (reset: [N, S]), imagined ones "success_probability" float32 [N, K].
+  worlds with a robot add "proprio" float32 [N, K, D] (reset: [N, D]), its state after each action; real environments
+  add "states" float64 [N, K, S] (reset: [N, S]), the simulator's, imagined ones "success_probability" float32 [N, K].
 `checks.check_chunk_env` states the same as a test.
 """
 
@@ -27,6 +29,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from wovr_lab.errors import UserError
+from wovr_lab.robot import Robot
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk, Start
 
 Observation = dict[str, np.ndarray]
@@ -45,12 +48,13 @@ class ChunkEnv(VectorEnv):
     """Base of every vectorised environment here. It keeps the books (who is alive, latching, rewards, limits);
     a world implements `draw_starts`, `begin` and `advance`.
 
-    `hold_after_success` frames delay termination; `keyframe_steps` limits rollouts that start at a keyframe.
+    `hold_after_success` frames delay termination; `keyframe_steps` limits rollouts that start at a keyframe. A world
+    with a `robot` says its state as "proprio" in what `begin` and `advance` return.
     """
 
     def __init__(
         self, num_envs: int, resolution: int, max_steps: int, chunk: int = CHUNK,
-        hold_after_success: int = 0, keyframe_steps: int | None = None,
+        hold_after_success: int = 0, keyframe_steps: int | None = None, robot: Robot | None = None,
     ):  # fmt: skip
         limits = (max_steps, keyframe_steps or chunk)
         if num_envs < 1 or hold_after_success < 0 or any(limit < 1 or limit % chunk for limit in limits):
@@ -60,14 +64,18 @@ class ChunkEnv(VectorEnv):
             )
         self.num_envs, self.max_steps, self.chunk = num_envs, max_steps, chunk
         self.hold_after_success, self.keyframe_steps = hold_after_success, keyframe_steps
-        frame = gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)
-        self.single_observation_space = gym.spaces.Dict({"frame": frame})
+        self.robot = robot
+        spaces = {"frame": gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)}
+        if robot is not None:
+            spaces["state"] = robot.space
+        self.single_observation_space = gym.spaces.Dict(spaces)
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (chunk, ACTION_DIM), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.instructions: tuple[str, ...] = ("",) * num_envs
         self.metadata = {"autoreset_mode": gym.vector.AutoresetMode.DISABLED}
         self._frame = np.zeros((num_envs, resolution, resolution, 3), np.uint8)
+        self._state = np.zeros((num_envs, len(robot.entries) if robot else 0), np.float32)
         self._succeeded, self._terminated, self._truncated = np.zeros((3, num_envs), bool)
         self._left, self._held = np.zeros((2, num_envs), np.int64)
 
@@ -103,6 +111,8 @@ class ChunkEnv(VectorEnv):
                 raise UserError(f"a start of {start.anchor.shape} in an environment of {self._frame.shape[1:]} frames")
         rows = np.flatnonzero(mask)
         extra = self.begin(rows, [starts[row] for row in rows], seed)
+        if self.robot is not None and len(rows):
+            self._state[rows] = extra["proprio"]
         for row in rows:
             self._frame[row] = starts[row].memory[-1]
             self._left[row] = self._steps_left(starts[row])
@@ -111,7 +121,8 @@ class ChunkEnv(VectorEnv):
         self.instructions = tuple(
             starts[row].instruction if mask[row] else old for row, old in enumerate(self.instructions)
         )
-        return self._observation(), {name: _spread(value, rows, self.num_envs) for name, value in extra.items()}
+        info = {name: _spread(value, rows, self.num_envs) for name, value in extra.items()}
+        return self._observation(), info | ({} if self.robot is None else {"proprio": self._state.copy()})
 
     def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """See the module. Raises UserError on actions that do not fit the action space."""
@@ -122,6 +133,7 @@ class ChunkEnv(VectorEnv):
         success = np.repeat(before[:, None], self.chunk, 1)
         frames = np.repeat(self._frame[:, None], self.chunk, 1)
         info: dict[str, Any] = {"executed": alive}
+        proprio = np.repeat(self._state[:, None], self.chunk, 1)
         if len(rows):
             result = self.advance(rows, actions[rows])
             success[rows] |= np.logical_or.accumulate(result.success, 1)
@@ -130,9 +142,12 @@ class ChunkEnv(VectorEnv):
             info |= {name: _spread(value, rows, self.num_envs) for name, value in result.extra.items()}
             self._count(rows, success)
             self._frame[rows] = result.frames[:, -1]
+            if self.robot is not None:
+                proprio[rows] = result.extra["proprio"]
+                self._state = proprio[:, -1].copy()
         self._succeeded = success[:, -1].copy()
         reward = (self._succeeded & ~before).astype(np.float64)
-        info |= {"success": success}
+        info |= {"success": success} | ({} if self.robot is None else {"proprio": proprio})
         if frames.shape[1] == self.chunk:
             info["frames"] = frames
         return self._observation(), reward, self._terminated.copy(), self._truncated.copy(), info
@@ -151,7 +166,7 @@ class ChunkEnv(VectorEnv):
         return min(left, self.keyframe_steps) if self.keyframe_steps and start.step else left
 
     def _observation(self) -> Observation:
-        return {"frame": self._frame.copy()}
+        return {"frame": self._frame.copy()} | ({} if self.robot is None else {"state": self._state.copy()})
 
     def check_actions(self, actions: np.ndarray) -> np.ndarray:
         """`actions` as float32 [N, K, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""

@@ -22,7 +22,7 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.starts import InitialStarts
 from wovr_lab.types import CHUNK, Interval, Rollouts, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 ROWS = 64  # imagined or simulated at once
 
@@ -33,7 +33,7 @@ def load(path: Path | str) -> RunFolder:
 
 
 def imagine(
-    world: WorldModel,
+    world: ImaginingModel,
     policy: Actor,
     starts: Sequence[Start],
     reward: SuccessClassifier | None = None,

@@ -27,7 +27,7 @@ def roll_out(
     """One trajectory from each start, `env.num_envs` at a time; the last group is filled up with copies and cut.
 
     The streams (run_seed, name, group) decide the actor's and the environment's randomness. With `video` every frame is
-    kept, and simulator states where the environment has them. Raises ValueError without starts.
+    kept, and the simulator's and the robot's states where the environment has them. Raises ValueError without starts.
     """
     if not starts:
         raise ValueError("nothing to roll out: no starts were given")
@@ -83,6 +83,7 @@ def _roll_out_group(
     frames, actions, executed, success, tokens, log_probs = [], [], [], [], [], []
     movie = [observation["frame"][:, None]] if video else []
     states = [info["states"][:, None]] if video and "states" in info else []
+    proprio = [info["proprio"][:, None]] if video and "proprio" in info else []
     alive = np.ones(env.num_envs, bool)
     while alive.any():
         chunk = actor.act(observation, env.instructions, generator, temperature)
@@ -97,6 +98,8 @@ def _roll_out_group(
             movie.append(info["frames"])
         if states:
             states.append(info["states"])
+        if proprio:
+            proprio.append(info["proprio"])
         alive = ~(terminated | truncated)
     return Rollouts(
         starts=tuple(starts),
@@ -108,6 +111,7 @@ def _roll_out_group(
         log_probs=None if log_probs[0] is None else torch.stack(log_probs, 1),
         video=np.concatenate(movie, 1) if movie else None,
         states=np.concatenate(states, 1) if states else None,
+        proprio=np.concatenate(proprio, 1) if proprio else None,
     )
 
 
@@ -122,7 +126,8 @@ def join(parts: Sequence[Rollouts]) -> Rollouts:
     chunks = max(part.executed.shape[1] for part in parts)
     keep = parts[0].actions.shape[2]
     columns = {"frames": chunks, "actions": chunks, "executed": chunks, "tokens": chunks, "log_probs": chunks,
-               "success": chunks * keep, "video": chunks * keep + 1, "states": chunks * keep + 1}  # fmt: skip
+               "success": chunks * keep, "video": chunks * keep + 1, "states": chunks * keep + 1,
+               "proprio": chunks * keep + 1}  # fmt: skip
     joined = {}
     for name, width in columns.items():
         values = [getattr(part, name) for part in parts]

@@ -33,6 +33,7 @@ def start_at(episode: Episode, step: int) -> Start:
         step=step,
         seed=episode.seed,
         state=None if episode.states is None else episode.states[step],
+        proprio=None if episode.proprio is None else episode.proprio[memory.clip(0)],
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wovr_lab.errors import UserError
+from wovr_lab.muon import Muon
 from wovr_lab.runs import (
     Metrics,
     load_into,
@@ -46,7 +47,7 @@ class FitConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     max_gradient_norm: float = 1.0
     ema_decay: float | None = None
-    muon: str = ""  # a part of those modules' names, such as "blocks"
+    muon: str = ""  # a part of those matrices' names, such as "blocks", or several with spaces between
     checkpoint_every: int = 200
     log_every: int = 20
 
@@ -119,14 +120,16 @@ def fit(
 def _optimizers(learner: nn.Module, config: FitConfig) -> dict[str, torch.optim.Optimizer]:
     """AdamW, and Muon for the matrices that are its own. Raises UserError if `config` names none that are there."""
     trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
-    own = {name: weight for name, weight in trained.items() if config.muon and config.muon in name and weight.ndim == 2}
-    if config.muon and not own:
-        raise UserError(f"no trained matrix has {config.muon!r} in its name; muon takes a part of a module's name")
+    parts = config.muon.split()
+    matrices = {name: weight for name, weight in trained.items() if weight.ndim == 2}
+    own = {name: weight for name, weight in matrices.items() if any(part in name for part in parts)}
+    if missing := [part for part in parts if not any(part in name for name in own)]:
+        raise UserError(f"no trained matrix has {missing[0]!r} in its name; muon takes a part of a module's name")
     rest = [weight for name, weight in trained.items() if name not in own]
     rate, decay = config.learning_rate, config.weight_decay
     optimizers = {"adamw": torch.optim.AdamW(rest, rate, betas=config.betas, weight_decay=decay)} if rest else {}
     if own:
-        optimizers["muon"] = torch.optim.Muon(list(own.values()), rate, decay, adjust_lr_fn="match_rms_adamw")
+        optimizers["muon"] = Muon(own.values(), rate, decay)
     return optimizers
 
 

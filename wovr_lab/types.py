@@ -29,6 +29,7 @@ class Episode:
     success: np.ndarray  # bool [T], latched at its first hit
     states: np.ndarray | None = None  # float64 [T + 1, S], full simulator state
     expert_actions: np.ndarray | None = None  # float32 [T, 7], clean labels of noisy demonstrations
+    proprio: np.ndarray | None = None  # float32 [T + 1, D], the robot's own state (robot.py), where the domain has one
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -51,6 +52,7 @@ class Start:
     step: int = 0  # k, actions taken before this start
     seed: int = -1
     state: np.ndarray | None = None  # float64 [S], simulator state at k, where it is known
+    proprio: np.ndarray | None = None  # float32 [M, D], the robot's own state at the memory frames, where it has one
 
     @property
     def kind(self) -> str:
@@ -79,6 +81,7 @@ class Rollouts:
     log_probs: Tensor | None = None  # float32 [N, C, K, 7]
     video: np.ndarray | None = None  # uint8 [N, C * K + 1, H, W, 3], every frame
     states: np.ndarray | None = None  # float64 [N, C * K + 1, S]
+    proprio: np.ndarray | None = None  # float32 [N, C * K + 1, D], real or imagined
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -116,6 +119,7 @@ class Rollouts:
                 actions=flat[row, :steps],
                 success=self.success[row, :steps],
                 states=None if self.states is None else self.states[row, : steps + 1],
+                proprio=None if self.proprio is None else self.proprio[row, : steps + 1],
             )
             for row, (start, steps) in enumerate(zip(self.starts, self.steps.tolist(), strict=True))
         ]

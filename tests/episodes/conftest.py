@@ -34,6 +34,11 @@ def replay_as_libero_does(path: Path, trajectory: Episode, instruction: str = "p
         group["states"] = trajectory.states[kept]
         group["rewards"] = end.astype(np.uint8)
         group["dones"] = end.astype(np.uint8)
+        if trajectory.proprio is not None:  # the robot's readings are those of the picture, after the action
+            readings = trajectory.proprio[[step + 1 for step in kept]].astype(np.float64)
+            for name, part in (("ee_pos", readings[:, :3]), ("ee_ori", readings[:, 3:6])):
+                group[f"obs/{name}"] = part
+            group["obs/gripper_states"] = readings[:, 6:]
         group.attrs.update({"num_samples": len(kept), "model_file": "<mujoco/>"})
         group.attrs["init_state"] = trajectory.states[kept[0]]
 

@@ -15,7 +15,7 @@ DROPPED = 6  # five actions that the official script leaves out, and one more wh
 @pytest.fixture
 def both(tmp_path, make_episode, make_official_file):
     """The same trajectory written by us and by LIBERO's procedure: (ours, official)."""
-    trajectory = make_episode(11, length=LENGTH, success_at=LENGTH - 1)
+    trajectory = make_episode(11, length=LENGTH, success_at=LENGTH - 1, proprio=8)
     write_episodes(tmp_path / "ours.hdf5", [trajectory])
     make_official_file(tmp_path / "push_the_red_cube_demo.hdf5", trajectory)
     return EpisodeStore([tmp_path / "ours.hdf5"]), EpisodeStore([tmp_path / "push_the_red_cube_demo.hdf5"])
@@ -30,6 +30,7 @@ def test_an_official_file_agrees_with_ours_on_every_step_that_both_know(both):
     assert np.array_equal(episode.actions, expected.actions)
     assert np.array_equal(episode.success, expected.success)
     assert np.array_equal(episode.states[:-1], expected.states[:-1])
+    assert np.array_equal(episode.proprio, expected.proprio)
 
 
 def test_the_last_state_of_an_official_episode_is_unknown_and_says_so(both):
@@ -45,6 +46,7 @@ def test_windows_of_an_official_file_are_cut_from_the_same_steps(both):
         assert np.array_equal(left.frames, right.frames)
         assert np.array_equal(left.actions, right.actions)
         assert np.array_equal(left.states[:-1], right.states[:-1])
+        assert np.array_equal(left.proprio, right.proprio)
     assert np.array_equal(official.window(0, 2, 3).states, ours.window(0, 2 + DROPPED, 3).states)
     assert np.array_equal(official.anchor(0), ours[0].frames[DROPPED])
 

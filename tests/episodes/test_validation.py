@@ -72,6 +72,9 @@ DEFECTS = {
     "demo_1: 'wovr/success' has shape [3], expected [12]": lambda f: put(f, "wovr/success", np.zeros(3, bool)),
     "demo_1: success is lost again after its first hit": lambda f: put(f, "wovr/success", np.arange(12) == 4),
     "demo_1: 'wovr/final_state' does not fit 'states'": lambda f: put(f, "wovr/final_state", np.zeros(4)),
+    "demo_1: 'wovr/proprio' does not fit 'wovr/initial_proprio'": lambda f: put(f, "wovr/proprio", np.zeros((12, 4))),
+    "demo_1: 'wovr/proprio' has shape [3, 5], expected [12, *]": lambda f: put(f, "wovr/proprio", np.zeros((3, 5))),
+    "demo_1: 'wovr/proprio' holds NaN or infinity": lambda f: act(f, 3, np.nan, "wovr/proprio"),
     "demo_1: 'rewards' is not a dataset": lambda f: link(f, f"{DEMO}/rewards", f["data"].create_group("x")),
     "demo_1: attribute 'task' of 'wovr' is missing": lambda f: f[f"{DEMO}/wovr"].attrs.__delitem__("task"),
     "demo_1: attribute 'seed' of 'wovr' is not a whole number": lambda f: f[f"{DEMO}/wovr"].attrs.update({"seed": "x"}),
@@ -97,7 +100,7 @@ DEFECTS = {
 
 def resize(file: h5py.File) -> None:
     """4,096 steps of 4,096 x 4,096 pixels, none of them stored."""
-    for name in ("actions", "expert_actions", "states", "rewards", "dones", "wovr/success"):
+    for name in ("actions", "expert_actions", "states", "rewards", "dones", "wovr/success", "wovr/proprio"):
         old = file[f"{DEMO}/{name}"]
         put(file, name, np.zeros((4096, *old.shape[1:]), old.dtype))
     put(file, "wovr/initial_frame", np.zeros((4096, 4096, 3), np.uint8))
@@ -108,7 +111,7 @@ def resize(file: h5py.File) -> None:
 @pytest.fixture
 def path(tmp_path, make_episode) -> Path:
     path = tmp_path / "batch.hdf5"
-    write_episodes(path, [make_episode(seed, labels=True) for seed in range(3)])
+    write_episodes(path, [make_episode(seed, labels=True, proprio=5) for seed in range(3)])
     return path
 
 

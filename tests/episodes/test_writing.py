@@ -18,7 +18,7 @@ from wovr_lab.errors import UserError
 
 def assert_same(one, other):
     assert (one.task, one.instruction, one.seed) == (other.task, other.instruction, other.seed)
-    for name in ("frames", "actions", "success", "states", "expert_actions"):
+    for name in ("frames", "actions", "success", "states", "expert_actions", "proprio"):
         left, right = getattr(one, name), getattr(other, name)
         if right is None:
             assert left is None, name
@@ -28,11 +28,12 @@ def assert_same(one, other):
 
 def test_episodes_come_back_exactly_as_they_were_written(tmp_path, make_episode):
     episodes = [
-        make_episode(0, length=12, success_at=7, labels=True),
+        make_episode(0, length=12, success_at=7, labels=True, proprio=5),
         make_episode(1, length=1, states=False),
+        make_episode(4, length=1, proprio=3),
         make_episode(2, length=20, task="push_blue", success_at=0),
     ]
-    assert write_episodes(tmp_path / "batch.hdf5", iter(episodes)) == 3
+    assert write_episodes(tmp_path / "batch.hdf5", iter(episodes)) == 4
     assert validate_file(tmp_path / "batch.hdf5") == []
     for read, written in zip(EpisodeStore([tmp_path / "batch.hdf5"]), episodes, strict=True):
         assert_same(read, written)
@@ -108,6 +109,8 @@ MALFORMED = {
     "expert_actions have shape": lambda e: {"expert_actions": e.actions[1:]},
     "states have shape": lambda e: {"states": e.states[1:]},
     "states hold NaN": lambda e: {"states": changed(e.states, 0, np.nan)},
+    "proprio have shape": lambda e: {"proprio": e.states[1:].astype(np.float32)},
+    "proprio holds NaN": lambda e: {"proprio": changed(e.states, 3, np.nan).astype(np.float32)},
     "success is lost again": lambda e: {"success": np.arange(len(e)) == 2},
     "success have shape": lambda e: {"success": e.success[1:]},
     "it holds no action": lambda e: {

@@ -1,5 +1,7 @@
 """Imagination keeps the contract of the real world, and success follows the reward's rule across chunks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,17 @@ import torch
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.proprioception import tabletop_robot
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.rollout import replay
 from wovr_lab.starts import InitialStarts, start_at
 from wovr_lab.types import HOLD, Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
+from wovr_lab.world.pixel_model import PixelWorldModel
+from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.transformer import ActionWanTransformer
 
 WORDS = "push the red cube"
@@ -71,6 +79,52 @@ def run(env: ImaginedEnv, starts: list[Start], chunks: int) -> list[tuple]:
 @pytest.mark.parametrize("settings", [{}, {"hold_after_success": 4}, {"keyframe_steps": 16}])
 def test_imagination_keeps_the_contract_of_the_real_world(world, starts, threshold, settings):
     check_chunk_env(lambda: ImaginedEnv(world, reward(threshold), 3, max_steps=24, **settings), starts)
+
+
+@pytest.fixture(scope="module")
+def pixel_world() -> PixelWorldModel:
+    """Untrained, but loud: frames depend on noise, actions and the imagined state."""
+    robot = tabletop_robot().to_dict()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = PixelNetwork(width=16, num_attention_heads=2, num_layers=1, hidden=16, robot=robot)
+        head = StateHead(robot)
+        torch.nn.init.normal_(network.decoder.out.matrix, std=0.05)
+        torch.nn.init.normal_(head.linear.weight, std=0.02)
+    return PixelWorldModel(network, head).eval()
+
+
+@pytest.fixture
+def real_starts() -> list[Start]:
+    episode = replace(next(iter(expert_episodes("push_red", [0], noise=0.2))), instruction=WORDS)
+    return [start_at(episode, 0), start_at(episode, 10), start_at(episode, 0)]
+
+
+def test_imagination_in_pixels_keeps_the_contract_and_gives_imagined_states(pixel_world, real_starts):
+    def make() -> ImaginedEnv:
+        return ImaginedEnv(pixel_world, reward(0.5), 3, max_steps=24, hold_after_success=4)
+
+    check_chunk_env(make, real_starts)
+    env = make()
+    observation, _ = env.reset(seed=0, options={"starts": real_starts})
+    assert (observation["state"][1] == real_starts[1].proprio[-1]).all()
+    after, *_, info = env.step(hold(3))
+    assert info["proprio"].shape == (3, 8, 13) and (after["state"] != observation["state"]).any(1).all()
+
+
+def test_a_rollout_in_pixels_keeps_the_states_that_were_imagined(pixel_world, real_starts):
+    env = ImaginedEnv(pixel_world, None, 2, max_steps=16)
+    rollouts = replay(env, real_starts, np.tile(HOLD, (3, 2, 8, 1)), 0, "test", video=True)
+    assert rollouts.proprio.shape == (3, 17, 13) and rollouts.video.shape[:2] == (3, 17)
+    assert (rollouts.proprio[:, 0] == np.stack([start.proprio[-1] for start in real_starts])).all()
+    again = start_at(rollouts.episodes()[0], 8)
+    assert (again.proprio == rollouts.proprio[0, 5:9]).all()
+
+
+def test_a_start_without_the_robots_state_is_refused_where_the_model_needs_it(pixel_world, real_starts):
+    env = ImaginedEnv(pixel_world, None, 3, max_steps=16)
+    with pytest.raises(UserError, match="has no state of the robot"):
+        env.reset(seed=0, options={"starts": [replace(start, proprio=None) for start in real_starts]})
 
 
 def test_frames_come_from_the_start_the_actions_and_the_seed(world, starts):

@@ -1,10 +1,14 @@
 """Error against depth and the reliability horizon, worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from wovr_lab.measure.depth import agreement, calibrated_horizon, depth_curves, object_error, reliability_horizon
 from wovr_lab.measure.intervals import wilson
+from wovr_lab.measure.paired import PairedRollouts, state_error_cm
+from wovr_lab.real.proprioception import tabletop_robot
 
 
 def test_worlds_agree_at_a_depth_if_both_or_neither_have_seen_a_success_by_then(make_pairs):
@@ -49,6 +53,30 @@ def test_curves_are_medians_with_bands_and_rates_of_disagreement(make_pairs):
     assert curves["psnr_db"][0]["low"] == curves["psnr_db"][0]["high"] == 20
     assert [point["rate"] for point in curves["disagreement"]] == [0.0, 0.25]
     assert curves["disagreement"][1]["high"] == wilson(1, 4).high
+
+
+def test_the_imagined_state_has_a_row_of_its_own_where_the_model_imagines_one(make_pairs):
+    pairs = make_pairs([-1] * 4, [-1] * 4, length=8)
+    assert "state_hand_cm" not in depth_curves(pairs)
+    robot = tabletop_robot()
+    real = np.zeros((4, 9, 13), np.float32)
+    imagined = real.copy()
+    imagined[:, 4, robot.columns("hand_x", "hand_y")] = [0.03, 0.04]  # after action 3, the fourth
+    imagined[:, 8, robot.columns("opening")] = 0.02
+    told = replace(pairs, state_error=state_error_cm(robot, imagined, real))
+    curves = depth_curves(told)
+    assert [point["rate"] for point in curves["state_hand_cm"]] == pytest.approx([5, 0])
+    assert [point["rate"] for point in curves["state_opening_cm"]] == pytest.approx([0, 2])
+    assert told.select(np.array([1, 2])).state_error.shape == (2, 8, 2)
+    assert state_error_cm(None, imagined, real) is None and state_error_cm(robot, None, real) is None
+
+
+def test_pairs_with_and_without_states_come_back_from_disk(make_pairs, tmp_path):
+    pairs = make_pairs([-1] * 4, [-1] * 4, length=8)
+    for each in (pairs, replace(pairs, state_error=np.ones((4, 8, 2), np.float32))):
+        each.save(tmp_path / "pairs.safetensors")
+        read = PairedRollouts.load(tmp_path / "pairs.safetensors")
+        assert (read.state_error is None) == (each.state_error is None) and (read.psnr == each.psnr).all()
 
 
 def test_the_horizon_is_found_on_one_half_and_checked_on_the_other(make_pairs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,3 +70,19 @@ def test_liberos_processes_give_starts_and_attempts_that_are_those_of_this_one_a
     played, again = (next(world.play(1, run_seed=5)) for _ in range(2))
     assert (played.task, len(played), played.success.any()) == ("play", 120, False)
     assert np.array_equal(played.frames, again.frames)
+
+
+def test_episodes_recorded_before_the_robots_state_was_get_it_from_their_simulator_states():
+    world = real_world(("push_red",), 16, 48)
+    recorded = next(iter(world.attempts("push_red", [3], 0.2, 2, 0)))
+    old, blind = replace(recorded, proprio=None), replace(recorded, proprio=None, states=None)
+    told, kept, still_blind = world.with_proprio([old, recorded, blind])
+    assert np.array_equal(told.proprio, recorded.proprio) and kept is recorded and still_blind is blind
+    assert world.robot.names[:3] == ("hand_x", "hand_y", "hand_z")
+
+
+def test_driving_is_play_of_another_kind_with_the_runs_own_limit():
+    world = real_world(("push_red",), 16, 24)
+    driven, played = next(world.driven(1, 0)), next(world.play(1, 0))
+    assert driven.task == played.task == "play" and driven.actions.shape == (24, 7)
+    assert driven.proprio.shape == (25, 13) and not np.array_equal(driven.actions[:20], played.actions[:20])

@@ -29,20 +29,21 @@ def generators(*seeds: int) -> list[torch.Generator]:
 
 def test_a_chunk_is_eight_frames_and_the_context_to_go_on_from(make_world, starts, chunks):
     world = make_world()
-    frames, following = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
+    imagined = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
+    frames, following = imagined.frames, imagined.context
     assert frames.shape == (3, 8, 32, 32, 3) and frames.dtype == np.uint8
     assert (following.memory_actions.numpy() == chunks[:, 4:]).all()
     decoded = world.codec.decode(following.memory)  # the last latent is the next memory
-    assert (decoded == frames[:, 4:]).all()
+    assert (decoded == frames[:, 4:]).all() and imagined.states.shape == (3, 8, 0)
 
 
 def test_the_same_generators_imagine_the_same_and_go_on_with_fresh_noise(make_world, starts, chunks):
     world = make_world()
     context = world.begin(starts)
-    one, _ = world.imagine(context, chunks, generators(0, 1, 2))
+    one = world.imagine(context, chunks, generators(0, 1, 2)).frames
     kept = generators(0, 1, 2)
-    two, _ = world.imagine(context, chunks, kept)
-    three, _ = world.imagine(context, chunks, kept)
+    two = world.imagine(context, chunks, kept).frames
+    three = world.imagine(context, chunks, kept).frames
     assert (one == two).all() and (two != three).any()
 
 
@@ -50,23 +51,23 @@ def test_the_same_generators_imagine_the_same_and_go_on_with_fresh_noise(make_wo
 def test_other_noise_imagines_another_future_with_any_number_of_steps(make_world, starts, chunks, steps):
     world = make_world(sampler=FlowSampler(steps))
     context = world.begin(starts)
-    one, _ = world.imagine(context, chunks, generators(0, 1, 2))
-    two, _ = world.imagine(context, chunks, generators(0, 1, 9))
+    one = world.imagine(context, chunks, generators(0, 1, 2)).frames
+    two = world.imagine(context, chunks, generators(0, 1, 9)).frames
     changed = (one != two).any((1, 2, 3, 4))
     assert changed.tolist() == [False, False, True]
 
 
 def test_a_row_does_not_depend_on_its_neighbours(make_world, starts, chunks):
     world = make_world()
-    together, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
-    alone, _ = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1))
+    together = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
+    alone = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1)).frames
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1  # sums round differently in other batches
 
 
 def test_an_untrained_model_imagines_that_nothing_moves(make_world, starts, chunks):
     world = make_world(loud=False)
     context = world.begin(starts)
-    frames, _ = world.imagine(context, chunks, generators(0, 1, 2))
+    frames = world.imagine(context, chunks, generators(0, 1, 2)).frames
     memory = world.codec.decode(context.memory)
     assert np.abs(frames[:, :4].astype(int) - memory).max() <= 1
     assert np.abs(frames[:, 4:].astype(int) - memory).max() <= 1
@@ -75,8 +76,8 @@ def test_an_untrained_model_imagines_that_nothing_moves(make_world, starts, chun
 def test_actions_change_what_is_imagined(make_world, starts, chunks):
     world = make_world()
     context = world.begin(starts)
-    one, _ = world.imagine(context, chunks, generators(0, 1, 2))
-    two, _ = world.imagine(context, -chunks, generators(0, 1, 2))
+    one = world.imagine(context, chunks, generators(0, 1, 2)).frames
+    two = world.imagine(context, -chunks, generators(0, 1, 2)).frames
     assert (one != two).any((1, 2, 3, 4)).all()
 
 
@@ -108,8 +109,8 @@ def test_a_saved_model_imagines_the_same(make_world, starts, chunks, tmp_path):
     loaded = WorldModel.load(tmp_path / "world")
     assert loaded.context == world.context and loaded.sampler.sigmas() == world.sampler.sigmas()
     assert type(loaded.prediction) is VelocityPrediction and not loaded.training
-    expected, _ = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
-    frames, _ = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2))
+    expected = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
+    frames = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2)).frames
     assert (frames == expected).all()
 
 

@@ -15,7 +15,10 @@ from wovr_lab.episodes.schema import (
     FINAL_STATE,
     FRAMES,
     INITIAL_FRAME,
+    INITIAL_PROPRIO,
     OURS,
+    PROPRIO,
+    READINGS,
     SUCCESS,
     first_action,
     is_ours,
@@ -123,6 +126,17 @@ def read_states(demonstration: h5py.Group, first: int, last: int) -> np.ndarray 
     return np.concatenate([states, final[None]])
 
 
+def read_proprio(demonstration: h5py.Group, first: int, last: int) -> np.ndarray | None:
+    """float32 [last - first + 1, D], the robot's own states at those frames, where the file has them."""
+    if PROPRIO in demonstration:
+        before = [demonstration[INITIAL_PROPRIO][()][None]] if first == 0 else []
+        stored = demonstration[PROPRIO][max(first - 1, 0) : last]
+        return np.concatenate([*before, stored]).astype(np.float32)
+    if is_ours(demonstration) or any(name not in demonstration for name in READINGS):
+        return None
+    return np.concatenate([demonstration[name][first : last + 1] for name in READINGS], 1).astype(np.float32)
+
+
 def read_window(demonstration: h5py.Group, summary: EpisodeSummary, start: int, length: int) -> Episode:
     """`length` actions from `start` on, with the frames and states before, between and after them."""
     stop, shift = start + length, first_action(demonstration)
@@ -137,4 +151,5 @@ def read_window(demonstration: h5py.Group, summary: EpisodeSummary, start: int, 
         success=read_success(demonstration)[start:stop],
         states=read_states(demonstration, start, stop),
         expert_actions=labels,
+        proprio=read_proprio(demonstration, start, stop),
     )

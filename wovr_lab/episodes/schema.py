@@ -10,6 +10,10 @@ LIBERO's files keep, for each action i, the state *before* it and the picture *a
 Official files have no more (and leave out the first five actions of what was recorded), so an episode read from one
 begins at f1: it has the T - 1 actions a1.. and its last state, which nobody stored, is NaN. Ours keep f0 and s_T in a
 group `wovr/` that other readers ignore, so nothing is lost. Pictures are turned by 180 degrees on disk.
+
+The robot's own state stands beside the pictures, after each action: LIBERO's as `obs/ee_pos`, `ee_ori` and
+`gripper_states`, which an official file's episode reads in that order; ours, of any robot, whole in `wovr/`. A file
+that was written without it is read without it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from wovr_lab.types import ACTION_DIM
 OURS = "wovr"
 FRAMES = "obs/agentview_rgb"
 INITIAL_FRAME, FINAL_STATE, SUCCESS = f"{OURS}/initial_frame", f"{OURS}/final_state", f"{OURS}/success"
+PROPRIO, INITIAL_PROPRIO = f"{OURS}/proprio", f"{OURS}/initial_proprio"
+READINGS = ("obs/ee_pos", "obs/ee_ori", "obs/gripper_states")  # LIBERO's names, 3 + 3 + 2 numbers
 LARGEST_DATASET = 2**30  # bytes unpacked; ten times the longest LIBERO episode at 256 x 256
 
 
@@ -43,6 +49,7 @@ OFFICIAL_FIELDS = (
     Field("states", "f", ("T", "*"), required=False),
     Field("rewards", "fiub", ("T",)),
     Field("dones", "fiub", ("T",)),
+    *(Field(name, "f", ("T", "*"), required=False) for name in READINGS),
 )
 OUR_FIELDS = (
     *OFFICIAL_FIELDS,
@@ -50,6 +57,8 @@ OUR_FIELDS = (
     Field(INITIAL_FRAME, "u", ("*", "*", 3)),
     Field(FINAL_STATE, "f", ("*",), required=False),
     Field(SUCCESS, "b", ("T",)),
+    Field(INITIAL_PROPRIO, "f", ("*",), required=False),
+    Field(PROPRIO, "f", ("T", "*"), required=False),
 )
 OUR_ATTRIBUTES = ("task", "instruction", "seed")
 

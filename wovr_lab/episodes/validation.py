@@ -17,9 +17,11 @@ from wovr_lab.episodes.schema import (
     FINAL_STATE,
     FRAMES,
     INITIAL_FRAME,
+    INITIAL_PROPRIO,
     LARGEST_DATASET,
     OUR_ATTRIBUTES,
     OURS,
+    PROPRIO,
     SUCCESS,
     Field,
     action_defects,
@@ -142,6 +144,10 @@ def _contradictions(demonstration: h5py.Group, found: dict[str, h5py.Dataset], s
         defects.append(f"'{INITIAL_FRAME}' has another size than the other frames")
     if FINAL_STATE in found and ("states" not in found or found[FINAL_STATE].shape != found["states"].shape[1:]):
         defects.append(f"'{FINAL_STATE}' does not fit 'states'")
+    if (PROPRIO in found) != (INITIAL_PROPRIO in found) or (
+        PROPRIO in found and found[PROPRIO].shape[1:] != found[INITIAL_PROPRIO].shape
+    ):
+        defects.append(f"'{PROPRIO}' does not fit '{INITIAL_PROPRIO}'")
     attributes = demonstration[OURS].attrs
     defects += [f"attribute '{name}' of '{OURS}' is missing" for name in OUR_ATTRIBUTES if name not in attributes]
     if not isinstance(attributes.get("seed", 0), int | np.integer):
@@ -156,6 +162,9 @@ def _value_defects(found: dict[str, h5py.Dataset]) -> list[str]:
             defects += action_defects(name, found[name][()])
     if "states" in found and not np.isfinite(found["states"][()]).all():
         defects.append("states hold NaN or infinity")
+    for name in (PROPRIO, INITIAL_PROPRIO):
+        if name in found and not np.isfinite(found[name][()]).all():
+            defects.append(f"'{name}' holds NaN or infinity")
     if SUCCESS in found:
         success = found[SUCCESS][()]
         if not np.array_equal(success, latched(success)):

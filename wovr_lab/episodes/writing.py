@@ -16,7 +16,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from wovr_lab.episodes.schema import FINAL_STATE, FRAMES, INITIAL_FRAME, OURS, SUCCESS, action_defects, latched, turned
+from wovr_lab.episodes.schema import (
+    FINAL_STATE,
+    FRAMES,
+    INITIAL_FRAME,
+    INITIAL_PROPRIO,
+    OURS,
+    PROPRIO,
+    SUCCESS,
+    action_defects,
+    latched,
+    turned,
+)
 from wovr_lab.errors import UserError
 from wovr_lab.runs import replacing
 from wovr_lab.types import ACTION_DIM, Episode
@@ -74,6 +85,8 @@ def episode_defects(episode: Episode) -> list[str]:
     }
     if episode.states is not None:
         shapes["states"] = (episode.states, (length + 1, *episode.states.shape[1:2]))
+    if episode.proprio is not None:
+        shapes["proprio"] = (episode.proprio, (length + 1, *episode.proprio.shape[1:2]))
     if episode.expert_actions is not None:
         shapes["expert_actions"] = (episode.expert_actions, (length, ACTION_DIM))
     defects = [
@@ -94,6 +107,8 @@ def _value_defects(episode: Episode) -> list[str]:
         defects += action_defects("expert_actions", episode.expert_actions)
     if not np.array_equal(episode.success, latched(episode.success)):
         defects.append("success is lost again after its first hit; latch it")
+    if episode.proprio is not None and not np.isfinite(episode.proprio).all():
+        defects.append("proprio holds NaN or infinity")
     if episode.states is not None and not np.isfinite(episode.states[:-1]).all():
         defects.append("states hold NaN or infinity (only the last may be unknown)")
     return defects
@@ -116,6 +131,9 @@ def _write_demonstration(group: h5py.Group, episode: Episode, origin: Origin) ->
         group.attrs["init_state"] = episode.states[0].astype(np.float64)
         if np.isfinite(episode.states[-1]).all():
             group[FINAL_STATE] = episode.states[-1].astype(np.float64)
+    if episode.proprio is not None:
+        group[INITIAL_PROPRIO] = episode.proprio[0].astype(np.float32)
+        group[PROPRIO] = episode.proprio[1:].astype(np.float32)
     for name, rows in origin.further(episode).items():
         group.create_dataset(name, data=rows, compression="gzip", compression_opts=1)
     group.attrs.update({"num_samples": len(episode), "model_file": origin.model_file})

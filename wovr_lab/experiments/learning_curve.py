@@ -34,7 +34,7 @@ from wovr_lab.reward.refresh import FixedReward, RewardRefresh
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import Metrics, read_json, write_json
 from wovr_lab.types import Episode, Rollouts, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import load_world_model
 
 NAME = "learning_curve"
 FIRST_SEED, LAST_SEED = 9_100, 10_000  # of the starts that judge a curve: no training, tuning or keyframe uses them
@@ -119,7 +119,7 @@ class _Curve:
         self.folder = run.path(f"study/{NAME}/{name}/{rl_seed}")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.reward = SuccessClassifier.load(run.path("checkpoints/reward")) if self.setting.learnt_reward else None
-        self.world = WorldModel.load(run.path("checkpoints/world")) if self.setting.learnt_world else None
+        self.world = load_world_model(run.path("checkpoints/world")) if self.setting.learnt_world else None
         self.looked_at = starts(run.config, seeds(run.config, "monitor", run.config.monitor_starts))
         self.metrics = Metrics(self.folder)
 

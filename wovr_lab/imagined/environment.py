@@ -1,12 +1,14 @@
 """Imagination as a chunk environment (paper sections 1 and 2): frames from the world model, success from the reward.
 
-In: starts with real context frames, action chunks. Out: what the real environment gives, and the success probability of
-every frame. Nothing but its name tells it from the real one.
+In: starts with real context frames (and the robot's states there), action chunks. Out: what the real environment gives,
+the robot's imagined state where the model imagines it, and the success probability of every frame. Nothing but its
+name tells it from the real one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,8 +20,7 @@ from wovr_lab.reward.judge import SuccessJudge
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Start
-from wovr_lab.world.context import Context
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel, WorldContext
 
 
 class ImaginedEnv(ChunkEnv):
@@ -27,18 +28,18 @@ class ImaginedEnv(ChunkEnv):
     reward nothing is a success, and every rollout goes on to its limit."""
 
     def __init__(
-        self, world: WorldModel, reward: SuccessClassifier | None, num_envs: int, max_steps: int,
+        self, world: ImaginingModel, reward: SuccessClassifier | None, num_envs: int, max_steps: int,
         hold_after_success: int = 0, keyframe_steps: int | None = None, starts: Starts | None = None,
     ):  # fmt: skip
-        resolution = world.codec.config.resolution
+        resolution = world.resolution
         if reward is not None and reward.config.resolution != resolution:
             raise UserError(f"the reward sees {reward.config.resolution} pixels, the world model makes {resolution}")
         super().__init__(
             num_envs, resolution, max_steps,
-            hold_after_success=hold_after_success, keyframe_steps=keyframe_steps,
+            hold_after_success=hold_after_success, keyframe_steps=keyframe_steps, robot=world.robot,
         )  # fmt: skip
         self.world, self.reward, self.starts = world, reward, starts
-        self.context: Context | None = None
+        self.context: WorldContext | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
         self._judge = SuccessJudge(reward, num_envs) if reward else None
 
@@ -64,14 +65,16 @@ class ImaginedEnv(ChunkEnv):
             self._generators[row] = torch_stream(seed, "imagine", int(row))
         if self._judge:
             self._judge.begin(rows)
-        return {}
+        return {} if self.robot is None else {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Imagines a chunk in these rows and judges every frame of it."""
         index = torch.as_tensor(rows)
         generators = [self._generators[row] for row in rows]
-        frames, following = self.world.imagine(self.context.select(index), actions, generators)
-        self.context = self.context.put(index, following)
+        imagined = self.world.imagine(self.context.select(index), actions, generators)
+        self.context = self.context.put(index, imagined.context)
+        told = {} if self.robot is None else {"proprio": imagined.states}
         if self._judge is None:
-            return ChunkFrames(frames, np.zeros(frames.shape[:2], bool))
-        return self._judge.judge(rows, frames, [self.instructions[row] for row in rows])
+            return ChunkFrames(imagined.frames, np.zeros(imagined.frames.shape[:2], bool), told)
+        judged = self._judge.judge(rows, imagined.frames, [self.instructions[row] for row in rows])
+        return replace(judged, extra=judged.extra | told)

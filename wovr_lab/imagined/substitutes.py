@@ -18,6 +18,8 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.judge import SuccessJudge
 from wovr_lab.types import Start
 
+HIDDEN = {"states"}  # what an imagined rollout is told of the real one beside its outcome
+
 
 class _Substituted(ChunkEnv):
     """Keeps the books of `frames_from`, whose `begin` and `advance` it calls."""
@@ -29,6 +31,7 @@ class _Substituted(ChunkEnv):
             max_steps=frames_from.max_steps,
             hold_after_success=frames_from.hold_after_success,
             keyframe_steps=frames_from.keyframe_steps,
+            robot=frames_from.robot,
         )
         self.frames_from = frames_from
 
@@ -69,10 +72,12 @@ class TrueOutcomeEnv(_Substituted):
 
     def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Both simulators at these starts."""
-        return self.frames_from.begin(rows, starts, seed) | self.outcomes_from.begin(rows, starts, seed)
+        real = self.outcomes_from.begin(rows, starts, seed)
+        return {name: real[name] for name in HIDDEN & real.keys()} | self.frames_from.begin(rows, starts, seed)
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """What is imagined, with what really happens as its outcome."""
         imagined = self.frames_from.advance(rows, actions)
         real = self.outcomes_from.advance(rows, actions)
-        return ChunkFrames(imagined.frames, real.success, imagined.extra | real.extra)
+        hidden = {name: real.extra[name] for name in HIDDEN & real.extra.keys()}
+        return ChunkFrames(imagined.frames, real.success, hidden | imagined.extra)

@@ -24,7 +24,7 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel, load_world_model
 from wovr_lab.world.sampler import FlowSampler
 
 OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
@@ -54,7 +54,7 @@ class Models:
 
     def __init__(self, run: Path):
         self.run = run
-        self._worlds: dict[str, WorldModel] = {}
+        self._worlds: dict[str, ImaginingModel] = {}
         self._rewards: dict[str, SuccessClassifier] = {}
         self._policies: dict[str, VLAPolicy] = {}
         self._stores: dict[str, EpisodeStore] = {}
@@ -75,7 +75,7 @@ class Models:
     @property
     def resolution(self) -> int:
         """Side of a frame in pixels."""
-        return self._world("base").codec.config.resolution
+        return self._world("base").resolution
 
     @cached_property
     def probe(self) -> StateProbe | None:
@@ -97,12 +97,12 @@ class Models:
             world.context.anchor, world.context.memory, world.sampler.steps, 0, checkpoint, threshold
         )  # fmt: skip
 
-    def world(self, switches: Switches) -> WorldModel:
+    def world(self, switches: Switches) -> ImaginingModel:
         """The world model under these switches; it shares its weights with all others of its checkpoint."""
         base = self._world(switches.checkpoint)
         context = ContextBuilder(switches.anchor, switches.memory, base.context.noise)
         sampler = FlowSampler(switches.sampler_steps, base.sampler.shift)
-        return WorldModel(base.codec, base.transformer, context, sampler, base.prediction).eval()
+        return base.with_settings(context, sampler)
 
     def reward(self, checkpoint: str) -> SuccessClassifier:
         """The reward learnt beside a checkpoint. Raises UserError if it does not exist."""
@@ -186,9 +186,9 @@ class Models:
             self._stores[source] = EpisodeStore([self.run / source])
         return self._stores[source]
 
-    def _world(self, checkpoint: str) -> WorldModel:
+    def _world(self, checkpoint: str) -> ImaginingModel:
         if checkpoint not in self._worlds:
-            self._worlds[checkpoint] = WorldModel.load(self._existing("world", checkpoint)).float()
+            self._worlds[checkpoint] = load_world_model(self._existing("world", checkpoint)).float()
         return self._worlds[checkpoint]
 
     def _existing(self, kind: str, checkpoint: str) -> Path:

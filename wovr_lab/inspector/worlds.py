@@ -20,6 +20,7 @@ from wovr_lab.inspector.timeline import State, Step, Switches
 from wovr_lab.measure.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
 from wovr_lab.real.chunks import start_of_seed
+from wovr_lab.real.proprioception import proprioception_of
 from wovr_lab.real.single import PEOPLE_RESOLUTION
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.reward.classifier import consecutive_hits
@@ -65,6 +66,8 @@ class Worlds:
         if episode.frames.shape[1:] != (size, size, 3):
             found = f"{episode.frames.shape[2]} x {episode.frames.shape[1]}"
             raise UserError(f"this episode has frames of {found} pixels, these models see {size} x {size}")
+        if episode.proprio is None and episode.states is not None:  # recorded before the robot's state was
+            episode = replace(episode, proprio=proprioception_of(episode.states))
         start = start_at(episode, step)
         if start.state is not None and np.isfinite(start.state).all():
             return start
@@ -89,20 +92,20 @@ class Worlds:
         same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
         context = before.context if same and before.context is not None else world.begin([before.imagined])
         noise = torch_stream(switches.noise, "inspect", number)
-        frames, following = world.imagine(context, chunk, [noise])
+        answer = world.imagine(context, chunk, [noise])
         others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))
         doubt = float(disagreement(world, context, torch.as_tensor(chunk, device=world.device), others)[0])
-        imagined = frames[0, :kept]
+        imagined = answer.frames[0, :kept]
         instruction = (before.imagined.instruction,)
         believed, judged = (reward.probability(seen[None], instruction)[0] for seen in (imagined, real))
         joined = np.concatenate([before.recent, believed])
         hits = consecutive_hits((joined >= switches.threshold)[None], reward.config.consecutive)[0]
         success = np.logical_or.accumulate(hits[len(before.recent) :]) | before.succeeded[0]
         after = State(
-            imagined=_moved(before.imagined, imagined, actions, None),
-            real=_moved(before.real, real, actions, states[-1]),
+            imagined=_moved(before.imagined, imagined, actions, None, answer.states[0, :kept]),
+            real=_moved(before.real, real, actions, states[-1], proprioception_of(states)),
             switches=switches,
-            context=following if kept == CHUNK else None,  # after part of a chunk, encode what was kept
+            context=answer.context if kept == CHUNK else None,  # after part of a chunk, encode what was kept
             recent=joined[len(joined) - len(before.recent) :],
             succeeded=(bool(success[-1]), bool(success_real[-1])),
             depth=before.depth + kept,
@@ -165,12 +168,16 @@ def checked(actions: np.ndarray) -> np.ndarray:
     return actions
 
 
-def _moved(start: Start, frames: np.ndarray, actions: np.ndarray, state: np.ndarray | None) -> Start:
-    """The context after these frames and the actions that produced them."""
+def _moved(
+    start: Start, frames: np.ndarray, actions: np.ndarray, state: np.ndarray | None, proprio: np.ndarray
+) -> Start:
+    """The context after these frames, the actions that produced them and the robot's states, where both are known."""
+    is_known = start.proprio is not None and proprio.shape[-1]
     return replace(
         start,
         memory=np.concatenate([start.memory, frames])[-MEMORY:],
         memory_actions=np.concatenate([start.memory_actions, actions])[-MEMORY:],
         step=start.step + len(actions),
         state=state,
+        proprio=np.concatenate([start.proprio, proprio])[-MEMORY:] if is_known else None,
     )

@@ -21,7 +21,7 @@ from wovr_lab.real.render import camera_axes
 from wovr_lab.rollout import replay
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import ACTION_DIM, CHUNK, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 STRENGTH = 0.4  # of a full action: about 6 cm in a chunk
 MOVES = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
@@ -38,7 +38,7 @@ def counterfactual_chunks(start: Start) -> np.ndarray:
 
 
 @contextmanager
-def left_with(world: WorldModel, channels: str) -> Iterator[WorldModel]:
+def left_with(world: ImaginingModel, channels: str) -> Iterator[ImaginingModel]:
     """The world model with only these action channels for as long as the block lasts."""
     embedder = world.transformer.condition_embedder
     before = embedder.channels
@@ -61,7 +61,7 @@ def real_displacements(env: ChunkEnv, probe: StateProbe, starts: Sequence[Start]
 
 
 def imagined_displacements(
-    world: WorldModel, probe: StateProbe, starts: Sequence[Start], run_seed: int
+    world: ImaginingModel, probe: StateProbe, starts: Sequence[Start], run_seed: int
 ) -> dict[str, np.ndarray]:
     """float32 [N, 6, 3] in cm by `CHANNELS`: what the probe sees the hand do in the imagined chunk."""
     chunks = np.stack([counterfactual_chunks(start) for start in starts])
@@ -72,7 +72,7 @@ def imagined_displacements(
             moves = []
             for move in range(len(MOVES)):
                 noise = [torch_stream(run_seed, "counterfactual", row) for row in range(len(starts))]
-                frames, _ = world.imagine(context, chunks[:, move], noise)
+                frames = world.imagine(context, chunks[:, move], noise).frames
                 moves.append(probe.read(frames[:, -1])[..., COLUMNS["hand"]] - before)
         found[channels] = 100 * np.stack(moves, 1) @ camera_axes()
     return found

@@ -34,13 +34,16 @@ def object_error(pairs: PairedRollouts) -> np.ndarray:
 
 def depth_curves(pairs: PairedRollouts) -> dict[str, list[dict[str, float]]]:
     """Points {depth, rate, n, low, high} of medians, and of the rate of disagreement. "probe" is what the probe errs by
-    on the real frames at the same depth: below it nothing can be seen."""
+    on the real frames at the same depth: below it nothing can be seen. "state" is the imagined proprioception's error,
+    where the world model imagines one."""
     medians = {
         "psnr_db": pairs.psnr,
         "object_cm": object_error(pairs),
         "hand_cm": error_cm(pairs.found, pairs.truth)["hand"][:, 1:],
         "probe_object_cm": object_error_cm(pairs.seen, pairs.truth, pairs.tasks)[:, 1:],
     }
+    if pairs.state_error is not None:
+        medians |= {"state_hand_cm": pairs.state_error[..., 0], "state_opening_cm": pairs.state_error[..., 1]}
     depths = range(STEP, pairs.psnr.shape[1] + 1, STEP)
     curves = {name: _median_curve(values, depths) for name, values in medians.items()}
     curves["disagreement"] = [{"depth": d, **asdict(rate_of(~agreement(pairs)[:, d - 1]))} for d in depths]

@@ -37,7 +37,7 @@ class DisturbedMemory(ContextBuilder):
 
 def with_context(world: WorldModel, builder: ContextBuilder) -> WorldModel:
     """The same weights, told another context."""
-    return WorldModel(world.codec, world.transformer, builder, world.sampler, world.prediction).eval()
+    return world.with_settings(builder, world.sampler)
 
 
 def drift(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from wovr_lab.measure.control import MOVES, counterfactual_chunks, left_with
 from wovr_lab.real.chunks import tabletop_chunks
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 
 def executed(env: ChunkEnv, start: Start, chunks: np.ndarray) -> np.ndarray:
@@ -31,13 +31,13 @@ def real_moves(starts: Sequence[Start]) -> np.ndarray:
     return np.stack([executed(env, start, counterfactual_chunks(start)) for start in starts])
 
 
-def imagined_moves(world: WorldModel, starts: Sequence[Start], run_seed: int, channels: str = "both") -> np.ndarray:
+def imagined_moves(world: ImaginingModel, starts: Sequence[Start], run_seed: int, channels: str = "both") -> np.ndarray:
     """The same in imagination, with these action channels left; all moves of a start share their noise."""
     every = [start for start in starts for _ in MOVES]
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
     with left_with(world, channels):
         chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
-        frames, _ = world.imagine(world.begin(every), chunks, noise)
+        frames = world.imagine(world.begin(every), chunks, noise).frames
     return frames.reshape(len(starts), len(MOVES), *frames.shape[1:])
 
 

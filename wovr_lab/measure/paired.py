@@ -22,6 +22,7 @@ from wovr_lab.measure.intervals import paired_difference, rate_of
 from wovr_lab.measure.objects import faults
 from wovr_lab.measure.probes import StateProbe, read_states
 from wovr_lab.reward.classifier import consecutive_hits
+from wovr_lab.robot import HAND, OPENING, Robot
 from wovr_lab.rollout import replay, roll_out
 from wovr_lab.runs import load_tensors, save_tensors
 from wovr_lab.types import CHUNK, Rollouts, Start
@@ -42,6 +43,7 @@ class PairedRollouts:
     truth: np.ndarray  # float32 [N, T + 1, 10], what the simulator says
     imagined_faults: np.ndarray  # bool [N, 3], `objects.FAULTS` of the imagined video
     real_faults: np.ndarray  # bool [N, 3], the same rules on the real one: false alarms
+    state_error: np.ndarray | None = None  # float32 [N, T, 2] in cm, of the imagined hand and opening; None unless told
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -60,13 +62,17 @@ class PairedRollouts:
 
     def select(self, rows: np.ndarray) -> PairedRollouts:
         """The rows of a mask or index."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
         tasks = tuple(np.array(self.tasks)[rows].tolist())
-        return PairedRollouts(**{name: value[rows] for name, value in values.items() if name != "tasks"}, tasks=tasks)
+        return PairedRollouts(**{name: value[rows] for name, value in self._arrays().items()}, tasks=tasks)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Everything but the tasks, as far as it is known."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "tasks"}
+        return {name: value for name, value in values.items() if value is not None}
 
     def save(self, path: Path) -> None:
         """One safetensors file."""
-        arrays = {f.name: torch.as_tensor(getattr(self, f.name)) for f in fields(self) if f.name != "tasks"}
+        arrays = {name: torch.as_tensor(value) for name, value in self._arrays().items()}
         save_tensors(path, arrays | {"tasks": torch.tensor(list("\n".join(self.tasks).encode()), dtype=torch.uint8)})
 
     @classmethod
@@ -106,7 +112,18 @@ def pair_rollouts(
         truth=read_states(real.states),
         imagined_faults=faults(imagined.video, found, tasks),
         real_faults=faults(real.video, seen, tasks),
+        state_error=state_error_cm(imagined_env.robot, imagined.proprio, real.proprio),
     ), imagined, real  # fmt: skip
+
+
+def state_error_cm(robot: Robot | None, imagined: np.ndarray | None, real: np.ndarray | None) -> np.ndarray | None:
+    """float32 [N, T, 2]: how far the imagined hand and opening are from the real ones, in states [N, T + 1, D]; None
+    where one of both is not known, or the robot has no opening."""
+    if robot is None or imagined is None or real is None or OPENING not in robot.names:
+        return None
+    difference = imagined[:, 1:] - real[:, 1:]
+    hand = np.linalg.norm(difference[..., robot.columns(*HAND)], axis=-1)
+    return 100 * np.stack([hand, np.abs(difference[..., robot.columns(OPENING)[0]])], -1)
 
 
 def confusion_rows(tasks: Sequence[str], outcomes: PairedOutcomes, alone: np.ndarray) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import CHUNK, Start
-from wovr_lab.world.context import Context
-from wovr_lab.world.model import FUTURE, WorldModel
+from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel, WorldContext
 
 SAMPLES = 3  # further noises a chunk, to doubt by
 
@@ -33,9 +33,9 @@ class DoubtingEnv(ImaginedEnv):
     `samples` further noises, and those of `others`, world models with the same codec, to one and the same noise."""
 
     def __init__(
-        self, world: WorldModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
+        self, world: ImaginingModel, reward: SuccessClassifier, num_envs: int, max_steps: int,
         hold_after_success: int = 0, keyframe_steps: int | None = None,
-        samples: int = SAMPLES, others: Sequence[WorldModel] = (),
+        samples: int = SAMPLES, others: Sequence[ImaginingModel] = (),
     ):  # fmt: skip
         super().__init__(world, reward, num_envs, max_steps, hold_after_success, keyframe_steps)
         self.samples, self.others = samples, tuple(others)
@@ -56,13 +56,13 @@ class DoubtingEnv(ImaginedEnv):
         self._noted[-1].append(noted)
         return super().advance(rows, actions)
 
-    def _doubt(self, context: Context, chunk: Tensor) -> np.ndarray:
+    def _doubt(self, context: WorldContext, chunk: Tensor) -> np.ndarray:
         """float32 [n, kinds]"""
         noises = noises_for(self.world, len(chunk), self._noise, self.samples)
         kinds = [disagreement(self.world, context, chunk, noises)]
         if self.others:
             worlds = (self.world, *self.others)
-            kinds.append(apart([world.imagine_latents(context, chunk, noises[0]) for world in worlds]))
+            kinds.append(apart([world.answer(context, chunk, noises[0]) for world in worlds]))
         return np.stack(kinds, 1)
 
     def doubts(self, count: int) -> dict[str, np.ndarray]:
@@ -72,17 +72,25 @@ class DoubtingEnv(ImaginedEnv):
         return dict(zip(("noise", "models"), np.moveaxis(noted, 2, 0), strict=False))
 
 
-def noises_for(world: WorldModel, rows: int, generator: torch.Generator, samples: int = SAMPLES) -> Tensor:
-    """float32 [samples, rows, C, 2, h, w]: so many noises to answer one chunk from."""
-    channels, *cells = world.codec.latent_shape
-    return torch.randn((samples, rows, channels, FUTURE, *cells), generator=generator).to(world.device)
+def noises_for(world: ImaginingModel, rows: int, generator: torch.Generator, samples: int = SAMPLES) -> Tensor:
+    """float32 [samples, rows, *noise_shape]: so many noises to answer one chunk from."""
+    return torch.randn((samples, rows, *world.noise_shape), generator=generator).to(world.device)
 
 
-def disagreement(world: WorldModel, context: Context, chunk: Tensor, noises: Tensor) -> np.ndarray:
-    """float32 [n]: how far the answers to these noises [S, n, ...] for actions [n, 8, 7] lie apart, in latents."""
+def is_comparable(world: ImaginingModel, other: ImaginingModel) -> bool:
+    """Whether answers of both are in the same space: in pixels, or in latents of the same codec."""
+    if not (isinstance(world, WorldModel) and isinstance(other, WorldModel)):
+        return type(world) is type(other)
+    own, theirs = world.codec.state_dict(), other.codec.state_dict()
+    return own.keys() == theirs.keys() and all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+def disagreement(world: ImaginingModel, context: WorldContext, chunk: Tensor, noises: Tensor) -> np.ndarray:
+    """float32 [n]: how far the answers to these noises [S, n, ...] for actions [n, 8, 7] lie apart, in the model's own
+    latents or pixels."""
     samples, rows = noises.shape[:2]
     every = torch.arange(rows, device=chunk.device).repeat(samples)
-    answers = world.imagine_latents(context.select(every), chunk[every], noises.flatten(0, 1))
+    answers = world.answer(context.select(every), chunk[every], noises.flatten(0, 1))
     return apart(answers.unflatten(0, (samples, rows)))
 
 

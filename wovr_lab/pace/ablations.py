@@ -35,6 +35,7 @@ from wovr_lab.types import MEMORY, Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pretraining import load_backbone
+from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.training import WorldTraining, train_world
 from wovr_lab.world.transformer import ActionWanTransformer
@@ -150,7 +151,10 @@ def _table(run: Path, config: LoopConfig, context: ContextBuilder) -> LatentTabl
 
 
 def _backbone(run: Path, config: LoopConfig) -> WorldModel:
-    return load_backbone(config.backbone) if config.backbone else WorldModel.load(run / "checkpoints/world")
+    world = load_backbone(config.backbone) if config.backbone else load_world_model(run / "checkpoints/world")
+    if not isinstance(world, WorldModel):
+        raise UserError(f"{run} imagines in pixels; these ablations are of the latent world model, choose such a run")
+    return world
 
 
 def _weights_hash(world: WorldModel) -> str:

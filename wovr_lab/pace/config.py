@@ -21,6 +21,7 @@ from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.pixel_training import PixelTraining
 from wovr_lab.world.training import CodecTraining, WorldTraining
 from wovr_lab.world.transformer import WHOLE_WINDOW
 
@@ -47,6 +48,22 @@ class WorldSize:
     codec_width: int = 128
     latent_channels: int = 32
     patch_size: tuple[int, int, int] = WHOLE_WINDOW
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """The same of a world model in pixels; its frames' side is the run's."""
+
+    grid: int = 16
+    width: int = 64
+    num_attention_heads: int = 4
+    attention_head_dim: int = 32
+    num_layers: int = 3
+    hidden: int = 48
+    states: bool = True  # told the robot's, where the domain describes one
+    warping: bool = True
+    action_channels: str = "both"
+    hypotheses: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,16 @@ class LoopConfig:
     reward_refresh: RewardTraining | None = field(  # on what the monitor executed, after each of its looks
         default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20))
     )
-    world_size: WorldSize = field(default_factory=WorldSize)
+    world_size: WorldSize | PixelSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99)))
-    refine: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98)))
+    world: WorldTraining | PixelTraining = field(
+        default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99))
+    )
+    refine: WorldTraining | PixelTraining = field(
+        default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98))
+    )
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: int = 1
     # interaction
@@ -137,6 +158,8 @@ class LoopConfig:
                 f"keyframe_share {self.keyframe_share} must be between 0 and 1, kl_coef "
                 f"{self.kl_coef} not negative"
             )
+        if type(self.world) is not type(self.refine):
+            raise UserError("world and refine train one model: give both a WorldTraining or both a PixelTraining")
         allowed = self.budget * len(self.tasks)
         if self.real_episodes > allowed:
             raise UserError(

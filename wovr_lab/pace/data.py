@@ -24,7 +24,7 @@ from wovr_lab.real.chunks import RealChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.types import Episode, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import load_world_model
 
 SEEDS = {  # first training seed and size of the range that a purpose draws from
     "demonstrations": (0, 1000),
@@ -196,7 +196,7 @@ def confront(run: Run) -> None:
         return
     first = starts(config, seeds(config, "rollouts", config.confronted, config.rollouts))
     run.ledger.reserve(run.stage, len(first))
-    world = WorldModel.load(run.path("checkpoints/world"))
+    world = load_world_model(run.path("checkpoints/world"))
     base, temperature = load_policy(run.path("checkpoints/base")), config.grpo.temperature
     imagined_env = ImaginedEnv(world, None, config.imagined_rows, config.max_steps)
     imagined = roll_out(imagined_env, base, first, config.seed, "confront", temperature, progress=True)

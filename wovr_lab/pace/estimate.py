@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import LoopConfig, PixelSize
 from wovr_lab.pace.data import real_env, starts
-from wovr_lab.pace.learning import new_codec, new_transformer, policy_size
+from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer, policy_size
 from wovr_lab.policy.imitation import Imitation
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAPolicy
@@ -22,6 +22,7 @@ from wovr_lab.rollout import replay
 from wovr_lab.types import CHUNK, HOLD, MEMORY
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
+from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.training import FlowMatching, flow_noise
 
@@ -32,14 +33,11 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     """(seconds by stage, peak memory in GB). A first guess within a factor of two, not a promise."""
     world = _world(config)
     rows = config.world.batch
-    batch = _random_batch(world, rows)
-    learner = FlowMatching(world, config.world.motion_weight, config.world.self_forcing_steps)
+    learn, imagine = _work_in_pixels(world, config) if isinstance(world, PixelWorldModel) else _work(world, config)
     imagined_before = sum(depth * share for depth, share in enumerate(config.world.self_forcing))  # forward only
-    step = (1 + imagined_before / 3) * _seconds(lambda: learner(batch)[0].backward())
+    step = (1 + imagined_before / 3) * _seconds(learn)
     reward = _reward_step(config) * config.reward.fit.steps
-    context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
-    evaluations = _seconds(lambda: world.imagine_latents(context, batch["actions"][:, 0], batch["noise"][:, 0]))
-    imagined = OVERHEAD * evaluations * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
+    imagined = OVERHEAD * _seconds(imagine) * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
     real = _real_frame(config)
     length, tasks = config.max_steps, len(config.tasks)
     gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
@@ -66,15 +64,44 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
         "evaluate": real * length * tasks * config.evaluation_starts * 4,
     }
     frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)
-    bytes_a_frame = 3 * config.resolution**2 + 2 * int(np.prod(world.codec.latent_shape))
+    latent = 0 if isinstance(world, PixelWorldModel) else 2 * int(np.prod(world.codec.latent_shape))
+    bytes_a_frame = 3 * config.resolution**2 + latent
     parameters = sum(parameter.numel() for parameter in world.parameters())
     return seconds, (1.0e9 + 2 * frames * bytes_a_frame + 30 * parameters) / 1e9
 
 
-def _world(config: LoopConfig) -> WorldModel:
+def _world(config: LoopConfig) -> WorldModel | PixelWorldModel:
     if config.backbone is not None:
         return load_backbone(config.backbone)
+    if isinstance(config.world_size, PixelSize):
+        return new_pixel_world(config)
     return WorldModel(new_codec(config), new_transformer(config))
+
+
+def _work(world: WorldModel, config: LoopConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A training step of the latent world model, and what imagines a batch of chunks."""
+    batch = _random_batch(world, config.world.batch)
+    learner = FlowMatching(world, config.world.motion_weight, config.world.self_forcing_steps)
+    context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
+    return (
+        lambda: learner(batch)[0].backward(),
+        lambda: world.imagine_latents(context, batch["actions"][:, 0], batch["noise"][:, 0]),
+    )
+
+
+def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The same of the world model in pixels, from initial states."""
+    rows = config.world.batch
+    first = [start for start in starts(config, [0]) for _ in range(rows)][:rows]
+    context, chunk = world.begin(first), torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
+    noise = torch.randn(rows, *world.noise_shape, generator=torch.Generator().manual_seed(0))
+    states = world.imagine_states(context, chunk).detach()
+
+    def learn() -> None:
+        heard = world.hear(context, noise, torch.ones(rows), chunk, states)
+        world.network.draw(heard, heard.prior.argmax(1)).square().mean().backward()
+
+    return learn, lambda: world.answer(context, chunk, noise)
 
 
 def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:

@@ -12,7 +12,10 @@ from wovr_lab.pace.results import provenance
 from wovr_lab.runs import write_json
 
 DEPTHS = (8, 16, 24, 32, 40, 48)
-CURVES = {"object_cm": "cube_error_cm", "hand_cm": "hand_error_cm", "psnr_db": "psnr", "disagreement": "disagreement"}
+CURVES = {
+    "object_cm": "cube_error_cm", "hand_cm": "hand_error_cm", "psnr_db": "psnr", "disagreement": "disagreement",
+    "state_hand_cm": "state_hand_error_cm", "state_opening_cm": "state_opening_error_cm",
+}  # fmt: skip
 COLUMNS = (
     ("imagined_success", None), ("real_success", None), ("imagined_success_precision", None), ("horizon_initial", None),
     ("cube_error_cm_initial", 24), ("vanished_initial", None), ("within_group_correlation_initial", None),
@@ -59,7 +62,7 @@ def _numbers(found: dict[str, Any]) -> Iterator[tuple[str, str, str, int | None,
         yield _setting(row), f"horizon_{row['start']}", "all", None, row["frames"]
     for row in found["depth"]:
         for name, metric in CURVES.items():
-            points = (point for point in row["curves"][name] if point["depth"] in DEPTHS)
+            points = (point for point in row["curves"].get(name, ()) if point["depth"] in DEPTHS)
             yield from ((_setting(row), f"{metric}_{row['start']}", "all", point["depth"], point) for point in points)
     for row in found["objects"]:
         for name, rates in row["faults"].items():

@@ -24,7 +24,7 @@ from wovr_lab.reward.training import judge_each
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.types import Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 
 def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
@@ -37,16 +37,16 @@ def replay_env(run: Run, world: str, reward: str) -> ImaginedEnv:
     return _replay_env(run, *_models(run, world, reward))
 
 
-def _models(run: Run, world: str, reward: str) -> tuple[WorldModel, SuccessClassifier]:
+def _models(run: Run, world: str, reward: str) -> tuple[ImaginingModel, SuccessClassifier]:
     checkpoints = run.path(f"checkpoints/{world}"), run.path(f"checkpoints/{reward}")
-    return WorldModel.load(checkpoints[0]), SuccessClassifier.load(checkpoints[1])
+    return load_world_model(checkpoints[0]), SuccessClassifier.load(checkpoints[1])
 
 
-def _env(run: Run, world: WorldModel, reward: SuccessClassifier, rows: int) -> ImaginedEnv:
+def _env(run: Run, world: ImaginingModel, reward: SuccessClassifier, rows: int) -> ImaginedEnv:
     return ImaginedEnv(world, reward, rows, run.config.max_steps, keyframe_steps=run.config.keyframe_steps)
 
 
-def _replay_env(run: Run, world: WorldModel, reward: SuccessClassifier) -> ImaginedEnv:
+def _replay_env(run: Run, world: ImaginingModel, reward: SuccessClassifier) -> ImaginedEnv:
     """Success is held as in the episodes, and what begins at a keyframe goes on to the limit."""
     config = run.config
     return ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, hold_after_success=config.hold)

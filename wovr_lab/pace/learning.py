@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from wovr_lab.episodes import write_episodes
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import LoopConfig, PixelSize
 from wovr_lab.pace.data import (
     PAID,
     confronted_store,
@@ -32,15 +32,21 @@ from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.refresh import split
 from wovr_lab.reward.training import calibrate, judge, train_reward
 from wovr_lab.runs import write_json
-from wovr_lab.seeding import seed_of
+from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import Episode
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
+from wovr_lab.world.learning import learn_world
 from wovr_lab.world.model import WorldModel
+from wovr_lab.world.pixel_model import PixelWorldModel
+from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.pixel_training import PixelTraining
 from wovr_lab.world.pretraining import load_backbone
+from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.sampler import FlowSampler
-from wovr_lab.world.training import WorldTraining, train_codec, train_world
+from wovr_lab.world.state_head import StateHead
+from wovr_lab.world.training import WorldTraining, train_codec
 from wovr_lab.world.transformer import ActionWanTransformer
-from wovr_lab.world.windows import FrameTable, LatentTable
+from wovr_lab.world.windows import FrameTable
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -82,7 +88,8 @@ def train_world_stage(run: Run) -> None:
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
     rollouts = list(store(run, *PAID))
-    table = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
+    weights = [1.0] * len(play) + [config.rollout_weight] * len(rollouts)
+    table = FrameTable.of(config.real.with_proprio(play + rollouts), weights)
     if config.backbone is None:
         world = _world_from_noise(run, table)
     else:
@@ -103,8 +110,9 @@ def refine(run: Run) -> None:
         "fresh": (store(run, "fresh"), config.fresh_weight),
     }
     weights = [weight for episodes, weight in parts.values() for _ in range(len(episodes))]
-    table = FrameTable.of([episode for episodes, _ in parts.values() for episode in episodes], weights)
-    _learn_world(run, WorldModel.load(run.path("checkpoints/world")), table, config.refine, "world_evolved")
+    episodes = (episode for episodes, _ in parts.values() for episode in episodes)
+    table = FrameTable.of(config.real.with_proprio(episodes), weights)
+    _learn_world(run, load_world_model(run.path("checkpoints/world")), table, config.refine, "world_evolved")
     classifier = SuccessClassifier.load(run.path("checkpoints/reward_improved"))
     known = [*reward_episodes(run, 1), *executed_for_reward(run)]
     _learn_reward(run, classifier, known, list(parts["fresh"][0]), "reward_evolved")
@@ -131,18 +139,32 @@ def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str
     return {"episodes": len(episodes), "precision": found.precision, "recall": found.recall}
 
 
-def _learn_world(run: Run, world: WorldModel, table: FrameTable, training: WorldTraining, name: str) -> None:
+def _learn_world(
+    run: Run, world: WorldModel | PixelWorldModel, table: FrameTable, training: WorldTraining | PixelTraining, name: str
+) -> None:
     world.sampler = FlowSampler(run.config.sampler_steps)
-    latents = LatentTable.of(table, world.codec, world.context)
-    train_world(world, latents, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
+    learn_world(world, table, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
     world.save(run.path(f"checkpoints/{name}"))
 
 
-def _world_from_noise(run: Run, table: FrameTable) -> WorldModel:
+def _world_from_noise(run: Run, table: FrameTable) -> WorldModel | PixelWorldModel:
     config, folder = run.config, run.scratch / "codec"
+    if isinstance(config.world_size, PixelSize):
+        world = new_pixel_world(config)
+        world.network.background.copy_(table.background(stream(config.seed, "background")))
+        return world
     if not folder.exists():
         train_codec(new_codec(config), table, config.codec, config.seed, run.scratch, run.metrics).save(folder)
     return WorldModel(FrameGroupCodec.load(folder), new_transformer(config), config.context)
+
+
+def new_pixel_world(config: LoopConfig) -> PixelWorldModel:
+    """An untrained world model in pixels of the run's size; it is told the robot's state where the domain has one."""
+    size = {name: value for name, value in vars(config.world_size).items() if name != "states"}
+    robot = config.real.robot.to_dict() if config.real.robot and config.world_size.states else None
+    network = _new(lambda: PixelNetwork(resolution=config.resolution, robot=robot, **size), config, "network")
+    head = _new(lambda: StateHead(robot), config, "states") if robot else None
+    return PixelWorldModel(network, head, config.context)
 
 
 def new_codec(config: LoopConfig) -> FrameGroupCodec:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
@@ -23,7 +22,7 @@ from wovr_lab.measure.gallery import mine, write_gallery
 from wovr_lab.measure.paired import pair_rollouts
 from wovr_lab.measure.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.probes import SHIPPED, load_probe
-from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors
+from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors, is_comparable
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
 from wovr_lab.pace.measured import SCHEMA, gather
@@ -39,8 +38,9 @@ from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.seeding import stream
 from wovr_lab.starts import KeyframeStarts, keyframes
 from wovr_lab.types import Start
-from wovr_lab.world.codec import GROUP, FrameGroupCodec
+from wovr_lab.world.codec import GROUP
 from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import load_world_model
 
 ROLLOUTS = 200  # of a policy in a world model, half of them from keyframes
 CONTROLLED = 16  # starts of counterfactual actions, of each kind
@@ -166,21 +166,20 @@ def _starts(run: Run, count: int) -> Starts:
 
 
 def _measure_probe(worlds: dict[str, tuple[str, str]]) -> Callable[[Run], None]:
-    """The probe on real frames that it never saw, and on the same frames through the codec and back; every world model
-    of a run has the same one."""
+    """The probe on real frames that it never saw, and on the same frames through the codec and back where there is one;
+    every world model of a run has the same."""
 
     def work(run: Run) -> None:
         probe = load_probe()
         data = ProbeData.of(EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5"))))
-        whole = len(data.frames) // GROUP * GROUP
-        codec = FrameGroupCodec.load(run.path(f"checkpoints/{next(iter(worlds.values()))[0]}/codec"))
-        groups = data.frames[:whole].reshape(-1, GROUP, *data.frames.shape[1:])
-        decoded = [codec.decode(codec.encode(part)) for part in np.array_split(groups, len(groups) // 64 + 1)]
-        seen = probe.read(np.concatenate(decoded)).reshape(whole, -1)
-        found = {
-            "real": probe_errors(probe.read(data.frames), data.readouts),
-            "through_codec": probe_errors(seen, data.readouts[:whole]),
-        }
+        found = {"real": probe_errors(probe.read(data.frames), data.readouts)}
+        world = load_world_model(run.path(f"checkpoints/{next(iter(worlds.values()))[0]}"))
+        if isinstance(world, WorldModel):
+            whole, codec = len(data.frames) // GROUP * GROUP, world.codec
+            groups = data.frames[:whole].reshape(-1, GROUP, *data.frames.shape[1:])
+            decoded = [codec.decode(codec.encode(part)) for part in np.array_split(groups, len(groups) // 64 + 1)]
+            seen = probe.read(np.concatenate(decoded)).reshape(whole, -1)
+            found["through_codec"] = probe_errors(seen, data.readouts[:whole])
         write_json(run.path("measure/probe.json"), found)
 
     return work
@@ -195,7 +194,7 @@ def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Call
         real, seen = real_displacements(_real_env(run.config, len(first)), probe, first)
         rows = [{"world": "real", "channels": "both", "n": len(first)} | controllability(real, seen)]
         for name, (world, _) in worlds.items():
-            model = WorldModel.load(run.path(f"checkpoints/{world}"))
+            model = load_world_model(run.path(f"checkpoints/{world}"))
             imagined = imagined_displacements(model, probe, first, run.config.seed)
             rows += [
                 {"world": name, "channels": channels, "n": len(first)} | controllability(real, moved)
@@ -217,16 +216,14 @@ def _real_env(config: LoopConfig, rows: int, every_frame: bool = True) -> RealCh
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     """The world model, going on after success, with notes of doubt where the part asks for them."""
-    config, world = run.config, WorldModel.load(run.path(f"checkpoints/{part.world_checkpoint}"))
+    config, world = run.config, load_world_model(run.path(f"checkpoints/{part.world_checkpoint}"))
     rows = -(-count // -(-count // config.imagined_rows))  # groups of one size, none larger than the run's
     reward = SuccessClassifier.load(run.path(f"checkpoints/{part.reward_checkpoint}"))
     limits = (rows, config.max_steps, config.max_steps, config.keyframe_steps)
     if part.others is None:
         return ImaginedEnv(world, reward, *limits)
-    others = [WorldModel.load(run.path(f"checkpoints/{name}")) for name in part.others]
-    own = world.codec.state_dict()
-    alike = [o for o in others if all(torch.equal(own[name], tensor) for name, tensor in o.codec.state_dict().items())]
-    return DoubtingEnv(world, reward, *limits, others=alike)
+    others = [load_world_model(run.path(f"checkpoints/{name}")) for name in part.others]
+    return DoubtingEnv(world, reward, *limits, others=[other for other in others if is_comparable(world, other)])
 
 
 def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:

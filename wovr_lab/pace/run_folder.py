@@ -18,7 +18,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.world import RealWorld, real_world
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 IMPROVED = ("improved_2", "improved_1")  # policies, the last first
 WORLDS = ("world_evolved", "world")
@@ -50,9 +50,9 @@ class RunFolder:
         none of that name."""
         return self._load(load_policy, IMPROVED if name == "improved" else (name,))
 
-    def world(self, name: str = "last") -> WorldModel:
+    def world(self, name: str = "last") -> ImaginingModel:
         """A world model by the name of its checkpoint; "last" is the one that was refined last."""
-        return self._load(WorldModel.load, WORLDS if name == "last" else (name,))
+        return self._load(load_world_model, WORLDS if name == "last" else (name,))
 
     def reward(self, name: str = "last") -> SuccessClassifier:
         """A reward by the name of its checkpoint; "last" is the one that was trained last."""

@@ -16,7 +16,7 @@ from wovr_lab.measure.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import current_commit, read_json, replacing, write_json
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import load_world_model
 
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
 WORLDS = {"world": "fine-tuned on the base policy's rollouts", "world_evolved": "refined by PACE"}
@@ -75,7 +75,7 @@ def _copy_models(source: Path, target: Path) -> None:
     for name in POLICIES:
         save_policy(load_policy(source / name), target / name)
     for name in WORLDS:
-        WorldModel.load(source / name).half().save(target / name)
+        load_world_model(source / name).half().save(target / name)
     for name in REWARDS:
         SuccessClassifier.load(source / name).save(target / name)
 

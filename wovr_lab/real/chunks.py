@@ -15,6 +15,7 @@ from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
 from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
 
@@ -32,17 +33,17 @@ class RealChunkEnv(ChunkEnv):
     ):
         if num_envs < 1:
             raise UserError(f"{num_envs} real environments cannot run; make one or more")
-        resolution, max_steps = self._open(make_env, num_envs)
+        resolution, max_steps, robot = self._open(make_env, num_envs)
         super().__init__(
             num_envs, resolution, max_steps + -max_steps % CHUNK, CHUNK,  # an env itself ends at its exact limit
-            hold_after_success=hold_after_success, keyframe_steps=keyframe_steps,
+            hold_after_success=hold_after_success, keyframe_steps=keyframe_steps, robot=robot,
         )  # fmt: skip
         self.every_frame = every_frame
 
-    def _open(self, make_env: Callable[[], RealEnv], num_envs: int) -> tuple[int, int]:
-        """Makes the environments; their resolution and limit."""
+    def _open(self, make_env: Callable[[], RealEnv], num_envs: int) -> tuple[int, int, Robot | None]:
+        """Makes the environments; their resolution, limit and robot."""
         self.envs = [make_env() for _ in range(num_envs)]
-        return self.envs[0].resolution, self.envs[0].max_steps
+        return self.envs[0].resolution, self.envs[0].max_steps, self.envs[0].robot
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Initial states of training seeds, tasks in turn."""
@@ -59,16 +60,12 @@ class RealChunkEnv(ChunkEnv):
         """
         for start in starts:
             self._check(start)
-        states = []
-        for row, start in zip(rows, starts, strict=True):
-            states.append(state_at(self.envs[row], start))
-        return {"states": np.stack(states)} if states else {}
+        return began([state_at(self.envs[row], start) for row, start in zip(rows, starts, strict=True)])
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Physics and pictures of one chunk in these rows."""
         results = [run_chunk(self.envs[row], chunk, self.every_frame) for row, chunk in zip(rows, actions, strict=True)]
-        frames, success, states = (np.stack(column) for column in zip(*results, strict=True))
-        return ChunkFrames(frames, success, {"states": states})
+        return went_on(results)
 
     def close_extras(self, **kwargs: object) -> None:
         """Closes the single environments; gymnasium's `close` calls it once."""
@@ -87,22 +84,38 @@ class RealChunkEnv(ChunkEnv):
             )
 
 
-def state_at(env: RealEnv, start: Start) -> np.ndarray:
-    """Puts `env` at a start; its state there."""
+def state_at(env: RealEnv, start: Start) -> tuple[np.ndarray, np.ndarray]:
+    """Puts `env` at a start; its simulator's state there, and its robot's."""
     env.place(start.task, start.seed if start.state is None else None, start.state)
-    return env.get_state()
+    return env.get_state(), env.proprio()
 
 
-def run_chunk(env: RealEnv, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Executes actions [K, 7]: frames uint8 [K or 1, H, W, 3], success bool [K], states float64 [K, S]."""
-    frames, success, states = [], [], []
+def began(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `state_at` gave for some rows, as a reset's info."""
+    if not found:
+        return {}
+    states, proprio = (np.stack(column) for column in zip(*found, strict=True))
+    return {"states": states} | ({"proprio": proprio} if proprio.shape[-1] else {})
+
+
+def run_chunk(env: RealEnv, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, ...]:
+    """Executes actions [K, 7]: frames uint8 [K or 1, H, W, 3], success bool [K], the simulator's states float64 [K, S],
+    the robot's float32 [K, D]."""
+    frames, success, states, proprio = [], [], [], []
     for index, action in enumerate(actions):
         env.advance(action)
         success.append(env.success)
         states.append(env.get_state())
+        proprio.append(env.proprio())
         if every_frame or index == len(actions) - 1:
             frames.append(env.look())
-    return np.stack(frames), np.array(success), np.stack(states)
+    return np.stack(frames), np.array(success), np.stack(states), np.stack(proprio)
+
+
+def went_on(results: Sequence[tuple[np.ndarray, ...]]) -> ChunkFrames:
+    """What `run_chunk` gave for some rows."""
+    frames, success, states, proprio = (np.stack(column) for column in zip(*results, strict=True))
+    return ChunkFrames(frames, success, {"states": states} | ({"proprio": proprio} if proprio.shape[-1] else {}))
 
 
 def tabletop_chunks(
@@ -138,4 +151,5 @@ def start_of_seed(env: RealEnv, task: str, seed: int) -> Start:
         memory_actions=np.repeat(HOLD[None], MEMORY, 0),
         seed=seed,
         state=env.get_state(),
+        proprio=None if env.robot is None else np.repeat(env.proprio()[None], MEMORY, 0),
     )

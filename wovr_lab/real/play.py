@@ -85,9 +85,7 @@ def _disturbance(env: TabletopEnv, generator: np.random.Generator) -> Callable[[
     return disturb
 
 
-def _travel(
-    env: TabletopEnv, point: np.ndarray, gripper: float, tolerance: float = 0.012, patience: int = 16
-) -> Script:
+def travel(env: TabletopEnv, point: np.ndarray, gripper: float, tolerance: float = 0.012, patience: int = 16) -> Script:
     """Towards `point` until the hand's target is there, or patience ends."""
     for _ in range(patience):
         view = env.readout()
@@ -96,7 +94,7 @@ def _travel(
         yield towards(view, point, gripper)
 
 
-def _wait(env: TabletopEnv, count: int, gripper: float) -> Script:
+def wait(env: TabletopEnv, count: int, gripper: float) -> Script:
     for _ in range(count):
         yield towards(env.readout(), env.readout().target[:3], gripper)
 
@@ -133,16 +131,16 @@ def _pick_and_place(env: TabletopEnv, generator: np.random.Generator) -> Script:
         drop = generator.uniform([-0.09, -0.13], [0.09, 0.13])
     depth = max(0.022, generator.choice([0.026, 0.026, 0.035, 0.05]) + generator.normal(0, 0.003))
     lift, release = generator.uniform(0.06, 0.10), generator.choice([0.034, 0.034, 0.05, 0.07])
-    yield from _travel(env, np.array([*grasp, TRAVEL_HEIGHT]), OPEN_GRIPPER)
-    yield from _travel(env, np.array([*grasp, depth]), OPEN_GRIPPER, 0.006)
-    yield from _wait(env, int(generator.integers(1, 4)), CLOSE_GRIPPER)
-    yield from _travel(env, np.array([*(0.7 * grasp + 0.3 * drop), lift]), CLOSE_GRIPPER)
+    yield from travel(env, np.array([*grasp, TRAVEL_HEIGHT]), OPEN_GRIPPER)
+    yield from travel(env, np.array([*grasp, depth]), OPEN_GRIPPER, 0.006)
+    yield from wait(env, int(generator.integers(1, 4)), CLOSE_GRIPPER)
+    yield from travel(env, np.array([*(0.7 * grasp + 0.3 * drop), lift]), CLOSE_GRIPPER)
     if generator.random() > 0.15:  # else it drops here
-        yield from _travel(env, np.array([*drop, lift]), CLOSE_GRIPPER)
-        yield from _travel(env, np.array([*drop, release]), CLOSE_GRIPPER, 0.008)
-    yield from _wait(env, int(generator.integers(1, 5)), OPEN_GRIPPER)
+        yield from travel(env, np.array([*drop, lift]), CLOSE_GRIPPER)
+        yield from travel(env, np.array([*drop, release]), CLOSE_GRIPPER, 0.008)
+    yield from wait(env, int(generator.integers(1, 5)), OPEN_GRIPPER)
     hand = env.readout().hand
-    yield from _travel(env, np.array([*hand[:2], 0.11]), OPEN_GRIPPER, patience=int(generator.integers(3, 8)))
+    yield from travel(env, np.array([*hand[:2], 0.11]), OPEN_GRIPPER, patience=int(generator.integers(3, 8)))
 
 
 def _push(env: TabletopEnv, generator: np.random.Generator) -> Script:
@@ -160,13 +158,13 @@ def _push(env: TabletopEnv, generator: np.random.Generator) -> Script:
     length = to_zone if np.sin(angle) > 0.9 else generator.uniform(0.03, 0.12)
     behind = cube[:2] - forward * reach + sideways
     ahead = behind + forward * (length + 0.01)
-    yield from _travel(env, np.array([*env.readout().target[:2], TRAVEL_HEIGHT]), gripper, 0.02, patience=5)
-    yield from _travel(env, np.array([*behind, TRAVEL_HEIGHT]), gripper)
-    yield from _travel(env, np.array([*behind, height]), gripper, 0.008, patience=8)
-    yield from _travel(env, np.array([*ahead, height]), gripper, 0.008)
-    yield from _wait(env, int(generator.integers(0, 3)), gripper)
+    yield from travel(env, np.array([*env.readout().target[:2], TRAVEL_HEIGHT]), gripper, 0.02, patience=5)
+    yield from travel(env, np.array([*behind, TRAVEL_HEIGHT]), gripper)
+    yield from travel(env, np.array([*behind, height]), gripper, 0.008, patience=8)
+    yield from travel(env, np.array([*ahead, height]), gripper, 0.008)
+    yield from wait(env, int(generator.integers(0, 3)), gripper)
     away = env.readout().hand[:2] - forward * generator.choice([0.0, 0.03])
-    yield from _travel(env, np.array([*away, 0.11]), gripper, patience=int(generator.integers(2, 7)))
+    yield from travel(env, np.array([*away, 0.11]), gripper, patience=int(generator.integers(2, 7)))
 
 
 def _wander(env: TabletopEnv, generator: np.random.Generator) -> Script:

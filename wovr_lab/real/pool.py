@@ -21,8 +21,9 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkFrames
 from wovr_lab.errors import UserError
-from wovr_lab.real.chunks import RealChunkEnv, run_chunk, start_of_seed, state_at
+from wovr_lab.real.chunks import RealChunkEnv, began, run_chunk, start_of_seed, state_at, went_on
 from wovr_lab.real.single import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
+from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Start
 
@@ -96,7 +97,7 @@ class PooledChunkEnv(RealChunkEnv):
         super().__init__(workers.make_env, num_envs, hold_after_success, every_frame, keyframe_steps)
         self.states: list[np.ndarray | None] = [None] * num_envs
 
-    def _open(self, make_env: Callable[[], RealEnv], num_envs: int) -> tuple[int, int]:
+    def _open(self, make_env: Callable[[], RealEnv], num_envs: int) -> tuple[int, int, Robot | None]:
         return self.workers.call([(_sizes, ())])[0]
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
@@ -113,20 +114,19 @@ class PooledChunkEnv(RealChunkEnv):
         """As `RealChunkEnv.begin`."""
         for start in starts:
             self._check(start)
-        states = self.workers.call([(_state_at, (_bare(start),)) for start in starts])
-        for row, state in zip(rows, states, strict=True):
+        found = self.workers.call([(_state_at, (_bare(start),)) for start in starts])
+        for row, (state, _) in zip(rows, found, strict=True):
             self.states[row] = state
-        return {"states": np.stack(states)} if states else {}
+        return began(found)
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """As `RealChunkEnv.advance`."""
         calls = [(_advance, (self.states[row], chunk, self.every_frame))
                  for row, chunk in zip(rows, actions, strict=True)]  # fmt: skip
         results = self.workers.call(calls)
-        for row, (_, _, states) in zip(rows, results, strict=True):
+        for row, (_, _, states, _) in zip(rows, results, strict=True):
             self.states[row] = states[-1]
-        frames, success, states = zip(*results, strict=True)
-        return ChunkFrames(np.stack(frames), np.stack(success), {"states": np.stack(states)})
+        return went_on(results)
 
     def close_extras(self, **kwargs: object) -> None:
         """Nothing of its own: other rows may go on with the same processes."""
@@ -155,8 +155,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _sizes() -> tuple[int, int]:
-    return _ENV[0].resolution, _ENV[0].max_steps
+def _sizes() -> tuple[int, int, Robot | None]:
+    return _ENV[0].resolution, _ENV[0].max_steps, _ENV[0].robot
 
 
 def _made(make: Callable[..., Made], *arguments: Any) -> Made:
@@ -172,7 +172,7 @@ def _start_of_seed(task: str, seed: int) -> Start:
     return start_of_seed(_ENV[0], task, seed)
 
 
-def _state_at(start: Start) -> np.ndarray:
+def _state_at(start: Start) -> tuple[np.ndarray, np.ndarray]:
     return state_at(_ENV[0], start)
 
 
@@ -186,6 +186,6 @@ def _film(start: Start, actions: np.ndarray) -> np.ndarray:
     return np.stack(frames)
 
 
-def _advance(state: np.ndarray, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _advance(state: np.ndarray, actions: np.ndarray, every_frame: bool) -> tuple[np.ndarray, ...]:
     _ENV[0].set_state(state)
     return run_chunk(_ENV[0], actions, every_frame)

@@ -14,7 +14,7 @@ class Recorder:
     def __init__(self, env: RealEnv, seed: int, task: str | None = None):
         self.env, self.seed = env, seed
         observation, _ = env.reset(seed=seed, options={"task": task or env.task})
-        self.frames, self.states = [observation["frame"]], [env.get_state()]
+        self.frames, self.states, self.proprio = [observation["frame"]], [env.get_state()], [env.proprio()]
         self.actions: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
         self.success: list[bool] = []
@@ -24,6 +24,7 @@ class Recorder:
         observation, *_ = self.env.step(action)
         self.frames.append(observation["frame"])
         self.states.append(self.env.get_state())
+        self.proprio.append(self.env.proprio())
         self.actions.append(action)
         self.success.append(self.env.success)
         if label is not None:
@@ -40,6 +41,7 @@ class Recorder:
             actions=np.stack(self.actions).astype(np.float32),
             success=np.array(self.success),
             states=np.stack(self.states),
+            proprio=None if self.env.robot is None else np.stack(self.proprio),
             expert_actions=np.stack(self.labels).astype(np.float32) if labelled else None,
         )
 

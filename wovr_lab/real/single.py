@@ -1,7 +1,8 @@
 """One real environment, tabletop or any other: what `RealChunkEnv` needs of it, as a plain gymnasium.Env.
 
-In: one 7-number action a step. Out: {"frame": uint8 [H, W, 3]}, reward 1.0 when success is first reached. Subclasses
-give physics (`advance`), pictures (`look`) and exact states; gymnasium's protocol and input checks stand here.
+In: one 7-number action a step. Out: {"frame": uint8 [H, W, 3], "state": float32 [D], where the world has a robot's},
+reward 1.0 when success is first reached. Subclasses give physics (`advance`), pictures (`look`), proprioception and
+exact states; gymnasium's protocol and input checks stand here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.robot import Robot
 from wovr_lab.types import ACTION_DIM
 
 TRAINING_SEEDS = 10_000  # initial states that training, collection and play may see have seeds below this
@@ -31,9 +33,20 @@ class RealEnv(gym.Env, ABC):
             raise UserError(f"render mode {render_mode!r} does not exist here; use 'rgb_array' or None")
         self.task, self.resolution, self.max_steps, self.render_mode = task, resolution, max_steps, render_mode
         self.steps, self.success = 0, False
-        frame = gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)
-        self.observation_space = gym.spaces.Dict({"frame": frame})
+        spaces = {"frame": gym.spaces.Box(0, 255, (resolution, resolution, 3), np.uint8)}
+        if self.robot is not None:
+            spaces["state"] = self.robot.space
+        self.observation_space = gym.spaces.Dict(spaces)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
+
+    @property
+    def robot(self) -> Robot | None:
+        """What its robot's state holds; None for a world that has no proprioception."""
+        return None
+
+    def proprio(self) -> np.ndarray:
+        """The robot's own state now, float32 [D] as `robot` describes it; D = 0 without one."""
+        return np.zeros(0, np.float32)
 
     @property
     @abstractmethod
@@ -91,7 +104,7 @@ class RealEnv(gym.Env, ABC):
 
     def observe(self) -> dict[str, np.ndarray]:
         """The present as `step` and `reset` return it."""
-        return {"frame": self.look()}
+        return {"frame": self.look()} | ({} if self.robot is None else {"state": self.proprio()})
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One action float32 [7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""

@@ -13,6 +13,7 @@ import mujoco
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.real.proprioception import PHYSICS, proprioception_of, tabletop_robot
 from wovr_lab.real.render import Renderer
 from wovr_lab.real.scene import (
     CLOSED,
@@ -31,8 +32,8 @@ from wovr_lab.real.scene import (
 )
 from wovr_lab.real.single import PEOPLE_RESOLUTION, RealEnv
 from wovr_lab.real.tasks import CUBES, TASKS, Task, get_task
+from wovr_lab.robot import Robot
 
-PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 FRONT, BACK = slice(0, 7), slice(7, 14)  # of qpos: a cube's position and quaternion
 HAND, FINGERS = slice(14, 18), slice(18, 20)
 CONFIRMATIONS = 2  # consecutive steps at the goal that make a success
@@ -55,6 +56,13 @@ class TabletopEnv(RealEnv):
         self.goal = np.zeros(2)
         self.confirmed = 0  # consecutive steps at the goal
         self.begin(task)
+
+    @property
+    def robot(self) -> Robot:
+        return tabletop_robot()
+
+    def proprio(self) -> np.ndarray:
+        return proprioception_of(self.get_state())
 
     @property
     def definition(self) -> Task:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wovr_lab.errors import UserError
 from wovr_lab.real.chunks import RealChunkEnv, start_of_seed, tabletop_chunks
+from wovr_lab.real.driving import driven_episodes
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.play import play_episodes
+from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.real.record import broken_off
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.real.tasks import TASKS, get_task
+from wovr_lab.robot import Robot
 from wovr_lab.types import CHUNK, Episode, Start
 
 TABLETOP, LIBERO = "tabletop", "libero:"  # environments as people name them; what follows the second is a suite
@@ -43,6 +46,15 @@ class RealWorld(ABC):
     def view(self) -> str:
         """What is drawn of the camera's picture: the whole of it, unless the world has other views, too."""
         return "whole"
+
+    @property
+    def robot(self) -> Robot | None:
+        """The robot whose state a world model may be told: one whose camera and controller are described."""
+        return None
+
+    def with_proprio(self, episodes: Iterable[Episode]) -> Iterator[Episode]:
+        """Episodes that were recorded before the robot's state was, with what their simulator states say of it."""
+        return iter(episodes)
 
     @abstractmethod
     def instruction(self, task: str) -> str:
@@ -77,6 +89,10 @@ class RealWorld(ABC):
         """Task-agnostic episodes, numbers `first`, `first` + 1, ..., that show a world model what contact does; nothing
         in them claims success."""
 
+    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        """As `play`, driven as a policy drives where the world knows how; other numbers of play elsewhere."""
+        return self.play(count, run_seed + 1, first)
+
 
 @dataclass(frozen=True)
 class TabletopWorld(RealWorld):
@@ -85,6 +101,15 @@ class TabletopWorld(RealWorld):
     @property
     def card(self) -> dict[str, str]:
         return {"environment": "wovr_lab/Tabletop-v0"}
+
+    @property
+    def robot(self) -> Robot:
+        return tabletop_robot()
+
+    def with_proprio(self, episodes: Iterable[Episode]) -> Iterator[Episode]:
+        for episode in episodes:
+            is_missing = episode.proprio is None and episode.states is not None
+            yield replace(episode, proprio=proprioception_of(episode.states)) if is_missing else episode
 
     def instruction(self, task: str) -> str:
         return get_task(task).instruction
@@ -109,6 +134,9 @@ class TabletopWorld(RealWorld):
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         return play_episodes(count, run_seed, first, self.resolution)
+
+    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+        return driven_episodes(count, run_seed, first, self.resolution, self.max_steps)
 
     def _env(self) -> TabletopEnv:
         return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)

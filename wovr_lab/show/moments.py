@@ -18,7 +18,7 @@ from wovr_lab.show.reading import spaced
 from wovr_lab.show.style import IMAGINED, INK, QUIET, REAL, plain, styled
 from wovr_lab.starts import start_at
 from wovr_lab.types import CHUNK, Episode
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 
 def moments_figure(episodes: Sequence[Episode], keyframes: Mapping[str, int]) -> go.Figure:
@@ -56,14 +56,15 @@ def depth_figure(first_success: np.ndarray, begin: np.ndarray) -> go.Figure:
     return styled(figure, 300).update_layout(barmode="overlay", bargap=0.1)
 
 
-def imagined_from(world: WorldModel, episode: Episode, begin: int, run_seed: int) -> np.ndarray:
+def imagined_from(world: ImaginingModel, episode: Episode, begin: int, run_seed: int) -> np.ndarray:
     """Frames uint8 [T, H, W, 3] that the actions of a successful episode lead to in imagination, from its frame `begin`
     to the one in which it really succeeds. Raises UserError outside the episode."""
     context, noise = world.begin([start_at(episode, begin)]), [torch_stream(run_seed, "moments", episode.seed)]
     frames = []
     for chunk in action_chunks([episode], [begin])[0, : -(-(episode.first_success + 1 - begin) // CHUNK)]:
-        imagined, context = world.imagine(context, chunk[None], noise)
-        frames.append(imagined[0])
+        imagined = world.imagine(context, chunk[None], noise)
+        context = imagined.context
+        frames.append(imagined.frames[0])
     return np.concatenate(frames)[: episode.first_success + 1 - begin]
 
 

@@ -15,13 +15,13 @@ from wovr_lab.seeding import torch_stream
 from wovr_lab.show.pictures import named_strip
 from wovr_lab.show.widgets import WIDE, Box, png, still
 from wovr_lab.types import ACTION_DIM, CHUNK, HOLD, Start
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 SCALE = 3
 MOST_STEPS = 5  # of the sampler
 
 
-def steering(world: WorldModel, start: Start, run_seed: int) -> Box:
+def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
     """Sliders for the hand's action, held for a chunk; the gripper; the action channels; the sampler's steps. The world
     model is left as it was found after every picture."""
     env, before = tabletop_chunks(1, start.anchor.shape[0]), world.sampler.steps
@@ -38,7 +38,7 @@ def steering(world: WorldModel, start: Start, run_seed: int) -> Box:
         chunk = held(values["x"], values["y"], values["z"], values["closed"])
         world.sampler.steps = values["steps"]
         with left_with(world, values["channels"]):
-            frames, _ = world.imagine(world.begin([start]), chunk[None], [torch_stream(run_seed, "steering")])
+            frames = world.imagine(world.begin([start]), chunk[None], [torch_stream(run_seed, "steering")]).frames
         world.sampler.steps = before
         return compared(executed(env, start, chunk[None])[0], frames[0])
 

@@ -7,6 +7,7 @@ argument each (paper Table 4).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,15 @@ from torch import Tensor
 from wovr_lab.errors import UserError
 from wovr_lab.types import HOLD, MEMORY, Start
 from wovr_lab.world.codec import GROUP, FrameGroupCodec
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """What one chunk of actions led to in imagination, and the context to go on from."""
+
+    frames: np.ndarray  # uint8 [B, 8, H, W, 3]
+    states: np.ndarray  # float32 [B, 8, D], the robot's after each action; D = 0 where the model knows no robot
+    context: Any  # of the world model's own kind
 
 
 @dataclass(frozen=True)

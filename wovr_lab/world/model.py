@@ -17,7 +17,7 @@ from wovr_lab.networks import load_model
 from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
-from wovr_lab.world.context import Context, ContextBuilder
+from wovr_lab.world.context import Context, ContextBuilder, Imagined
 from wovr_lab.world.sampler import FlowSampler, Prediction, ResidualPrediction, VelocityPrediction
 from wovr_lab.world.transformer import ActionWanTransformer
 
@@ -46,6 +46,25 @@ class WorldModel(nn.Module):
     def device(self) -> torch.device:
         return self.transformer.device
 
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of its frames."""
+        return self.codec.config.resolution
+
+    @property
+    def robot(self) -> None:
+        """It knows none: actions alone tell it where the hand goes."""
+        return None
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Of the noise that a row's chunk is imagined from."""
+        return self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:]
+
+    def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> WorldModel:
+        """The same weights, told another context or sampled otherwise."""
+        return WorldModel(self.codec, self.transformer, context, sampler, self.prediction).eval()
+
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:
         """Velocity of the future latents `noisy` [B, C, 2, h, w] at `sigma` [B]; tokens of context alone get time 0."""
         latents = torch.cat([self.context.latents(context), noisy], 2)
@@ -60,6 +79,10 @@ class WorldModel(nn.Module):
         """The context of real frames at these starts."""
         return self.context.begin(self.codec, list(starts))
 
+    def answer(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
+        """What is imagined before it becomes frames, from noise [B, *noise_shape], so that answers can be compared."""
+        return self.imagine_latents(context, chunk, noise)
+
     @torch.no_grad()
     def imagine_latents(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
         """Future latents [B, C, 2, h, w] of the chunk's actions [B, 8, 7] from noise of that shape."""
@@ -68,18 +91,18 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def imagine(
         self, context: Context, actions: np.ndarray | Tensor, generators: Sequence[torch.Generator]
-    ) -> tuple[np.ndarray, Context]:
-        """Frames uint8 [B, 8, H, W, 3] that these actions [B, 8, 7] lead to, and the context after them.
+    ) -> Imagined:
+        """The frames that these actions [B, 8, 7] lead to, and the context after them; no states.
 
         `generators[row]` gives the noise of its row, so that a row's future does not depend on its neighbours.
         """
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
-        shape = (self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:])
-        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
-        future = self.imagine_latents(context, chunk, noise)
+        noise = torch.stack([torch.randn(self.noise_shape, generator=generator) for generator in generators])
+        future = self.imagine_latents(context, chunk, noise.to(self.device))
         groups = self.codec.decode(future.transpose(1, 2).flatten(0, 1))
         frames = groups.reshape(len(chunk), -1, *groups.shape[2:])
-        return frames, self.context.advance(self.codec, context, future, chunk, frames)
+        following = self.context.advance(self.codec, context, future, chunk, frames)
+        return Imagined(frames, np.zeros((*frames.shape[:2], 0), np.float32), following)
 
     def save(self, folder: Path) -> None:
         """Codec, transformer and settings as diffusers folders of safetensors; atomic."""
@@ -99,6 +122,10 @@ class WorldModel(nn.Module):
         """Raises UserError if the folder holds no whole world model."""
         folder = Path(folder)
         settings = read_json(folder / "world.json")
+        if "kind" in settings:
+            raise UserError(
+                f"{folder} holds a world model of {settings['kind']}, not a latent one; use load_world_model"
+            )
         codec = FrameGroupCodec.load(folder / "codec")
         transformer = load_model(ActionWanTransformer, folder / "transformer")
         try:

@@ -22,6 +22,8 @@ from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
+from wovr_lab.world.pixel_model import PixelWorldModel
+from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.training import CodecTraining, WorldTraining, train_codec, train_world
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
@@ -99,7 +101,7 @@ def _pretraining_of(path: Path) -> list[dict[str, str]]:
     return [*found.get("earlier", []), {"command": found["command"], "commit": found["commit"]}]
 
 
-def load_backbone(name: str) -> WorldModel:
+def load_backbone(name: str) -> WorldModel | PixelWorldModel:
     """The backbone shipped as `data/NAME`, or in a folder of that path. Raises UserError if there is none."""
     shipped = Path(__file__).parents[2] / "data" / name
     folder = shipped if shipped.exists() else Path(name)
@@ -107,4 +109,4 @@ def load_backbone(name: str) -> WorldModel:
         raise UserError(
             f"there is no backbone {name!r} in data/ and no folder of that name; run wovr-lab pretrain first"
         )
-    return WorldModel.load(folder)
+    return load_world_model(folder)

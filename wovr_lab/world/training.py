@@ -75,10 +75,14 @@ class WorldTraining:
 
     def depth(self, step: int, uniform: float) -> int:
         """How many imagined chunks the batch of this step continues from."""
-        grown = min(1.0, step / max(1.0, self.ramp * self.fit.steps))
-        shares = np.array(self.self_forcing) * grown
-        shares[0] = 1 - shares[1:].sum()
-        return int(np.searchsorted(np.cumsum(shares), uniform, side="right").clip(0, len(shares) - 1))
+        return depth_of(self.self_forcing, step / max(1.0, self.ramp * self.fit.steps), uniform)
+
+
+def depth_of(self_forcing: tuple[float, ...], grown: float, uniform: float) -> int:
+    """Which of the depths 0, 1, ... a uniform number means, the deeper ones having `grown` to their shares (at 1)."""
+    shares = np.array(self_forcing) * min(1.0, grown)
+    shares[0] = 1 - shares[1:].sum()
+    return int(np.searchsorted(np.cumsum(shares), uniform, side="right").clip(0, len(shares) - 1))
 
 
 class FlowMatching(nn.Module):

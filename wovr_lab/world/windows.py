@@ -31,6 +31,7 @@ class FrameTable:
     first: np.ndarray  # int64 [F], index of the episode's first frame
     last: np.ndarray  # int64 [F], index of the episode's last frame
     weight: np.ndarray  # float64 [F], how much windows starting here matter
+    proprio: np.ndarray | None = None  # float32 [F, D], the robot's own state, if every episode has it
 
     @classmethod
     def of(cls, episodes: Iterable[Episode], weights: Iterable[float] | None = None) -> FrameTable:
@@ -50,6 +51,7 @@ class FrameTable:
             first=np.repeat(begin, lengths),
             last=np.repeat(begin + lengths - 1, lengths),
             weight=weight,
+            proprio=_joined_proprio(episodes),
         )
 
     def groups(self, index: np.ndarray) -> np.ndarray:
@@ -73,6 +75,11 @@ class FrameTable:
         """The median frame, float [3, H, W] in [-1, 1]."""
         sample = self.frames[rng.integers(len(self.frames), size=min(500, len(self.frames)))]
         return torch.as_tensor(np.median(sample, axis=0) / 127.5 - 1, dtype=torch.float32).movedim(-1, 0)
+
+
+def _joined_proprio(episodes: list[Episode]) -> np.ndarray | None:
+    states = [episode.proprio for episode in episodes if episode.proprio is not None]
+    return np.concatenate(states) if len(states) == len(episodes) else None
 
 
 def _hand_is_down(actions: np.ndarray, begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import Episode
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.protocol import ImaginingModel
 
 ROWS = 50  # at once
 
@@ -35,7 +35,7 @@ def deep_episodes(
     return roll_out(real, actor, starts, first_seed, "video", temperature, video=True, progress=True).episodes()
 
 
-def imagine_videos(world: WorldModel, episodes: Sequence[Episode], run_seed: int) -> np.ndarray:
+def imagine_videos(world: ImaginingModel, episodes: Sequence[Episode], run_seed: int) -> np.ndarray:
     """The episodes' actions imagined from their first frames: uint8 [N, T + 1, H, W, 3], the first frame being real.
 
     Raises UserError unless they are all of one length, a multiple of the chunk's.
@@ -50,7 +50,8 @@ def imagine_videos(world: WorldModel, episodes: Sequence[Episode], run_seed: int
         context = world.begin([start_at(episodes[row], 0) for row in rows])
         frames = [np.stack([episodes[row].frames[:1] for row in rows])]
         for chunk in np.moveaxis(chunks[first : first + ROWS], 1, 0):
-            imagined, context = world.imagine(context, chunk, generators)
-            frames.append(imagined)
+            imagined = world.imagine(context, chunk, generators)
+            context = imagined.context
+            frames.append(imagined.frames)
         parts.append(np.concatenate(frames, 1))
     return np.concatenate(parts)

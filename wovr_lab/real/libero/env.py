@@ -19,12 +19,20 @@ from wovr_lab.real.libero.simulator import Simulator
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, LiberoTask, find_tasks
 from wovr_lab.real.libero.views import EVERYTHING, WHOLE, window_of
 from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
+from wovr_lab.robot import Entry, Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import HOLD
 
 CAMERA, WRIST = "agentview", "robot0_eye_in_hand"
 SETTLING = 10  # actions that do nothing, before an episode begins
 STATE_SIZE = 512  # numbers in a state of any task: what the simulator knows, zeros, steps, success, the task's number
+PANDA = Robot(  # as LIBERO's files have it: ee_pos, ee_ori, gripper_states
+    (
+        *(Entry(f"hand_{axis}", "m", centre, 0.5, 0.02) for axis, centre in (("x", 0.0), ("y", 0.0), ("z", 0.8))),
+        *(Entry(f"turn_{axis}", "rad", 0.0, 3.2, 0.1) for axis in "xyz"),
+        *(Entry(f"finger_{side}", "m", centre, 0.04, 0.01) for side, centre in (("left", 0.02), ("right", -0.02))),
+    )
+)
 KEPT = 3  # simulators at most, the ones used last; each takes 6 s to build
 
 
@@ -58,6 +66,13 @@ class LiberoEnv(RealEnv):
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(self.listed)
+
+    @property
+    def robot(self) -> Robot:
+        return PANDA
+
+    def proprio(self) -> np.ndarray:
+        return self.simulator.proprioception().astype(np.float32)
 
     @property
     def definition(self) -> LiberoTask:

@@ -1,0 +1,51 @@
+"""The loop in pixels: what a scale changes to imagine in the pixel world model instead of the latent one.
+
+In: a scale's name. Out: settings for `scale_config`, as `scale_config("demo", **in_pixels("demo"))`: a whole table, of
+which a user may change entries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wovr_lab.errors import UserError
+from wovr_lab.pace.config import PixelSize
+from wovr_lab.training import FitConfig
+from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.pixel_model import NOISE
+from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.state_training import StateTraining
+
+MATRICES = "blocks matrix"  # what Muon moves: the transformer's blocks and the convolutions' kernels
+
+
+def in_pixels(scale: str, backbone: str | None = None) -> dict[str, Any]:
+    """Settings by name; without a backbone (a name in data/ or a folder) the world model learns from noise. Raises
+    UserError on an unknown scale."""
+    if scale not in TRAININGS:
+        raise UserError(f"unknown scale {scale!r}; scales: {', '.join(TRAININGS)}")
+    world, refine = TRAININGS[scale]
+    size = PixelSize() if scale != "smoke" else PixelSize(16, 16, 2, 16, 1, 16)
+    context = ContextBuilder(noise=NOISE)
+    return {"backbone": backbone, "world_size": size, "context": context, "world": world, "refine": refine}
+
+
+def _tuning(steps: int, rate: float, states: int) -> PixelTraining:
+    """From weights that know play: deep at once, the colours' share at its full height."""
+    return PixelTraining(
+        FitConfig(steps, rate, 20, ema_decay=0.99, muon=MATRICES),
+        ramp=0.001,
+        histogram_share=4.0,
+        states=StateTraining(FitConfig(states, 1.5e-3, weight_decay=1e-4, final_fraction=0.02)),
+    )
+
+
+_SMOKE = PixelTraining(
+    FitConfig(4, 1e-3, 2, ema_decay=0.9, checkpoint_every=2, log_every=2), batch=4,
+    states=StateTraining(FitConfig(4, 1e-3, 2, checkpoint_every=2, log_every=2), batch=16),
+)  # fmt: skip
+TRAININGS: dict[str, tuple[PixelTraining, PixelTraining]] = {
+    "smoke": (_SMOKE, _SMOKE),
+    "demo": (_tuning(500, 8e-4, 300), _tuning(250, 6e-4, 150)),
+    "full": (_tuning(3000, 8e-4, 600), _tuning(1200, 6e-4, 300)),
+}

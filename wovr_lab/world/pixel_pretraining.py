@@ -1,0 +1,128 @@
+"""The pretrained backbone in pixels: state head and network on task-agnostic play, half of it driven as policies drive.
+
+In: nothing but a real world and a seed. Out: a world model folder with its provenance (`backbone.json`). A call that is
+killed goes on where it was, to the step; one on a finished folder trains its weights further.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.real.world import RealWorld, environment_of
+from wovr_lab.runs import Metrics, current_commit, read_json, write_json
+from wovr_lab.seeding import stream
+from wovr_lab.training import FitConfig
+from wovr_lab.world.pixel_model import PixelWorldModel
+from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.pixel_training import PixelTraining, train_pixel_world
+from wovr_lab.world.pretraining import BATCH, collect_play
+from wovr_lab.world.state_head import StateHead
+from wovr_lab.world.state_training import StateTraining, train_state_head
+from wovr_lab.world.windows import FrameTable
+
+DRIVEN_WEIGHT = 1.2  # of a driven episode's windows against those of play
+
+
+@dataclass(frozen=True)
+class PixelPretraining:
+    """How much play and driving, the network's depth, how long both parts learn."""
+
+    episodes: int = 10_000
+    driven: int = 10_000
+    num_layers: int = 3
+    states: StateTraining = field(
+        default_factory=lambda: StateTraining(FitConfig(1500, 3e-3, weight_decay=1e-4, final_fraction=0.02))
+    )
+    world: PixelTraining = field(
+        default_factory=lambda: PixelTraining(
+            FitConfig(8000, 2e-3, 300, ema_decay=0.998, muon="blocks matrix"), ramp=0.3
+        )
+    )
+
+
+def pretrain_in_pixels(
+    real: RealWorld, out: Path, run: Path, config: PixelPretraining, run_seed: int
+) -> PixelWorldModel:  # fmt: skip
+    """Trains (or goes on training) the backbone in `out`; `run` keeps episodes, metrics and what a resume needs.
+
+    Raises UserError if `out` holds a world model of another kind.
+    """
+    begin = time.monotonic()
+    play = collect_play(real, run / "play", config.episodes, run_seed)
+    driven = collect_driven(real, run / "driven", config.driven, run_seed)
+    weights = [1.0] * len(play) + [DRIVEN_WEIGHT] * len(driven)
+    table = FrameTable.of(real.with_proprio([*play, *driven]), weights)
+    earlier, metrics = [], Metrics(run)
+    if out.exists():
+        world, earlier = PixelWorldModel.load(out).float(), _earlier(out / "backbone.json")
+    else:
+        world = new_backbone(real, table, config, run_seed)
+    _learn(world, table, config, run_seed, run, metrics)
+    deepcopy(world).half().save(out)
+    provenance = {
+        "command": f"wovr-lab pretrain-pixels --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
+        f"--episodes {config.episodes} --driven {config.driven} --steps {config.world.fit.steps}",
+        "commit": current_commit(),
+        "earlier": earlier,
+        "real": {**real.card, "tasks": real.tasks, "resolution": real.resolution},
+        "config": asdict(config),
+        "play_episodes": len(play),
+        "driven_episodes": len(driven),
+        "play_frames": len(table.frames),
+        "seconds": round(time.monotonic() - begin, 1),
+        "torch": torch.__version__,
+        "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
+    }
+    write_json(out / "backbone.json", provenance)
+    for path in run.glob("*.training.safetensors"):
+        path.unlink()
+    return world
+
+
+def _learn(
+    world: PixelWorldModel, table: FrameTable, config: PixelPretraining, run_seed: int, run: Path, metrics: Metrics
+) -> None:
+    """Both parts, one after the other. The first leaves itself beside the run's metrics, so that a resume of the second
+    goes on with the same one."""
+    learnt = run / "state_head"
+    if world.state_head is not None and not (run / "world.training.safetensors").exists():
+        train_state_head(world, table, config.states, run_seed, run, metrics)
+        world.state_head.save(learnt)
+    elif world.state_head is not None:
+        world.state_head.load_state_dict(StateHead.load(learnt).state_dict())
+    train_pixel_world(world, table, config.world, run_seed, run, metrics)
+
+
+def new_backbone(real: RealWorld, table: FrameTable, config: PixelPretraining, run_seed: int) -> PixelWorldModel:
+    """An untrained one for this world, which is told the robot's state where the world describes it."""
+    robot = real.robot.to_dict() if real.robot else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run_seed)
+        network = PixelNetwork(resolution=real.resolution, num_layers=config.num_layers, robot=robot)
+        head = StateHead(robot) if robot else None
+    network.background.copy_(table.background(stream(run_seed, "background")))
+    return PixelWorldModel(network, head)
+
+
+def collect_driven(real: RealWorld, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
+    """Driven episodes in files of 250; files that are there already are kept."""
+    files = {first: folder / f"driven-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
+    for first, path in tqdm(files.items(), desc="driven", mininterval=1.0, dynamic_ncols=True):
+        if not path.exists():
+            write_episodes(path, real.driven(min(BATCH, episodes - first), run_seed, first))
+    return EpisodeStore(list(files.values()))
+
+
+def _earlier(path: Path) -> list[dict[str, str]]:
+    """The commands and commits that made a backbone, first to last, where it says so."""
+    if not path.exists():
+        return []
+    found = read_json(path)
+    return [*found.get("earlier", []), {"command": found["command"], "commit": found["commit"]}]
