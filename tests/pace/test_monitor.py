@@ -16,6 +16,7 @@ from wovr_lab.pace.monitor import Look, Monitor, best, is_over_optimised
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json
 
@@ -88,7 +89,8 @@ def test_a_look_can_see_the_policy_act_for_real_and_imagine_its_actions(smoke_co
     episodes = list(EpisodeStore([run.scratch / "monitored_1/000.hdf5"]))
     env = real_env(run.config, len(episodes), run.config.hold, every_frame=True)
     temperature = run.config.grpo.temperature
-    acted = roll_out(env, policy, monitor.starts, 0, "improve_1/monitor", temperature, video=True)
+    explores = ExploringActor(policy, run.config.grpo.noise)
+    acted = roll_out(env, explores, monitor.starts, 0, "improve_1/monitor", temperature, video=True)
     for episode, other in zip(episodes, acted.episodes(), strict=True):
         assert np.array_equal(episode.actions, other.actions)
     assert monitor.looks[0].real.rate == acted.succeeded.mean()
