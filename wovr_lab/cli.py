@@ -31,7 +31,7 @@ from wovr_lab.pace.libero_results import collect_libero_results
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.measuring import ROLLOUTS, measure_run
 from wovr_lab.pace.results import collect_results, render_tables
-from wovr_lab.pace.scales import config_in, config_of
+from wovr_lab.pace.scales import LATENT, config_in, config_of
 from wovr_lab.pace.shipping import ship
 from wovr_lab.pace.video_table import write_video_table
 from wovr_lab.real.world import TABLETOP, is_libero
@@ -51,6 +51,7 @@ BAD_INPUT, REFUSED = 2, 3
 BACKBONE = Pretraining()
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
+World = Annotated[str, typer.Option("--world", help="what imagines: latent, the paper's geometry, or pixels")]
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
 
 
@@ -89,10 +90,10 @@ def _show(folder: Path) -> None:
 @app.command()
 def run(
     folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
-    env: Environment = TABLETOP,
+    env: Environment = TABLETOP, world: World = LATENT,
 ) -> None:  # fmt: skip
     """Run the whole loop, or go on where it stopped."""
-    config = config_in(env, scale, seed)
+    config = config_in(env, scale, seed, world)
     if not folder.exists():
         seconds, gigabytes = estimate(config)
         console.print(
@@ -110,9 +111,9 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 def _stage_command(name: str) -> Callable[..., None]:
     def command(
         folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
-        env: Environment = TABLETOP,
+        env: Environment = TABLETOP, world: World = LATENT,
     ) -> None:  # fmt: skip
-        _loop(config_in(env, scale, seed), folder, force, until=name)
+        _loop(config_in(env, scale, seed, world), folder, force, until=name)
 
     command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
     return command

@@ -6,15 +6,17 @@ import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
+from wovr_lab.pace.config import PixelSize, described
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer
 from wovr_lab.pace.loop import run_loop
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
-from wovr_lab.pace.scales import scale_config
-from wovr_lab.runs import load_metrics
+from wovr_lab.pace.scales import config_in, config_of, scale_config
+from wovr_lab.runs import load_metrics, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
+from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.training import WorldTraining
 
 
@@ -79,3 +81,20 @@ def test_states_and_warping_are_one_argument_each():
 def test_a_run_in_pixels_can_be_estimated():
     seconds, gigabytes = estimate(scale_config("smoke", **in_pixels("smoke")))
     assert seconds["train_world"] > 0 and gigabytes > 0
+
+
+def test_a_run_in_pixels_is_named_by_one_word_and_known_again_by_its_folder(tmp_path: Path):
+    for scale in ("smoke", "demo"):
+        config = config_in("tabletop", scale, seed=3, world="pixels")
+        assert isinstance(config.world_size, PixelSize) and config != config_in("tabletop", scale, seed=3)
+        write_json(tmp_path / "config.json", described(config))
+        assert config_of(tmp_path) == config
+    with pytest.raises(UserError, match="unknown world model 'dream'; there are latent and pixels"):
+        config_in("tabletop", "demo", world="dream")
+
+
+def test_the_shipped_backbone_in_pixels_is_the_one_that_the_demo_begins_with():
+    config = config_in("tabletop", "demo", world="pixels")
+    world = load_backbone(config.backbone)
+    assert isinstance(world, PixelWorldModel) and world.robot == config.real.robot
+    assert world.resolution == config.resolution

@@ -11,7 +11,8 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
-from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize, described
+from wovr_lab.pace.config import LoopConfig, PixelSize, PolicySize, WorldSize, described
+from wovr_lab.pace.pixels import in_pixels
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, on_table, tasks_of
@@ -20,6 +21,8 @@ from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.training import CodecTraining, WorldTraining
+
+LATENT, PIXELS = WORLDS = ("latent", "pixels")  # world models as people name them
 
 
 def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
@@ -41,9 +44,16 @@ def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
     return replace(_on_libero(base, tasks) if is_libero(tasks) else base, seed=seed, **changes)
 
 
-def config_in(environment: str, scale: str, seed: int = 0) -> LoopConfig:
-    """A scale's configuration in an environment as people name it. Raises UserError on unknown names."""
-    return scale_config(scale, seed, **({} if environment == TABLETOP else {"tasks": tasks_of(environment)}))
+def config_in(environment: str, scale: str, seed: int = 0, world: str = LATENT) -> LoopConfig:
+    """A scale's configuration in an environment as people name it, imagined in the latents of a codec or in pixels.
+    Raises UserError on unknown names."""
+    if world not in WORLDS:
+        raise UserError(f"unknown world model {world!r}; there are {' and '.join(WORLDS)}")
+    changes = {} if environment == TABLETOP else {"tasks": tasks_of(environment)}
+    if world == PIXELS:
+        has_backbone = environment == TABLETOP and scale != "smoke"
+        changes |= in_pixels(scale, "pixel_backbone" if has_backbone else None)
+    return scale_config(scale, seed, **changes)
 
 
 def config_of(folder: Path) -> LoopConfig:
@@ -53,7 +63,9 @@ def config_of(folder: Path) -> LoopConfig:
         raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
     tasks = found.get("tasks")
     names = tuple(map(str, tasks)) if isinstance(tasks, list) else ()
-    config = config_in(environment_of(names), found["scale"], found["seed"])
+    size = found.get("world_size")
+    world = PIXELS if isinstance(size, dict) and size.get("kind") == PixelSize.__name__ else LATENT
+    config = config_in(environment_of(names), found["scale"], found["seed"], world)
     if described(config) != found:
         raise UserError(
             f"{folder} was made with other settings than today's {found['scale']} scale: from Python (resume it there "
