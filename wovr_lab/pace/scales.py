@@ -160,7 +160,7 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         play, world, refine = 120, FitConfig(2400, 2e-3, 100, ema_decay=0.995), FitConfig(800, 1e-3, ema_decay=0.99)
     return replace(
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
-        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=28, play=play,
+        rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=22, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
         world_size=WorldSize(latent_channels=64),
         codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
@@ -180,7 +180,7 @@ def _together(sizes: LoopConfig) -> LoopConfig:
     deep = (0.4, 0.25, 0.15, 0.12, 0.08)
     fit = sizes.imitation.fit
     return replace(
-        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=4, rollouts=60, confronted=24, fresh=40,
+        sizes, max_steps=min(sizes.max_steps, 120), demonstrations=4, rollouts=60, confronted=24, fresh=32,
         play=max(sizes.play, 120), imitation=replace(sizes.imitation, fit=replace(fit, steps=8000)),
         imitate_successes=replace(sizes.imitation, fit=replace(fit, steps=5000, learning_rate=5e-4)),
         imitate_imagined=True, imitate_last=True,

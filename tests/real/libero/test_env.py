@@ -113,10 +113,10 @@ def test_nothing_global_is_drawn_from(bowl):
 
 def test_wrist_view_and_readings_come_on_request(soup, bowl):
     observation, _ = soup.reset(seed=0)
-    assert set(observation) == {"frame", "wrist", "robot"} and observation["wrist"].shape == (64, 64, 3)
+    assert set(observation) == {"frame", "state", "wrist", "robot"} and observation["wrist"].shape == (64, 64, 3)
     assert np.abs(observation["robot"][:3] - soup.simulator.hand()).max() == 0
     assert 0.07 < np.abs(observation["robot"][6:]).sum() < 0.081  # the gripper is open
-    assert set(bowl.reset(seed=0)[0]) == {"frame"}
+    assert set(bowl.reset(seed=0)[0]) == {"frame", "state"}
 
 
 def test_pictures_are_upright_and_the_object_can_be_seen(soup):
