@@ -11,15 +11,26 @@ PACKAGE = Path(__file__).parent.parent / "wovr_lab"
 
 # A module imports only from lower floors, from its own folder, or from names before it on its own floor.
 FLOORS = (
-    ("errors", "types", "seeding", "pixels", "robot"),
-    ("contracts", "state_checks", "checks", "runs", "networks", "published", "muon", "training"),
+    ("errors", "types", "seeding", "borders", "fields", "machine", "pixels", "robot"),
+    (
+        "outputs",
+        "start_checks",
+        "contracts",
+        "state_checks",
+        "checks",
+        "runs",
+        "networks",
+        "published",
+        "muon",
+        "training",
+    ),
     ("episodes", "real", "starts", "rlinf", "rollout"),
     ("policy", "world", "reward"),
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
     ("experiments", "face"),
-    ("show", "inspector", "cli_real", "cli_study", "cli_pixels", "cli"),
+    ("show", "inspector", "cli_options", "cli_real", "cli_study", "cli_pixels", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 MOST_LINES_OF_A_FILE = 300
