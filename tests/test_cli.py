@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
+import typer.testing
 from safetensors.torch import load_file, save_file
 
 from wovr_lab.cli import app, main
+from wovr_lab.cli_options import Commands
+from wovr_lab.errors import UserError, doubt
 from wovr_lab.pace.loop import STAGE_NAMES
 from wovr_lab.runs import read_json, write_json
 
+NEEDED = {"evaluate": ("--policy", "x"), "demonstrations": ("--env", "libero:x")}
 ROOT = Path(__file__).parent.parent
 
 
@@ -121,6 +127,113 @@ def test_a_stage_command_stops_after_its_stage(wovr_lab, tmp_path):
     assert not (folder / "report.json").exists()
     code, said = wovr_lab("sft", "--scale", "smoke", "--run", folder)
     assert code == 0 and said.count("done before") == 2
+
+
+OUTPUTS = {  # where each command writes besides its run folder
+    "ship": ("ship", "nowhere", "--out"), "evaluate": ("evaluate", "--policy", "nowhere", "--out"),
+    "train-probe": ("train-probe", "--out"), "pretrain": ("pretrain", "--run", "run", "--out"),
+    "pretrain-pixels": ("pretrain-pixels", "--run", "run", "--out"),
+    "gate-history": ("gate-history", "nowhere", "--out"),
+    "measure table": ("measure", "nowhere", "--table"), "ablate table": ("ablate", "nowhere", "--table"),
+    "ablate picture": ("ablate", "nowhere", "--table", "new.json", "--picture"),
+    "learning-curve table": ("study", "learning-curve", "nowhere", "--table"),
+    "learning-curve picture": ("study", "learning-curve", "nowhere", "--table", "new.json", "--picture"),
+    "pretrain run": ("pretrain", "--out", "new", "--run"), "pixels run": ("pretrain-pixels", "--out", "new", "--run"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS.values(), ids=OUTPUTS)
+def test_no_command_writes_over_what_is_somebody_elses(wovr_lab, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "thesis/chapter").mkdir(parents=True)
+    (tmp_path / "thesis/chapter/one.txt").write_text("precious")
+    (tmp_path / "letter").write_text("precious")
+    before = contents(tmp_path)
+    for place in ("thesis", "letter", "letter/x", ".."):
+        code, said = wovr_lab(*arguments, place)
+        assert code == 2 and "Traceback" not in said
+        assert any(word in said for word in ("choose another", "give the name of a file")), said
+        assert contents(tmp_path) == before
+        assert "evaluated" not in said and "play:" not in said
+
+
+def test_every_option_that_names_an_output_is_among_those_tried():
+    names = {"out", "table", "picture"}
+    every = [
+        *app.registered_commands,
+        *(each for group in app.registered_groups for each in group.typer_instance.registered_commands),
+    ]
+    found = set()
+    for command in every:
+        name = (command.name or command.callback.__name__).replace("_", "-")
+        found |= {(name, option) for option in inspect.signature(command.callback).parameters if option in names}
+    tried = {
+        (a[1] if a[0] == "study" else a[0], option[2:]) for a in OUTPUTS.values() for option in a if option[2:] in names
+    }
+    in_their_own_tests = {("demonstrations", "out"), ("ablate", "out")}  # need LIBERO, and a run
+    assert found - tried == in_their_own_tests
+
+
+def test_no_command_takes_a_number_that_is_none(wovr_lab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tried = 0
+    for command in app.registered_commands:
+        name = (command.name or command.callback.__name__).replace("_", "-")
+        for option, parameter in inspect.signature(command.callback).parameters.items():
+            if get_args(parameter.annotation)[:1] == (float,):
+                for value in ("nan", "inf", "-inf"):
+                    given = (name, *NEEDED.get(name, ()), f"--{option.replace('_', '-')}={value}")
+                    code, said = wovr_lab(*given)
+                    assert code == 2 and "Traceback" not in said and option.split("_")[0] in said, (given, said)
+                    tried += 1
+    assert tried >= 9 and not list(tmp_path.iterdir())
+
+
+def test_a_tilde_is_the_home_folder(wovr_lab, tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "home/x/config.json", {"learning_rate": 1})
+    code, said = wovr_lab("report", "~/x")
+    assert code == 2 and "names no scale" in said and not (tmp_path / "~").exists()
+
+
+def test_the_same_run_twice_is_refused(wovr_lab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (("results", "wovr"), ("gate-history",), ("study", "learning-curve")):
+        code, said = wovr_lab(*command, "a", "./a")
+        assert code == 2 and "names one path twice" in said
+
+
+def test_a_warning_is_an_error_with_strict():
+    @(strict_app := Commands()).command()
+    def work() -> None:
+        doubt("is this meant?")
+
+    run = typer.testing.CliRunner().invoke
+    told = run(strict_app, [])
+    assert told.exit_code == 0 and told.output == "warning: is this meant?\n"
+    refused = run(strict_app, ["--strict"])
+    assert isinstance(refused.exception, UserError) and "without --strict" in str(refused.exception)
+
+
+@pytest.mark.parametrize("command", ["resume", "report"])
+def test_a_lost_or_damaged_configuration_is_said_alike_by_all_that_open_a_run(wovr_lab, tmp_path, command):
+    run = tmp_path / "run"
+    write_json(run / "stages/sft.json", {})
+    code, said = wovr_lab(command, run)
+    assert code == 2 and "although" in said and "wovr-lab demonstrate --scale" in said
+    for text in (
+        "[]",
+        "{}",
+        '{"scale": 1, "seed": 0, "tasks": []}',
+        '{"scale": "smoke", "seed": 0, "tasks": [1]}',
+        "{",
+        "\udcff",
+    ):
+        (run / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        code, said = wovr_lab(command, run)
+        assert code == 2 and "config.json" in said and "Traceback" not in said
 
 
 @pytest.mark.smoke

@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count
 from wovr_lab.runs import (
     Metrics,
     load_into,
+    load_metrics,
     load_tensors,
     optimizer_tensors,
     read_json,
+    read_object,
     replacing,
     restore_optimizer,
     save_tensors,
@@ -54,10 +57,10 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
 
 def test_a_full_disk_leaves_the_old_folder(tmp_path):
     folder = tmp_path / "model"
-    with replacing(folder) as partial:
+    with replacing(folder, "model") as partial:
         partial.mkdir()
         save_tensors(partial / "w.safetensors", {"w": torch.ones(2)})
-    with pytest.raises(UserError, match="cannot write"), full_disk(), replacing(folder) as partial:
+    with pytest.raises(UserError, match="cannot write"), full_disk(), replacing(folder, "model") as partial:
         partial.mkdir()
         save_tensors(partial / "w.safetensors", {"w": torch.zeros(10_000)})
     assert names(tmp_path) == ["model"] and load_tensors(folder / "w.safetensors")["w"].tolist() == [1, 1]
@@ -65,10 +68,10 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path):
 
 def test_a_new_folder_replaces_the_old_one_whole(tmp_path):
     for name in ("old", "new"):
-        with replacing(tmp_path / "model") as partial:
+        with replacing(tmp_path / "model", "model") as partial:
             partial.mkdir()
             (partial / name).write_text(name)
-    assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["new"]
+    assert names(tmp_path) == ["model"] and "old" not in names(tmp_path / "model")
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -87,6 +90,44 @@ def test_json_is_strict_and_its_defects_are_named(tmp_path):
     (tmp_path / "a.json").write_text('{"half": ')
     with pytest.raises(UserError, match="not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_json_is_read_in_one_way_and_every_defect_is_one_error(tmp_path):
+    path = tmp_path / "a.json"
+    for content in (b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"rate": Infinity}', b"", b"{", b"\x00"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
+            read_json(path)
+    for value, named in (
+        ([], "holds a list"),
+        (3, "holds a int"),
+        ({}, "names no steps"),
+        ({"steps": 1.5}, "steps is 1.5"),
+    ):
+        write_json(path, value)
+        with pytest.raises(UserError, match=named):
+            read_object(path, steps=Count)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_json(tmp_path)
+    assert read_json(str(path)) == {"steps": 1.5}
+
+
+def test_a_damaged_row_is_named_by_all_that_read_metrics(tmp_path):
+    good = '{"phase": "sft", "step": 0, "loss": 1.0}\n'
+    for line in (
+        "half a line {",
+        "[1]",
+        '{"phase": "sft"}',
+        '{"phase": 1, "step": 0}',
+        '{"phase": "a", "step": 0.5}',
+        "\udcff",
+    ):
+        (tmp_path / "metrics.jsonl").write_bytes((good + line + "\n").encode("utf-8", "surrogateescape"))
+        for read in (lambda: load_metrics(tmp_path), lambda: Metrics(tmp_path)):
+            with pytest.raises(UserError, match=r"line 2 of .*metrics\.jsonl.*remove that line"):
+                read()
+    (tmp_path / "metrics.jsonl").write_text(good)  # the advice, taken
+    assert len(Metrics(tmp_path).rows()) == 1
 
 
 def test_missing_truncated_and_foreign_checkpoints_are_refused(tmp_path):
@@ -160,18 +201,3 @@ def test_a_metric_that_is_not_finite_stops_the_run_and_is_not_logged(tmp_path, v
     with pytest.raises(UserError, match="sft diverged at step 4: loss"):
         metrics.log("sft", 4, {"loss": value, "rate": 1.0})
     assert metrics.rows() == []
-
-
-def test_a_folder_is_never_seen_half_removed(tmp_path, monkeypatch):
-    for name in ("old", "other old"):
-        (tmp_path / "model" / name).mkdir(parents=True)
-    seen = []
-
-    def killed(folder: Path) -> None:
-        seen.append(folder.name)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("shutil.rmtree", killed)
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "model") as partial:
-        partial.mkdir()
-    assert "model" not in seen and not (tmp_path / "model").exists()

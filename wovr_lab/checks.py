@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from wovr_lab.contracts import ChunkEnv, Observation
-from wovr_lab.errors import UserError
+from wovr_lab.errors import UserError, require
 from wovr_lab.state_checks import check_first_state, check_last_state, check_state
 from wovr_lab.types import ACTION_DIM, Start
 
@@ -61,13 +61,14 @@ def check_chunk_env(make_env: Callable[[], ChunkEnv], starts: Sequence[Start]) -
 
 def _check_spaces(env: ChunkEnv, starts: Sequence[Start]) -> None:
     rows, chunk = env.num_envs, env.chunk
-    assert isinstance(env, ChunkEnv), f"{type(env).__name__} is not a ChunkEnv"
-    assert len(starts) == rows, f"the check needs one start a row: {len(starts)} starts, {rows} rows"
-    assert env.single_action_space == gym.spaces.Box(-1.0, 1.0, (chunk, ACTION_DIM), np.float32), (
-        f"a row's action must be Box(-1, 1, ({chunk}, {ACTION_DIM})), is {env.single_action_space}"
+    require(isinstance(env, ChunkEnv), f"{type(env).__name__} is not a ChunkEnv")
+    require(len(starts) == rows, f"the check needs one start a row: {len(starts)} starts, {rows} rows")
+    require(
+        env.single_action_space == gym.spaces.Box(-1.0, 1.0, (chunk, ACTION_DIM), np.float32),
+        f"a row's action must be Box(-1, 1, ({chunk}, {ACTION_DIM})), is {env.single_action_space}",
     )
     autoreset = env.metadata.get("autoreset_mode")
-    assert autoreset == gym.vector.AutoresetMode.DISABLED, f"autoreset must be disabled, is {autoreset}"
+    require(autoreset == gym.vector.AutoresetMode.DISABLED, f"autoreset must be disabled, is {autoreset}")
 
 
 def _actions(env: ChunkEnv, count: int) -> list[np.ndarray]:
@@ -76,40 +77,37 @@ def _actions(env: ChunkEnv, count: int) -> list[np.ndarray]:
     return [generator.uniform(-1, 1, shape).astype(np.float32) for _ in range(count)]
 
 
-def _chunks_at_most(env: ChunkEnv, starts: Sequence[Start]) -> int:
-    return max(-(-(env.max_steps - start.step) // env.chunk) for start in starts)
-
-
 def _check_episode(env: ChunkEnv, starts: Sequence[Start]) -> list[_Step]:
     """One whole episode and two chunks beyond its end; every rule about single steps."""
     before = _global_randomness()
     observation, info = env.reset(seed=SEED, options={"starts": list(starts)})
     _check_observation(env, observation, "reset")
     check_first_state(env, observation, info, starts)
-    assert isinstance(info, dict), f"reset must give an info dictionary, gave {type(info).__name__}"
+    require(isinstance(info, dict), f"reset must give an info dictionary, gave {type(info).__name__}")
     wanted = tuple(start.instruction for start in starts)
-    assert env.instructions == wanted, f"instructions must be those of the starts: {env.instructions}, not {wanted}"
-    limit = _chunks_at_most(env, starts)
+    require(env.instructions == wanted, f"instructions must be those of the starts: {env.instructions}, not {wanted}")
     books = _Books(env, observation["frame"], observation.get("state"), starts)
+    limit = int(books.limits.max())
     recorded = []
     for chunk, actions in enumerate(_actions(env, limit + 2)):
         given = actions.copy()
         step = _Step(*env.step(actions))
-        assert (actions == given).all(), f"step must not write into its actions, did in chunk {chunk}"
+        require((actions == given).all(), f"step must not write into its actions, did in chunk {chunk}")
         _check_step_shapes(env, step)
         books.check(step, chunk)
         recorded.append(step)
-    assert recorded[limit - 1].ended.all(), f"every row must have ended after max_steps ({limit} chunks)"
-    assert before == _global_randomness(), "randomness must come from the seed: a global random state was used"
+    require(recorded[limit - 1].ended.all(), f"every row must have ended after max_steps ({limit} chunks)")
+    require(before == _global_randomness(), "randomness must come from the seed: a global random state was used")
     return recorded
 
 
 def _check_observation(env: ChunkEnv, observation: Observation, moment: str) -> None:
-    assert isinstance(observation, dict) and "frame" in observation, f"{moment}: observation needs a 'frame'"
+    require(isinstance(observation, dict) and "frame" in observation, f"{moment}: observation needs a 'frame'")
     frame = observation["frame"]
     shape = (env.num_envs, env.resolution, env.resolution, 3)
-    assert frame.dtype == np.uint8 and frame.shape == shape, (
-        f"{moment}: frame must be uint8 {shape}, is {frame.dtype} {frame.shape}"
+    require(
+        frame.dtype == np.uint8 and frame.shape == shape,
+        f"{moment}: frame must be uint8 {shape}, is {frame.dtype} {frame.shape}",
     )
     check_state(env, observation, moment)
 
@@ -117,16 +115,16 @@ def _check_observation(env: ChunkEnv, observation: Observation, moment: str) -> 
 def _check_step_shapes(env: ChunkEnv, step: _Step) -> None:
     rows, chunk, side = env.num_envs, env.chunk, env.resolution
     _check_observation(env, step.observation, "step")
-    assert np.issubdtype(step.reward.dtype, np.floating), f"reward must be floating, is {step.reward.dtype}"
-    assert step.reward.shape == (rows,), f"reward must be [{rows}], is {step.reward.shape}"
+    require(np.issubdtype(step.reward.dtype, np.floating), f"reward must be floating, is {step.reward.dtype}")
+    require(step.reward.shape == (rows,), f"reward must be [{rows}], is {step.reward.shape}")
     arrays = {"terminated": step.terminated, "truncated": step.truncated}
     missing = {"success", "executed"} - step.info.keys()
-    assert not missing, f"info lacks {sorted(missing)}"
+    require(not missing, f"info lacks {sorted(missing)}")
     arrays |= {name: step.info[name] for name in ("success", "executed")}
     for name, value in arrays.items():
         shape = (rows, chunk) if name == "success" else (rows,)
-        assert value.dtype == bool and value.shape == shape, (
-            f"{name} must be bool {shape}, is {value.dtype} {value.shape}"
+        require(
+            value.dtype == bool and value.shape == shape, f"{name} must be bool {shape}, is {value.dtype} {value.shape}"
         )
     expected = {
         "frames": (np.uint8, (rows, chunk, side, side, 3)),
@@ -138,12 +136,13 @@ def _check_step_shapes(env: ChunkEnv, step: _Step) -> None:
     for name in expected.keys() & step.info.keys():
         dtype, shape = expected[name]
         value = step.info[name]
-        assert value.dtype == dtype and value.shape[: len(shape)] == shape, (
-            f"info[{name!r}] must be {np.dtype(dtype)} {shape}, is {value.dtype} {value.shape}"
+        require(
+            value.dtype == dtype and value.shape[: len(shape)] == shape,
+            f"info[{name!r}] must be {np.dtype(dtype)} {shape}, is {value.dtype} {value.shape}",
         )
     if "success_probability" in step.info:
         probability = step.info["success_probability"]
-        assert ((probability >= 0) & (probability <= 1)).all(), "success_probability must be between 0 and 1"
+        require(((probability >= 0) & (probability <= 1)).all(), "success_probability must be between 0 and 1")
 
 
 class _Books:
@@ -161,19 +160,20 @@ class _Books:
     def check(self, step: _Step, chunk: int) -> None:
         where, success = f"chunk {chunk}", step.info["success"]
         latched = np.logical_or.accumulate(np.concatenate([self.succeeded[:, None], success], 1), 1)[:, 1:]
-        assert (success == latched).all(), f"{where}: success must latch at its first hit"
-        assert (step.info["executed"] == ~self.ended).all(), (
-            f"{where}: executed must be true in rows that had not ended"
+        require((success == latched).all(), f"{where}: success must latch at its first hit")
+        require(
+            (step.info["executed"] == ~self.ended).all(), f"{where}: executed must be true in rows that had not ended"
         )
         earned = latched[:, -1] & ~self.succeeded
-        assert (step.reward == earned).all(), (
-            f"{where}: reward must be 1 in the chunk of the first success and else 0: {step.reward}, not {earned}"
+        require(
+            (step.reward == earned).all(),
+            f"{where}: reward must be 1 in the chunk of the first success and else 0: {step.reward}, not {earned}",
         )
         self._check_ended_rows(step, where)
         self._check_ends(step, latched, chunk)
         if "frames" in step.info:
             last = step.info["frames"][:, -1]
-            assert (last == step.observation["frame"]).all(), f"{where}: the last of 'frames' must be the observation"
+            require((last == step.observation["frame"]).all(), f"{where}: the last of 'frames' must be the observation")
         self.frame, self.succeeded, self.ended = step.observation["frame"].copy(), latched[:, -1], step.ended
         self.state = step.observation.get("state")
         self.flags = np.stack([step.terminated, step.truncated])
@@ -181,31 +181,33 @@ class _Books:
     def _check_ended_rows(self, step: _Step, where: str) -> None:
         ended = self.ended
         frame, flags = step.observation["frame"], np.stack([step.terminated, step.truncated])
-        assert (frame[ended] == self.frame[ended]).all(), f"{where}: a row that has ended must repeat its frame"
+        require((frame[ended] == self.frame[ended]).all(), f"{where}: a row that has ended must repeat its frame")
         if self.state is not None:
             same = step.observation["state"][ended] == self.state[ended]
-            assert same.all(), f"{where}: a row that has ended must repeat its state"
-        assert (flags[:, ended] == self.flags[:, ended]).all(), (
-            f"{where}: flags of a row that has ended must stay as they are"
+            require(same.all(), f"{where}: a row that has ended must repeat its state")
+        require(
+            (flags[:, ended] == self.flags[:, ended]).all(),
+            f"{where}: flags of a row that has ended must stay as they are",
         )
         if "frames" in step.info:
             frames = step.info["frames"][ended]
-            assert (frames == self.frame[ended][:, None]).all(), (
-                f"{where}: 'frames' of an ended row must repeat its frame"
+            require(
+                (frames == self.frame[ended][:, None]).all(), f"{where}: 'frames' of an ended row must repeat its frame"
             )
 
     def _check_ends(self, step: _Step, latched: np.ndarray, chunk: int) -> None:
         self.held += np.concatenate([self.succeeded[:, None], latched], 1)[:, :-1].sum(1)
         terminated = step.terminated & ~self.ended
-        assert (latched[:, -1] | ~step.terminated).all(), f"chunk {chunk}: only success terminates a row"
+        require((latched[:, -1] | ~step.terminated).all(), f"chunk {chunk}: only success terminates a row")
         hold = self.env.hold_after_success
-        assert (self.held[terminated] >= hold).all(), (
-            f"chunk {chunk}: a row must go on for hold_after_success = {hold} actions after success"
+        require(
+            (self.held[terminated] >= hold).all(),
+            f"chunk {chunk}: a row must go on for hold_after_success = {hold} actions after success",
         )
-        assert (step.ended | (chunk + 1 < self.limits)).all(), f"chunk {chunk}: a row ran beyond max_steps"
+        require((step.ended | (chunk + 1 < self.limits)).all(), f"chunk {chunk}: a row ran beyond max_steps")
         early = step.truncated & ~self.ended & (chunk + 1 < self.limits)
         if self.env.keyframe_steps is None:
-            assert not early.any(), f"chunk {chunk}: rows {np.flatnonzero(early)} were truncated before max_steps"
+            require(not early.any(), f"chunk {chunk}: rows {np.flatnonzero(early)} were truncated before max_steps")
 
 
 def _check_same_seed_gives_the_same(env: ChunkEnv, starts: Sequence[Start], recorded: list[_Step], who: str) -> None:
@@ -216,9 +218,9 @@ def _check_same_seed_gives_the_same(env: ChunkEnv, starts: Sequence[Start], reco
         actions[ended] *= -0.5
         new = _Step(*env.step(actions))
         rule = f"chunk {chunk}: seed, starts and actions must decide everything (ended rows ignore actions); {who} gave"
-        assert new.info.keys() == old.info.keys(), f"{rule} info {sorted(new.info)} instead of {sorted(old.info)}"
+        require(new.info.keys() == old.info.keys(), f"{rule} info {sorted(new.info)} instead of {sorted(old.info)}")
         for name, (one, two) in _pairs(new, old).items():
-            assert np.array_equal(one, two), f"{rule} another {name}"
+            require(np.array_equal(one, two), f"{rule} another {name}")
         ended = new.ended
 
 
@@ -241,13 +243,15 @@ def _check_reset_mask(env: ChunkEnv, starts: Sequence[Start], recorded: list[_St
     mask = np.arange(env.num_envs) == 0
     observation, _ = env.reset(seed=SEED + 1, options={"starts": list(starts), "reset_mask": mask})
     untouched = observation["frame"][~mask] == first.observation["frame"][~mask]
-    assert untouched.all(), "reset_mask: rows outside the mask must keep their frame"
+    require(untouched.all(), "reset_mask: rows outside the mask must keep their frame")
     for chunk in range(1, len(recorded)):
         step = _Step(*env.step(actions[chunk]))
-        assert step.info["executed"][0] or chunk > 1, "reset_mask: a row inside the mask must be alive again"
+        require(step.info["executed"][0] or chunk > 1, "reset_mask: a row inside the mask must be alive again")
         for name, (one, two) in _pairs(step, recorded[chunk]).items():
             same = _is_same_but_for_rounding(one[~mask], two[~mask])
-            assert same, f"reset_mask: rows outside the mask must go on as they were; chunk {chunk} gave another {name}"
+            require(
+                same, f"reset_mask: rows outside the mask must go on as they were; chunk {chunk} gave another {name}"
+            )
 
 
 def _is_same_but_for_rounding(one: np.ndarray, two: np.ndarray) -> bool:
@@ -267,15 +271,16 @@ def _check_bad_actions_are_refused(env: ChunkEnv, starts: Sequence[Start]) -> No
         "a short chunk": good[:, :-1],
         "one row too few": good[1:],
     }.items():
-        assert _is_refused(lambda bad=bad: env.step(bad)), f"actions with {name} must be refused with a UserError"
+        require(_is_refused(lambda bad=bad: env.step(bad)), f"actions with {name} must be refused with a UserError")
     step = _Step(*env.step(good))
-    assert step.info["executed"].all(), "refused actions must leave the environment as it was"
+    require(step.info["executed"].all(), "refused actions must leave the environment as it was")
 
 
 def _check_bad_starts_are_refused(env: ChunkEnv, starts: Sequence[Start]) -> None:
     many = [*starts, starts[0]]
-    assert _is_refused(lambda: env.reset(seed=SEED, options={"starts": many})), (
-        "a number of starts other than the number of rows must be refused with a UserError"
+    require(
+        _is_refused(lambda: env.reset(seed=SEED, options={"starts": many})),
+        "a number of starts other than the number of rows must be refused with a UserError",
     )
 
 

@@ -14,15 +14,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from wovr_lab.cli_options import Commands
 from wovr_lab.cli_pixels import pretrain_pixels
 from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
 from wovr_lab.cli_study import study
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.app import launch
+from wovr_lab.machine import check_proxies
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
+from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
 from wovr_lab.pace.ablations import Ablation, ablate
 from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.gate_history import gate_history
@@ -46,7 +49,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.pretraining import Pretraining, pretrain
 from wovr_lab.world.training import WorldTraining
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
+app = Commands(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
 BAD_INPUT, REFUSED = 2, 3
 BACKBONE = Pretraining()
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
@@ -82,6 +85,7 @@ def _loop(config: LoopConfig, folder: Path, force: bool, until: str | None = Non
 
 
 def _show(folder: Path) -> None:
+    read_config(folder)
     draw_comparisons(folder)
     html = write_report(folder)
     print_report(read_json(folder / "report.json"), console, html)
@@ -139,6 +143,8 @@ def measure(
     table: Annotated[Path | None, typer.Option(help="publish it there, e.g. data/results/hallucination.json")] = None,
 ) -> None:
     """Measure what the world models of a run hallucinate, into RUN/measure.json and its report."""
+    if table is not None:
+        table = claim_file(table, json_with("schema", "rows", command="wovr-lab measure"))
     found = measure_run(folder, rollouts)
     if table is not None:
         write_hallucination_table(found, table, folder)
@@ -155,6 +161,8 @@ def gate_history_command(
     out: Annotated[Path, typer.Option(help="page to write; the rows go beside it as JSON")] = Path("runs/gates.html"),
 ) -> None:
     """Does passing the gate foretell real gains? Relate both over several runs."""
+    out = claim_file(out, file_with(OUR_PAGE))
+    claim_file(out.with_suffix(".json"), json_with("schema", "rows"))
     shown = write_gate_history(out, gate_history(folders))
     for row in shown.rows:
         told = (f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
@@ -205,7 +213,7 @@ def results(
 ) -> None:  # fmt: skip
     """Pool finished runs of several seeds into data/results: tabletop.json at the demo scale, else tabletop_SCALE.json;
     libero.json if they ran there."""
-    first = read_json(folders[0] / "config.json")
+    first = read_config(folders[0])
     if is_libero(first.get("tasks", ())):
         collect_libero_results(Path("data/results/libero.json"), name, folders, add)
     else:
@@ -235,6 +243,8 @@ def ablate_command(
     picture: Annotated[Path, typer.Option(help="where the picture goes")] = Path("docs/video.png"),
 ) -> None:  # fmt: skip
     """The paper's Table 4: take the world model's mechanisms away one at a time, and judge deep rollouts."""
+    table = claim_file(table, json_with("schema", "rows", command="wovr-lab ablate"))
+    picture = claim_file(picture, file_with(OUR_PICTURE))
     yardsticks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
     ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
@@ -259,6 +269,9 @@ def inspect(
     host: Annotated[str, typer.Option(help="others than 127.0.0.1 need a password: WOVR_LAB_PASSWORD")] = "127.0.0.1",
 ) -> None:
     """Open the hallucination inspector on the models of a run."""
+    check_proxies()
+    from wovr_lab.inspector.app import launch  # loads what makes pages, which no other command needs
+
     launch(folder, port, host)
 
 

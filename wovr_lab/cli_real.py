@@ -12,6 +12,7 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
+from wovr_lab.outputs import claim_file, json_with
 from wovr_lab.pace.baselines import METHODS, run_longer, run_online
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.scales import config_in, scale_config
@@ -42,6 +43,8 @@ def evaluate(
     processes: Annotated[int | None, typer.Option(min=1, help="LIBERO: all cores unless told")] = None,
 ) -> None:
     """Evaluate a policy in a real simulator on held-out initial states."""
+    if out:
+        out = claim_file(out, json_with("policy", "temperature", "seed", "success"), inputs=[policy])
     actor = load_policy(policy)
     if env.startswith(LIBERO):
         from wovr_lab.pace import suites  # needs the libero extra
@@ -69,16 +72,21 @@ def demonstrations(
     noise: Annotated[float, typer.Option(min=0.0, help="deviation of executed x, y, z")] = 0.0,
     resolution: Annotated[int, typer.Option(min=8, help="pixels a side")] = 128,
 ) -> None:
-    """Let the scripted expert demonstrate LIBERO tasks; files in the benchmark's own layout."""
+    """Let the scripted expert demonstrate LIBERO tasks; files in the benchmark's own layout. Those that can be written
+    are; if one cannot, the exit code says so."""
     from wovr_lab.real.libero.env import LiberoEnv  # needs the libero extra
     from wovr_lab.real.libero.official import write_demonstrations
 
     world = LiberoEnv(env.removeprefix(LIBERO), resolution)
+    missing = []
     for task in world.tasks:
         try:
             console.print(f"{write_demonstrations(out, world, task, range(episodes), noise)}")
         except UserError as error:
             console.print(f"{task}: {error}", style="yellow", markup=False)
+            missing.append(task)
+    if missing:
+        raise UserError(f"{len(missing)} of {len(world.tasks)} tasks have no demonstrations: {', '.join(missing)}")
 
 
 def online(

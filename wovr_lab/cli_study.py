@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from wovr_lab.cli_options import Commands
 from wovr_lab.cli_real import console
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.curve_table import write_learning_curve
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, measure_curves
+from wovr_lab.outputs import OUR_PAGE, claim_file, file_with, json_with
 from wovr_lab.pace.scales import config_of
 from wovr_lab.show.learning_curve import draw_learning_curve
 
-study = typer.Typer(no_args_is_help=True, help="Study finished runs; every study goes on where it stopped.")
+study = Commands(no_args_is_help=True, help="Study finished runs; every study goes on where it stopped.")
 DEFAULT = CurveConfig()
 MARKS = ",".join(map(str, DEFAULT.marks))
 
@@ -31,6 +33,8 @@ def learning_curve(
     picture: Annotated[Path, typer.Option(help="where its page goes")] = Path("runs/learning_curve.html"),
 ) -> None:  # fmt: skip
     """How many updates in the learnt simulator does real success follow? Beside the same updates in the real one."""
+    table = claim_file(table, json_with("schema", "rows", command="wovr-lab study learning-curve"))
+    picture = claim_file(picture, file_with(OUR_PAGE))
     config = CurveConfig(_numbers(marks), tuple(settings.split(",")), tuple(range(rl_seeds)), starts, groups)
     for folder in folders:
         measure_curves(folder, config, config_of(folder))

@@ -8,8 +8,9 @@ from typing import Self, TypeVar
 from diffusers import ConfigMixin, ModelMixin
 from safetensors import SafetensorError
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
-from wovr_lab.runs import check_finite, read_json, replacing
+from wovr_lab.runs import check_finite, read_object, replacing
 
 Model = TypeVar("Model", bound=ModelMixin)
 
@@ -19,7 +20,7 @@ class Network(ModelMixin, ConfigMixin):
 
     def save(self, folder: Path) -> None:
         """A folder with the configuration and safetensors weights; atomic."""
-        with replacing(folder) as partial:
+        with replacing(folder, type(self).__name__) as partial:
             self.save_pretrained(partial)
 
     @classmethod
@@ -33,10 +34,10 @@ def load_model(kind: type[Model], folder: Path) -> Model:
 
     Raises UserError if the folder holds none, half of one, or another kind of model.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     problem = f"{folder} holds no usable {kind.__name__}"
     advice = "train it again or give another folder"
-    written = read_json(folder / "config.json").get("_class_name")
+    written = read_object(folder / "config.json").get("_class_name")
     if written != kind.__name__:
         raise UserError(f"{problem} but {written}; {advice}")
     try:

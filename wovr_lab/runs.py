@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.fields import check
+from wovr_lab.outputs import replacing
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path (file or folder) beside `path` that replaces it when the block ends without an error.
-
-    Raises UserError if the disk is full or not writable; what was at `path` is then untouched.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        if partial.is_dir() and path.exists():
-            _set_aside(path)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write {path}: {error}; free some space or choose another folder") from error
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        elif partial.exists():
-            partial.unlink()
-
-
-def _set_aside(path: Path) -> None:
-    """Removes a folder from its place at once: a kill in between leaves none there rather than half of one."""
-    old = path.with_name(f"{path.name}.{os.getpid()}.old")
-    path.replace(old)
-    shutil.rmtree(old)
+LARGEST_JSON = 2**28  # bytes; ten times the largest of ours
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,20 +35,40 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Reads JSON. Raises UserError if the file is missing or broken."""
+def read_json(path: Path | str) -> Any:
+    """Reads strict JSON. Raises UserError if the file is missing, broken, or far larger than any of ours."""
+    path = as_path(path)
     try:
-        return json.loads(path.read_text())
+        if path.stat().st_size > LARGEST_JSON:
+            raise UserError(f"{path} has more than {LARGEST_JSON} bytes, far more than it needs; give another file")
+        return _strict(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; run the stage that writes it first") from error
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}); give another file") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); delete it to have it made anew") from error
 
 
-def current_commit() -> str:
-    """The short hash of the code in the working directory, for provenance; "unknown" outside a repository."""
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+def read_object(path: Path | str, **entries: Any) -> dict[str, Any]:
+    """A JSON object with these entries of these declared types (see `fields`). Raises UserError naming what is not."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds a {type(found).__name__}, not the entries of an object; restore it")
+    for name, hint in entries.items():
+        if name not in found:
+            raise UserError(f"{path} names no {name}; restore it, or give another one")
+        check(f"{path}: {name}", found[name], hint)
+    return found
+
+
+def _strict(text: str) -> Any:
+    """JSON without NaN and infinity, which are no JSON."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"it holds {constant}")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -86,8 +77,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: Path | str) -> dict[str, Tensor]:
     """Reads a safetensors file. Raises UserError if it is missing, truncated or of another format."""
+    path = as_path(path)
     try:
         return load_file(path)
     except FileNotFoundError as error:
@@ -141,15 +133,27 @@ def require_finite(phase: str, step: int, values: dict[str, float]) -> None:
 
 
 def load_metrics(run: Path) -> list[dict[str, Any]]:
-    """The whole rows of RUN/metrics.jsonl, none if there is no such file. Raises UserError naming a broken line."""
+    """The whole rows of RUN/metrics.jsonl, none if there is no such file; a last line that a kill has cut is left out.
+    Raises UserError naming a broken line."""
     path = run / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    if lines and not lines[-1].endswith("\n"):  # a kill has cut it
-        lines.pop()
     try:
-        return [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} has a line that is not JSON ({error}); remove that line") from error
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}); restore it") from error
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()
+    return [_row(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    """One row: a phase, a step, and numbers by name."""
+    try:
+        row = _strict(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"line {number} of {path} is not JSON ({error}); remove that line") from error
+    if not isinstance(row, dict) or not isinstance(row.get("phase"), str) or type(row.get("step")) is not int:
+        raise UserError(f"line {number} of {path} is no metric (it needs a phase and a step); remove that line")
+    return row
 
 
 class Metrics:
@@ -163,14 +167,11 @@ class Metrics:
         self.board = SummaryWriter(str(folder / "tensorboard"))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every whole line; a last line cut by a kill is dropped."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text().splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            write_text(self.path, "".join(lines[:-1]))
-            lines.pop()
-        return [json.loads(line) for line in lines]
+        """Every whole line; a last line cut by a kill is dropped. Raises UserError naming a broken line."""
+        rows = load_metrics(self.path.parent)
+        if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
+            write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
 
     def log(self, phase: str, step: int, values: dict[str, float]) -> None:
         """Appends one row. Raises UserError on a value that is not finite: the training has diverged."""

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
+from wovr_lab.machine import current_commit
 from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts, store
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
-from wovr_lab.runs import current_commit, read_json, write_text
+from wovr_lab.runs import read_json, write_text
 from wovr_lab.types import CHUNK, HOLD, ActionChunk
 
 CONFIG = scale_config("smoke")
@@ -234,9 +235,9 @@ def test_a_record_that_is_not_json_is_named_with_what_to_do(tmp_path):
 def test_a_folder_in_which_another_process_works_is_refused_until_that_process_ends(tmp_path):
     open_run(tmp_path, CONFIG)
     holding = (
-        "import sys, fcntl\n"
-        "file = open(sys.argv[1], 'w')\n"
-        "fcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "import sys, filelock\n"
+        "lock = filelock.FileLock(sys.argv[1])\n"
+        "lock.acquire()\n"
         "print('held', flush=True)\n"
         "sys.stdin.read()\n"
     )

@@ -67,7 +67,7 @@ def _tasks_in_turn(rows: Sequence[int], tasks: Sequence[str]) -> list[int]:
 
 def write_gallery(folder: Path, cases: Sequence[Case]) -> None:
     """Writes the cases whole or not at all; without any, a list of none."""
-    with replacing(folder) as partial:
+    with replacing(folder, "gallery") as partial:
         if cases:
             write_episodes(partial / "imagined.hdf5", [case.imagined for case in cases])
             write_episodes(partial / "real.hdf5", [case.real for case in cases])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, NonNegative, Range, Share, configuration
 from wovr_lab.measure.probes import StateProbe, error_cm, read_states
+from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.pixels import to_float
 from wovr_lab.real.expert import expert_episodes
 from wovr_lab.real.play import play_episodes
@@ -33,18 +35,18 @@ HELD_OUT = 500_000  # number of the first episode that no probe learns from
 NOISES = (0.1, 0.4, 0.8)  # of experts: the more noise, the further the hand strays, as a policy's does
 
 
-@dataclass(frozen=True)
+@configuration
 class ProbeTraining:
     """How many episodes, how long, and how much pictures are disturbed."""
 
-    episodes: int = 1800  # two thirds play, one third noisy experts
-    held_out: int = 120
-    resolution: int = 32
+    episodes: Annotated[int, Range(3)] = 1800  # two thirds play, one third noisy experts
+    held_out: Annotated[int, Range(3)] = 120
+    resolution: Annotated[int, Range(8, 4096)] = 32
     fit: FitConfig = field(default_factory=lambda: FitConfig(3000, 2e-3))
-    batch: int = 64
-    brightness: float = 0.06
-    blur: float = 0.7  # most weight of the 3 x 3 mean, in half of the pictures
-    noise: float = 0.06
+    batch: Count = 64
+    brightness: NonNegative = 0.06
+    blur: Share = 0.7  # most weight of the 3 x 3 mean, in half of the pictures
+    noise: NonNegative = 0.06
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def probe_errors(found: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, fl
 
 
 def make_probe(out: Path, config: ProbeTraining, run_seed: int) -> dict[str, Any]:
-    """Collects, trains, tests and saves a probe with its provenance, which it returns."""
+    """Collects, trains, tests and saves a probe with its provenance, which it returns. Raises UserError first if `out`
+    holds anything but a probe."""
+    out = claim_folder(out, StateProbe.__name__)
     data = ProbeData.of(practice(config.episodes, run_seed, 0, config.resolution))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(run_seed, "probe"))
@@ -143,6 +147,7 @@ def make_probe(out: Path, config: ProbeTraining, run_seed: int) -> dict[str, Any
         "held_out": probe_errors(probe.read(test.frames), test.readouts),
         "torch": torch.__version__,
     }
-    probe.save(out)
-    write_json(out / "probe.json", provenance)
+    with replacing(out, StateProbe.__name__) as partial:
+        probe.save(partial)
+        write_json(partial / "probe.json", provenance)
     return provenance

@@ -16,6 +16,7 @@ import numpy as np
 from wovr_lab.contracts import Actor
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import Evaluation
+from wovr_lab.outputs import claim_work_folder
 from wovr_lab.real.pool import PooledChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, write_json
@@ -45,9 +46,10 @@ def examine(
 ) -> Evaluation:
     """Runs what is not in `folder` yet, `env.num_envs` episodes at a time, and returns all outcomes.
 
-    Raises UserError if `folder` holds an evaluation of something else.
+    Raises UserError if `folder` holds an evaluation of something else, or anything else.
     """
     described = examination.described()
+    folder = claim_work_folder(folder, "evaluation", ("protocol.json", "episodes.json", "videos"))
     if (folder / "protocol.json").exists() and read_json(folder / "protocol.json") != described:
         raise UserError(f"{folder} holds an evaluation with another protocol; choose another folder, or delete it")
     write_json(folder / "protocol.json", described)

@@ -12,23 +12,25 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from tqdm import tqdm
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Range, configuration
 from wovr_lab.measure.video.quality import VideoJudge
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.measure.video.yardsticks import Yardsticks
+from wovr_lab.outputs import claim_work_folder, replacing
 from wovr_lab.pace.config import LoopConfig, described
 from wovr_lab.pace.data import PAID
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.play import play_episodes
 from wovr_lab.real.single import TRAINING_SEEDS
-from wovr_lab.runs import Metrics, read_json, replacing, write_json
+from wovr_lab.runs import Metrics, read_json, write_json
 from wovr_lab.seeding import seed_of
 from wovr_lab.training import FitConfig
 from wovr_lab.types import MEMORY, Episode
@@ -58,24 +60,22 @@ VARIANTS = {
     "modulation_only": Variant(channels="modulation"),
     "attention_only": Variant(channels="attention"),
 }
+WITHOUT_A_MODEL = ("codec_alone.json", "copied_first_frame.json")
+ABLATION_FILES = ("config.json", "held_out", *WITHOUT_A_MODEL, *(f"{name}-*" for name in VARIANTS))
 SHIFTED = "improved"  # rollouts of a policy that no variant has learnt from
 
 
-@dataclass(frozen=True)
+@configuration
 class Ablation:
     """The budget of each variant and what all are judged by. `full` is judged with all `sampler_steps`, others with the
     first."""
 
     training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(100, 3e-4, 20, ema_decay=0.98)))
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rollouts: int = 50  # of play, and of each policy
-    depths: tuple[int, ...] = (32, 64, 128)
-    sampler_steps: tuple[int, ...] = (1, 3, 5, 10)
-    temperature: float = 1.2
-
-    def __post_init__(self) -> None:
-        if not (self.seeds and self.depths and self.sampler_steps) or self.rollouts < 2:
-            raise UserError(f"{self} measures nothing: it needs seeds, depths, sampler steps and two rollouts or more")
+    seeds: Annotated[tuple[Natural, ...], Distinct()] = (0, 1, 2)
+    rollouts: Annotated[int, Range(2)] = 50  # of play, and of each policy
+    depths: Annotated[tuple[Count, ...], Distinct()] = (32, 64, 128)
+    sampler_steps: Annotated[tuple[Count, ...], Distinct()] = (1, 3, 5, 10)
+    temperature: NonNegative = 1.2
 
 
 def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsticks: Yardsticks) -> Path:
@@ -87,6 +87,7 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
         "ablation": described(ablation), "run": described(config), "networks": yardsticks.source,
         "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / "checkpoints/base"),
     }  # fmt: skip
+    out = claim_work_folder(out, "ablation", ABLATION_FILES, inputs=[run])
     if (out / "config.json").exists() and read_json(out / "config.json") != settings:
         raise UserError(f"{out} was made with other settings or weights; choose another folder, or delete it")
     write_json(out / "config.json", settings)

@@ -238,7 +238,7 @@ def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
         pairs, imagined, real = pair_rollouts(
             env, real_env, actor, chosen, alone.succeeded, load_probe(), seed, name, temperature
         )
-        with replacing(run.path(part.folder)) as partial:
+        with replacing(run.path(part.folder), "measured part") as partial:
             pairs.save(partial / "pairs.safetensors")
             write_gallery(partial / "gallery", mine(pairs, imagined, real, part.names))
             if isinstance(env, DoubtingEnv):

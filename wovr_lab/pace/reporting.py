@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from wovr_lab.machine import package_version
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
@@ -46,6 +47,7 @@ def write_report_json(run: Run) -> None:
             "device": _device(),
             "torch": torch.__version__,
             "system": platform.system(),
+            "version": package_version(),
             "commit": ", ".join(dict.fromkeys(run.commits.values())),
         },
     }

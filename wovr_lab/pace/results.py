@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.machine import current_commit, package_version
 from wovr_lab.pace.baselines import baseline_of
-from wovr_lab.runs import current_commit, read_json, write_json, write_text
+from wovr_lab.runs import read_json, write_json, write_text
 from wovr_lab.seeding import stream
 
 BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
@@ -139,7 +140,11 @@ def _of_task(run: dict[str, Any], key: str, task: str) -> np.ndarray:
 
 def provenance() -> dict[str, Any]:
     """The commit and the versions that a table is made with."""
-    return {"commit": current_commit(), "versions": {package: version(package) for package in PACKAGES}}
+    return {
+        "version": package_version(),
+        "commit": current_commit(),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
 
 
 def render_tables(readme: Path, results: Path) -> None:

@@ -10,14 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from wovr_lab.borders import as_path
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.pace.config_file import read_config
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.world import RealWorld, real_world
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_object
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 IMPROVED = ("improved_2", "improved_1")  # policies, the last first
@@ -29,15 +31,14 @@ class RunFolder:
     """Raises UserError if the folder is no run."""
 
     def __init__(self, path: Path | str):
-        self.path = Path(path).expanduser()
-        if not isinstance(self.settings, dict) or "tasks" not in self.settings:
-            raise UserError(f"{self.path} is no run folder (its config.json names no tasks); choose another folder")
+        self.path = as_path(path)
+        _ = self.settings  # there, or says that they are not
         self._loaded: dict[Path, Any] = {}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The configuration as it was written down."""
-        return read_json(self.path / "config.json")
+        return read_config(self.path)
 
     @cached_property
     def domain(self) -> RealWorld:
@@ -68,7 +69,7 @@ class RunFolder:
 
     def report(self) -> dict[str, Any]:
         """report.json. Raises UserError if the run has none yet."""
-        return read_json(self.path / "report.json")
+        return read_object(self.path / "report.json")
 
     def imagined_env(self, rows: int = 64, world: str = "last", reward: str = "last") -> ImaginedEnv:
         """The world model and reward as an environment of so many rows."""

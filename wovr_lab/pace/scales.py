@@ -12,12 +12,12 @@ from typing import Any
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.pace.config import LoopConfig, PixelSize, PolicySize, WorldSize, described
+from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.pixels import in_pixels
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, on_table, tasks_of
 from wovr_lab.reward.training import RewardTraining
-from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.training import CodecTraining, WorldTraining
@@ -58,11 +58,8 @@ def config_in(environment: str, scale: str, seed: int = 0, world: str = LATENT) 
 
 def config_of(folder: Path) -> LoopConfig:
     """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
-    found = read_json(folder / "config.json")
-    if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
-        raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
-    tasks = found.get("tasks")
-    names = tuple(map(str, tasks)) if isinstance(tasks, list) else ()
+    found = read_config(folder)
+    names = tuple(found["tasks"])
     size = found.get("world_size")
     world = PIXELS if isinstance(size, dict) and size.get("kind") == PixelSize.__name__ else LATENT
     config = config_in(environment_of(names), found["scale"], found["seed"], world)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.machine import current_commit
 from wovr_lab.measure.gallery import KINDS, read_gallery, write_gallery
+from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.runs import current_commit, read_json, replacing, write_json
+from wovr_lab.runs import read_json, write_json
 from wovr_lab.world.protocol import load_world_model
 
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
@@ -31,18 +33,23 @@ NUMBERS = (
     "monitor_2.json", "reward.json", "reward_evolved.json",
 )  # fmt: skip
 KEYFRAMES = ("keyframes-improve_1.json", "keyframes-improve_2.json")
+NEEDED_REWARDS = ("reward", "reward_evolved")  # runs of older versions have no other
+SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
 
 def ship(run: Path, out: Path) -> int:
-    """Writes the shipped folder, replacing what was there, and returns its size in bytes.
+    """Writes the shipped folder, in the place of an earlier one, and returns its size in bytes.
 
-    Raises UserError if the run is not finished, or if its gate kept it from improving a policy.
+    Raises UserError if the run is not finished, if its gate kept it from improving a policy, or if `out` holds
+    anything but a shipped run.
     """
-    missing = [name for name in (*NUMBERS, *KEYFRAMES) if not (run / name).is_file()]
+    out = claim_folder(out, SHIPPED, inputs=[run])
+    needed = (*NUMBERS, *KEYFRAMES, *(f"checkpoints/{name}" for name in (*POLICIES, *WORLDS, *NEEDED_REWARDS)))
+    missing = [name for name in needed if not (run / name).exists()]
     if missing:
         raise UserError(f"{run} is not a whole run ({missing[0]} is missing); finish it with wovr-lab resume {run}")
-    with replacing(out) as partial:
+    with replacing(out, SHIPPED) as partial:
         partial.mkdir(parents=True)
         for name in NUMBERS:
             shutil.copy(run / name, partial / name)
@@ -76,7 +83,7 @@ def _copy_models(source: Path, target: Path) -> None:
         save_policy(load_policy(source / name), target / name)
     for name in WORLDS:
         load_world_model(source / name).half().save(target / name)
-    for name in REWARDS:
+    for name in (name for name in REWARDS if (source / name).is_dir()):
         SuccessClassifier.load(source / name).save(target / name)
 
 

@@ -7,18 +7,23 @@ in, from what the stage has saved in `resume/NAME` for the same inputs, and noth
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import NonNegative
+from wovr_lab.machine import current_commit
+from wovr_lab.outputs import MARKER, recover
 from wovr_lab.pace.config import LoopConfig, described
-from wovr_lab.runs import Metrics, current_commit, read_json, write_json
+from wovr_lab.pace.config_file import read_config
+from wovr_lab.runs import Metrics, read_json, read_object, write_json
 from wovr_lab.types import Episode
 
 
@@ -68,7 +73,7 @@ class Run:
     force: bool
     ledger: Ledger
     metrics: Metrics
-    lock: IO[str]  # held as long as it is open
+    lock: FileLock  # held as long as this object is there
     stage: str = ""
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, in the order they ran
     commits: dict[str, str] = field(default_factory=dict)  # by stage: of the code that did its work
@@ -106,12 +111,14 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
     """
     path, wanted = folder / "config.json", described(config)
     if path.exists():
-        found = read_json(path)
+        found = read_config(folder)
         if found != wanted:
             keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
             raise UserError(
                 f"{folder} was made with other settings ({', '.join(keys)}); choose another folder, or delete this one"
             )
+    elif (folder / "stages").is_dir():
+        read_config(folder)  # says that it is lost
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty and is not a run; choose another folder")
     else:
@@ -123,27 +130,18 @@ def enter_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
     """A run folder whose configuration need not be checked, since nothing is trained in it. Raises UserError if another
     process works in it."""
     lock = _locked(folder)
-    _remove_partial_files(folder)
+    recover(folder)
     return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder), lock)
 
 
-def _locked(folder: Path) -> IO[str]:
+def _locked(folder: Path) -> FileLock:
     """The system takes the lock back from a process that ends, however it ends."""
-    file = (folder / "lock").open("w")
+    lock = FileLock(folder / "lock", thread_local=False, is_singleton=True)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
+        lock.acquire(timeout=0)
+    except Timeout as error:
         raise UserError(f"another process is at work in {folder}; wait until it is done or end it") from error
-    return file
-
-
-def _remove_partial_files(folder: Path) -> None:
-    """What a process that was killed was just writing."""
-    for path in list(folder.rglob("*.partial")):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    return lock
 
 
 def run_stages(run: Run, stages: Sequence[Stage], say: Callable[[str], None] = print) -> None:
@@ -152,7 +150,7 @@ def run_stages(run: Run, stages: Sequence[Stage], say: Callable[[str], None] = p
         inputs = {name: digest(run.path(name)) for name in stage.reads}
         record = _record(run, stage, inputs)
         if record:
-            run.ledger.entries += [Entry(**entry) for entry in record["ledger"]]
+            run.ledger.entries += _entries(_record_path(run, stage), record["ledger"])
             run.seconds[stage.name] = record["seconds"]
             run.commits[stage.name] = record.get("commit", "unknown")  # records did not always name it
             say(f"{stage.name}: done before, {record['seconds']:.0f} s")
@@ -167,8 +165,17 @@ def _record(run: Run, stage: Stage, inputs: dict[str, str]) -> dict[str, Any] | 
     path = _record_path(run, stage)
     if not path.exists() or not all(run.path(name).exists() for name in stage.writes):
         return None
-    record = read_json(path)
+    record = read_object(path, inputs=dict, ledger=list, seconds=NonNegative)
     return record if record["inputs"] == inputs else None
+
+
+def _entries(path: Path, found: list[Any]) -> list[Entry]:
+    """What a stage booked. Raises UserError if that was damaged: then nobody knows what was spent."""
+    kinds = {"stage": str, "kind": str, "episodes": int, "frames": int}
+    for entry in found:
+        if not isinstance(entry, dict) or {name: type(value) for name, value in entry.items()} != kinds:
+            raise UserError(f"{path} books {str(entry)[:80]}, which is no entry; delete it to do the stage again")
+    return [Entry(**entry) for entry in found]
 
 
 def _work(run: Run, stage: Stage, inputs: dict[str, str]) -> None:
@@ -196,11 +203,12 @@ def _record_path(run: Run, stage: Stage) -> Path:
 
 
 def digest(path: Path) -> str:
-    """A hash of a file, or of all files in a folder with their names. Raises UserError if there is neither."""
+    """A hash of a file, or of all files in a folder with their names (its marker aside). Raises UserError if there is
+    neither."""
     if not path.exists():
         raise UserError(f"{path} is missing; delete the run folder's stages/ record of the stage that makes it")
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     total = hashlib.blake2b(digest_size=16)
-    for file in files:
+    for file in (file for file in files if file.name != MARKER):
         total.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes())
     return total.hexdigest()

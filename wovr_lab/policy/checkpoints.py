@@ -8,29 +8,31 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedTokenizerFast
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.runs import check_finite, read_json, replacing
+from wovr_lab.runs import check_finite, read_object, replacing
 
 WEIGHTS = "model.safetensors"
 
 
-def save_policy(policy: VLAPolicy, folder: Path) -> None:
+def save_policy(policy: VLAPolicy, folder: Path | str) -> None:
     """Writes a policy under a temporary name and renames it. Raises UserError if the disk is full."""
-    with replacing(folder) as partial:
+    with replacing(folder, "policy") as partial:
         policy.save_pretrained(partial)
 
 
-def load_policy(folder: Path, resolution: int | None = None) -> VLAPolicy:
+def load_policy(folder: Path | str, resolution: int | None = None) -> VLAPolicy:
     """The policy in `folder`, in eval mode.
 
     Raises UserError if there is none, if it is damaged or of another architecture, or if it sees pictures of another
     resolution than the one asked for.
     """
+    folder = as_path(folder)
     for name in ("config.json", "tokenizer.json", WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(f"{folder} holds no policy ({name} is missing); train one with the sft stage first")
-    described = read_json(folder / "config.json")
+    described = read_object(folder / "config.json")
     if described.get("model_type") != VLAConfig.model_type:
         kind = described.get("model_type")
         raise UserError(f"{folder} holds a {kind!r} model, not a wovr_lab policy; give another folder")

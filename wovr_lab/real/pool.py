@@ -21,6 +21,7 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkFrames
 from wovr_lab.errors import UserError
+from wovr_lab.machine import cores
 from wovr_lab.real.chunks import RealChunkEnv, began, run_chunk, start_of_seed, state_at, went_on
 from wovr_lab.real.single import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
@@ -37,7 +38,7 @@ class Workers:
     """`processes` (all cores unless told) with one environment each, started when they are first needed."""
 
     def __init__(self, make_env: Callable[[], RealEnv], processes: int | None = None):
-        self.make_env, self.processes = make_env, max(1, processes or len(os.sched_getaffinity(0)))
+        self.make_env, self.processes = make_env, max(1, processes or cores())
         self._executor = self._start()
 
     def call(self, calls: Sequence[Call]) -> list[Any]:

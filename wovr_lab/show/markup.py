@@ -17,6 +17,7 @@ from PIL import Image
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from wovr_lab.outputs import OUR_PAGE
 from wovr_lab.show.style import plain
 from wovr_lab.show.tables import Table
 
@@ -37,6 +38,7 @@ def page(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"{OUR_PAGE}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{plain(title)}</title>\n<style>\n{style}</style>\n<script>{get_plotlyjs()}</script>\n</head>\n"
         f"<body>\n{body}\n<script>{FIT}</script>\n</body>\n</html>\n"

@@ -12,9 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from wovr_lab.errors import UserError
-from wovr_lab.runs import replacing
+from wovr_lab.outputs import OUR_PICTURE, replacing
 
 GAP = 2  # white pixels between pictures
 MARGIN, LINE = 8, 22  # around the names of rows, and above for those of columns
@@ -96,8 +97,10 @@ def check_frames(frames: np.ndarray) -> None:
 def save_picture(path: Path, picture: np.ndarray) -> None:
     """Writes a picture uint8 [H, W, 3] as PNG, exactly. Raises UserError on another kind or if it cannot be written."""
     check_frames(picture[None])
+    told = PngInfo()
+    told.add_text("Software", OUR_PICTURE)
     with replacing(path) as partial:
-        Image.fromarray(picture).save(partial, format="PNG")
+        Image.fromarray(picture).save(partial, format="PNG", pnginfo=told)
 
 
 def save_video(path: Path, frames: np.ndarray, frames_per_second: float = 10, scale: int = 1) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
 from wovr_lab.networks import load_model
-from wovr_lab.runs import read_json, replacing, write_json
+from wovr_lab.outputs import replacing
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.context import Context, ContextBuilder, Imagined
@@ -27,6 +29,8 @@ FUTURE = 2  # latents in a chunk of 8 frames
 
 class WorldModel(nn.Module):
     """Imagines chunks of 8 frames, autoregressively, in latent space."""
+
+    folder_kind = "world model"  # what `save` marks a folder as
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class WorldModel(nn.Module):
             "sampler": {"steps": self.sampler.steps, "shift": self.sampler.shift},
             "prediction": names[type(self.prediction)],
         }
-        with replacing(folder) as partial:
+        with replacing(folder, self.folder_kind) as partial:
             self.codec.save_pretrained(partial / "codec")
             self.transformer.save_pretrained(partial / "transformer")
             write_json(partial / "world.json", settings)
@@ -120,8 +124,8 @@ class WorldModel(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> WorldModel:
         """Raises UserError if the folder holds no whole world model."""
-        folder = Path(folder)
-        settings = read_json(folder / "world.json")
+        folder = as_path(folder)
+        settings = read_object(folder / "world.json")
         if "kind" in settings:
             raise UserError(
                 f"{folder} holds a world model of {settings['kind']}, not a latent one; use load_world_model"

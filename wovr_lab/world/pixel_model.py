@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.outputs import replacing
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.robot import Robot
-from wovr_lab.runs import read_json, replacing, write_json
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
 from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import Heard, PixelNetwork
@@ -59,6 +61,8 @@ class PixelContext:
 class PixelWorldModel(nn.Module):
     """Imagines chunks of 8 frames, autoregressively, in pixels. Raises UserError if only one of its parts knows a robot
     or they know different ones."""
+
+    folder_kind = "world model in pixels"  # what `save` marks a folder as
 
     def __init__(
         self,
@@ -193,7 +197,7 @@ class PixelWorldModel(nn.Module):
             "sampler": {"steps": self.sampler.steps, "shift": self.sampler.shift},
             "states": self.state_head is not None,
         }
-        with replacing(folder) as partial:
+        with replacing(folder, self.folder_kind) as partial:
             self.network.save_pretrained(partial / "network")
             if self.state_head is not None:
                 self.state_head.save_pretrained(partial / "state_head")
@@ -202,8 +206,8 @@ class PixelWorldModel(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> PixelWorldModel:
         """Raises UserError if the folder holds no whole world model of this kind."""
-        folder = Path(folder)
-        settings = read_json(folder / "world.json")
+        folder = as_path(folder)
+        settings = read_object(folder / "world.json")
         if settings.get("kind") != KIND:
             raise UserError(f"{folder} holds a latent world model, not one of pixels; use load_world_model")
         network = PixelNetwork.load(folder / "network")

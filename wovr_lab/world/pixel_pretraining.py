@@ -7,22 +7,23 @@ killed goes on where it was, to the step; one on a finished folder trains its we
 from __future__ import annotations
 
 import time
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.fields import Count, Size, configuration
+from wovr_lab.machine import current_commit
 from wovr_lab.real.world import RealWorld, environment_of
-from wovr_lab.runs import Metrics, current_commit, read_json, write_json
+from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.pixel_training import PixelTraining, train_pixel_world
-from wovr_lab.world.pretraining import BATCH, collect_play
+from wovr_lab.world.pretraining import BATCH, claim_backbone, collect_play, earlier_commands, save_backbone
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.state_training import StateTraining, train_state_head
 from wovr_lab.world.windows import FrameTable
@@ -30,13 +31,13 @@ from wovr_lab.world.windows import FrameTable
 DRIVEN_WEIGHT = 1.2  # of a driven episode's windows against those of play
 
 
-@dataclass(frozen=True)
+@configuration
 class PixelPretraining:
     """How much play and driving, the network's depth, how long both parts learn."""
 
-    episodes: int = 10_000
-    driven: int = 10_000
-    num_layers: int = 3
+    episodes: Count = 10_000
+    driven: Count = 10_000
+    num_layers: Size = 3
     states: StateTraining = field(
         default_factory=lambda: StateTraining(FitConfig(1500, 3e-3, weight_decay=1e-4, final_fraction=0.02))
     )
@@ -52,20 +53,20 @@ def pretrain_in_pixels(
 ) -> PixelWorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out`; `run` keeps episodes, metrics and what a resume needs.
 
-    Raises UserError if `out` holds a world model of another kind.
+    Raises UserError, before anything is collected, if `out` is no such backbone or `run` no pretraining.
     """
     begin = time.monotonic()
+    out, goes_on = claim_backbone(out, PixelWorldModel.folder_kind, run)
+    world = PixelWorldModel.load(out).float() if goes_on else None
+    earlier = earlier_commands(out)
     play = collect_play(real, run / "play", config.episodes, run_seed)
     driven = collect_driven(real, run / "driven", config.driven, run_seed)
     weights = [1.0] * len(play) + [DRIVEN_WEIGHT] * len(driven)
     table = FrameTable.of(real.with_proprio([*play, *driven]), weights)
-    earlier, metrics = [], Metrics(run)
-    if out.exists():
-        world, earlier = PixelWorldModel.load(out).float(), _earlier(out / "backbone.json")
-    else:
+    metrics = Metrics(run)
+    if world is None:
         world = new_backbone(real, table, config, run_seed)
     _learn(world, table, config, run_seed, run, metrics)
-    deepcopy(world).half().save(out)
     provenance = {
         "command": f"wovr-lab pretrain-pixels --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
         f"--episodes {config.episodes} --driven {config.driven} --steps {config.world.fit.steps}",
@@ -80,7 +81,7 @@ def pretrain_in_pixels(
         "torch": torch.__version__,
         "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
     }
-    write_json(out / "backbone.json", provenance)
+    save_backbone(world, out, PixelWorldModel.folder_kind, provenance)
     for path in run.glob("*.training.safetensors"):
         path.unlink()
     return world
@@ -118,11 +119,3 @@ def collect_driven(real: RealWorld, folder: Path, episodes: int, run_seed: int) 
         if not path.exists():
             write_episodes(path, real.driven(min(BATCH, episodes - first), run_seed, first))
     return EpisodeStore(list(files.values()))
-
-
-def _earlier(path: Path) -> list[dict[str, str]]:
-    """The commands and commits that made a backbone, first to last, where it says so."""
-    if not path.exists():
-        return []
-    found = read_json(path)
-    return [*found.get("earlier", []), {"command": found["command"], "commit": found["commit"]}]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import platform
 import time
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Size, configuration
+from wovr_lab.machine import current_commit
+from wovr_lab.outputs import claim_folder, claim_work_folder, replacing
 from wovr_lab.real.world import RealWorld, environment_of
-from wovr_lab.runs import Metrics, current_commit, read_json, write_json
+from wovr_lab.runs import Metrics, read_object, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
@@ -29,14 +33,17 @@ from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
 BATCH = 250  # episodes a file
+PRETRAINING_FILES = (
+    "play", "driven", "codec", "state_head", "metrics.jsonl", "tensorboard", "codec.*", "world.*", "states.*",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@configuration
 class Pretraining:
     """How much play, and how long the codec and the transformer learn from it."""
 
-    episodes: int = 6000
-    latent_channels: int = 32
+    episodes: Count = 6000
+    latent_channels: Size = 32
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
     )
@@ -56,15 +63,19 @@ def pretrain(
     real: RealWorld, out: Path, run: Path, config: Pretraining, run_seed: int, from_scratch: bool = False
 ) -> WorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out` on play of this world; `run` keeps the play, the metrics and
-    what a resume needs."""
+    what a resume needs.
+
+    Raises UserError, before anything is collected, if `out` is no backbone or `run` no pretraining.
+    """
     begin = time.monotonic()
+    out, goes_on = claim_backbone(out, WorldModel.folder_kind, run)
+    goes_on = goes_on and not from_scratch
+    world = WorldModel.load(out) if goes_on else None
+    earlier = earlier_commands(out) if goes_on else []
     store = collect_play(real, run / "play", config.episodes, run_seed)
     table, metrics = FrameTable.of(store), Metrics(run)
     codec_folder = run / "codec"
-    if out.exists() and not from_scratch:
-        world, earlier = WorldModel.load(out), _pretraining_of(out / "backbone.json")
-    else:
-        earlier = []
+    if world is None:
         if not codec_folder.exists():
             torch.manual_seed(run_seed)  # initial weights
             codec = FrameGroupCodec(real.resolution, real.resolution // LATENT_SIDE, config.latent_channels)
@@ -74,7 +85,6 @@ def pretrain(
         world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer(WHOLE_WINDOW, **channels))
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, config.world, run_seed, run, metrics)
-    deepcopy(world).half().save(out)
     provenance = {
         "command": f"wovr-lab pretrain --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
         f"--episodes {config.episodes} --codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps} "
@@ -90,14 +100,31 @@ def pretrain(
         "machine": platform.processor() or platform.machine(),
         "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
     }
-    write_json(out / "backbone.json", provenance)
+    save_backbone(world, out, WorldModel.folder_kind, provenance)
     (run / "world.training.safetensors").unlink(missing_ok=True)
     return world
 
 
-def _pretraining_of(path: Path) -> list[dict[str, str]]:
-    """The commands and commits that made a backbone, first to last, by its provenance."""
-    found = read_json(path)
+def claim_backbone(out: Path, kind: str, run: Path) -> tuple[Path, bool]:
+    """Where a backbone goes, and whether one is there already. Raises UserError if something else is, or if `run` holds
+    anything but a pretraining."""
+    out = claim_folder(out, kind)
+    claim_work_folder(run, "pretraining", PRETRAINING_FILES)
+    return out, (out / "world.json").exists()
+
+
+def save_backbone(world: WorldModel | PixelWorldModel, out: Path, kind: str, provenance: dict[str, Any]) -> None:
+    """Weights at half precision and where they come from, in one piece."""
+    with replacing(out, kind) as partial:
+        deepcopy(world).half().save(partial)
+        write_json(partial / "backbone.json", provenance)
+
+
+def earlier_commands(out: Path) -> list[dict[str, str]]:
+    """The commands and commits that made a backbone, first to last, where it says so."""
+    if not (out / "backbone.json").exists():
+        return []
+    found = read_object(out / "backbone.json", command=str, commit=str)
     return [*found.get("earlier", []), {"command": found["command"], "commit": found["commit"]}]
 
 
@@ -107,6 +134,7 @@ def load_backbone(name: str) -> WorldModel | PixelWorldModel:
     folder = shipped if shipped.exists() else Path(name)
     if not folder.exists():
         raise UserError(
-            f"there is no backbone {name!r} in data/ and no folder of that name; run wovr-lab pretrain first"
+            f"there is no backbone {name!r} in {shipped.parent} and no folder of that name; it comes with the "
+            "repository (clone it and install it from there), or make one with wovr-lab pretrain (hours)"
         )
     return load_world_model(folder)

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wovr_lab.borders import as_path
 from wovr_lab.robot import Robot
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_object
 from wovr_lab.types import Start
 from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.model import WorldModel
@@ -66,5 +67,5 @@ class ImaginingModel(Protocol):
 
 def load_world_model(folder: Path) -> WorldModel | PixelWorldModel:
     """The world model in a folder, of the kind that it says. Raises UserError if there is no whole one."""
-    settings = read_json(Path(folder) / "world.json")
+    settings = read_object(as_path(folder) / "world.json")
     return (PixelWorldModel if settings.get("kind") == KIND else WorldModel).load(folder)

@@ -11,8 +11,9 @@ import os
 from pathlib import Path
 
 from wovr_lab.errors import UserError
+from wovr_lab.machine import cache_folder
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "wovr_lab"
+CACHE = cache_folder()
 
 if importlib.util.find_spec("libero") is None:
     raise UserError("LIBERO is not installed; get it by `make libero`, or pip install 'wovr_lab[libero]'")

@@ -17,16 +17,19 @@ from typing import Any
 import numpy as np
 
 import wovr_lab.real.libero.package  # noqa: F401 (says so if the extra is missing, and settles where files go)
+from wovr_lab.errors import UserError
 from wovr_lab.real.libero.gl import platform
 
 
 def _quiet_macros() -> None:
     """Loads `robosuite.macros` before robosuite does, which reads there where to log."""
     found = importlib.util.find_spec("robosuite")
-    assert found is not None and found.submodule_search_locations, "the LIBERO package requires robosuite"
+    if found is None or not found.submodule_search_locations:
+        raise UserError("the LIBERO package requires robosuite, which is not here; get it by `make libero`")
     path = Path(found.submodule_search_locations[0]) / "macros.py"
     spec = importlib.util.spec_from_file_location("robosuite.macros", path)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is no Python file; get robosuite again by `make libero`")
     macros = importlib.util.module_from_spec(spec)
     sys.modules["robosuite.macros"] = macros
     spec.loader.exec_module(macros)
