@@ -14,6 +14,7 @@ import numpy as np
 
 from wovr_lab.episodes.store import EpisodeStore
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Share, configuration
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Episode, Start
 
@@ -63,17 +64,13 @@ class KeyframeStarts(InitialStarts):
     """KIR: every rollout begins at a keyframe."""
 
 
-@dataclass(frozen=True)
+@configuration
 class MixedStarts:
     """A share of keyframe starts, the rest initial ones; the share is stated, never implied by file counts."""
 
     initial: Starts
     keyframes: Starts
-    keyframe_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.keyframe_share <= 1:
-            raise UserError(f"keyframe_share {self.keyframe_share} must be between 0 and 1")
+    keyframe_share: Share = 0.5
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Start]:
         """A rounded share of the `count` starts are keyframes; which rounding is drawn."""

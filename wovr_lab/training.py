@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import BelowOne, Count, Natural, NonNegative, Positive, Share, configuration
 from wovr_lab.muon import Muon
 from wovr_lab.runs import (
     Metrics,
@@ -34,26 +34,22 @@ from wovr_lab.runs import (
 Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the batch first: what the learner takes
 
 
-@dataclass(frozen=True)
+@configuration
 class FitConfig:
     """AdamW with linear warm-up, cosine decay and an optional moving average of the weights; Muon takes its place for
     the matrices of the modules that `muon` names, which suits hidden layers (the rate is scaled to AdamW's)."""
 
-    steps: int
-    learning_rate: float = 1e-3
-    warmup_steps: int = 50
-    final_fraction: float = 0.05  # of the learning rate, at the last step
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.95)
-    max_gradient_norm: float = 1.0
-    ema_decay: float | None = None
+    steps: Count
+    learning_rate: Positive = 1e-3
+    warmup_steps: Natural = 50
+    final_fraction: Share = 0.05  # of the learning rate, at the last step
+    weight_decay: NonNegative = 0.01
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.95)
+    max_gradient_norm: Positive = 1.0
+    ema_decay: BelowOne | None = None
     muon: str = ""  # a part of those matrices' names, such as "blocks", or several with spaces between
-    checkpoint_every: int = 200
-    log_every: int = 20
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.learning_rate <= 0 or self.checkpoint_every < 1 or self.log_every < 1:
-            raise UserError(f"{self} cannot train: steps, learning rate and intervals must be positive")
+    checkpoint_every: Count = 200
+    log_every: Count = 20
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up times cosine decay."""

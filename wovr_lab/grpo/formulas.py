@@ -10,12 +10,12 @@ the 7: a ratio of whole actions would multiply seven of them and leave the clipp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 
-from wovr_lab.errors import UserError
+from wovr_lab.fields import Range, configuration
 
 
 def success_returns(first_success: Tensor, coefficient: float = 1.0, gamma: float = 1.0) -> Tensor:
@@ -49,7 +49,8 @@ Normaliser = MeanBaseline | MeanAndStd
 
 def group_advantages(returns: Tensor, normaliser: Normaliser) -> Tensor:
     """A float32 [groups, G] from R float32 [groups, G]; a group whose returns are equal gets zeros."""
-    return normaliser(returns)
+    equal = returns.amax(1, keepdim=True) == returns.amin(1, keepdim=True)
+    return torch.where(equal, 0.0, normaliser(returns))  # their mean need not be exactly what they are
 
 
 def mixed_groups(succeeded: Tensor) -> Tensor:
@@ -98,15 +99,11 @@ def trajectory_weights(mask: Tensor) -> Tensor:
     return mask / (len(mask) * valid_actions(mask).clamp(min=1)[:, None, None])
 
 
-@dataclass(frozen=True)
+@configuration
 class DualClip:
     """Bounds the loss of a bad action whose ratio has grown large: for A < 0 the objective is at least limit * A."""
 
-    limit: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.limit <= 1:
-            raise UserError(f"a dual clip of {self.limit} would cut ratios of 1: choose a limit above 1")
+    limit: Annotated[float, Range(1, ends="(]")] = 3.0  # 1 would cut ratios of 1
 
     def __call__(self, objective: Tensor, advantage: Tensor) -> Tensor:
         return torch.where(advantage < 0, objective.maximum(self.limit * advantage), objective)
@@ -126,7 +123,7 @@ def clipped_objective(
     weight: Tensor,
     clip_low: float = 0.2,
     clip_high: float = 0.28,
-    dual_clip: DualClip | NoDualClip = DualClip(),
+    dual_clip: DualClip | NoDualClip = DualClip(),  # noqa: B008 (frozen)
 ) -> Tensor:
     """J, or the part of it that these M chunks contribute; to be maximised.
 

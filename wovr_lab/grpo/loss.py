@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.contracts import TrainablePolicy
-from wovr_lab.errors import UserError
+from wovr_lab.fields import Positive, configuration
 from wovr_lab.grpo.batch import PolicyBatch
 from wovr_lab.grpo.formulas import DualClip, NoDualClip, approx_kl, clip_fraction, clipped_objective
 from wovr_lab.policy.vla import VLAPolicy
@@ -41,16 +41,12 @@ class NoPenalty:
         return log_probs.new_zeros(())
 
 
-@dataclass(frozen=True)
+@configuration
 class KLPenalty:
     """kl_coef * KL(policy || reference) a token: the mean of rho - 1 - log rho, rho = reference / policy."""
 
     reference: TrainablePolicy
-    kl_coef: float
-
-    def __post_init__(self) -> None:
-        if self.kl_coef <= 0:
-            raise UserError(f"a KL penalty of {self.kl_coef} is none: kl_coef must be positive; use NoPenalty()")
+    kl_coef: Positive  # 0 is NoPenalty()
 
     def __call__(self, batch: PolicyBatch, log_probs: Tensor, weights: Tensor, temperature: float) -> Tensor:
         observation = {"frame": batch.frames}

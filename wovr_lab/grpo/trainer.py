@@ -11,8 +11,9 @@ implementation's), the learning rate warms up and falls over a phase.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from wovr_lab.contracts import ChunkEnv
-from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Natural, Positive, Range, Share, configuration
 from wovr_lab.grpo.batch import PolicyBatch, concat, to_batch
 from wovr_lab.grpo.formulas import (
     DualClip,
@@ -46,36 +47,26 @@ from wovr_lab.types import Rollouts
 OnIteration = Callable[[int, dict[str, float]], bool | None]
 
 
-@dataclass(frozen=True)
+@configuration
 class GRPOConfig:
     """Counts and rates measured at our scale; the paper's are G = 8, temperature 1.6, learning rate 2e-5 for 7B."""
 
-    groups: int = 24
-    group_size: int = 8
-    max_resamples: int = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
-    temperature: float = 0.8
+    groups: Count = 24
+    group_size: Annotated[int, Range(2)] = 8
+    max_resamples: Count = 1  # of `groups` groups an iteration; drawn until as many have both outcomes (DAPO's filter)
+    temperature: Positive = 0.8
     # of the rollouts that it learns from; evaluation draws every token by itself
     noise: Noise = field(default_factory=ChunkSharedNoise)
-    learning_rate: float = 4e-4
-    warmup_iterations: int = 5
-    final_fraction: float = 0.0  # of the learning rate, where a phase of known length would end
-    epochs: int = 2
-    minibatch: int = 128  # decisions (chunks)
-    clip_low: float = 0.2
-    clip_high: float = 0.28
-    max_gradient_norm: float = 1.0
-    reward_coefficient: float = 1.0
-    gamma: float = 1.0
-
-    def __post_init__(self) -> None:
-        if min(self.groups, self.max_resamples, self.epochs, self.minibatch) < 1 or self.group_size < 2:
-            raise UserError(f"{self} cannot train: counts must be positive and a group needs at least two trajectories")
-        if min(self.temperature, self.learning_rate, self.max_gradient_norm, self.reward_coefficient) <= 0:
-            raise UserError(f"{self} cannot train: temperature, rates, norm and coefficient must be positive")
-        if not (0 < self.clip_low < 1 and self.clip_high > 0 and 0 < self.gamma <= 1):
-            raise UserError(f"{self} cannot train: clip_low and gamma lie between 0 and 1, clip_high above 0")
-        if not 0 <= self.final_fraction <= 1:
-            raise UserError(f"{self} cannot train: final_fraction lies between 0 and 1 (a constant rate)")
+    learning_rate: Positive = 4e-4
+    warmup_iterations: Natural = 5
+    final_fraction: Share = 0.0  # of the learning rate, where a phase of known length would end
+    epochs: Count = 2
+    minibatch: Count = 128  # decisions (chunks)
+    clip_low: Annotated[float, Range(0, 1, "()")] = 0.2
+    clip_high: Positive = 0.28
+    max_gradient_norm: Positive = 1.0
+    reward_coefficient: Positive = 1.0
+    gamma: Annotated[float, Range(0, 1, "(]")] = 1.0
 
     def rate(self, iteration: int, iterations: int | None = None) -> float:
         """Learning rate of an iteration: linear warm-up (the first Adam steps are the largest) times a linear fall over

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Port, check
 from wovr_lab.inspector import layout
 from wovr_lab.inspector.autopilot import propose
 from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
@@ -195,6 +196,7 @@ def launch(run: Path | None = None, port: int | None = None, host: str = LOOPBAC
 
     The password for a `host` that others can reach comes from the environment: WOVR_LAB_PASSWORD.
     """
+    check("port", port, Port | None)
     models = Models(find_run(run))
     server = Server(build_app(models)[0], port, host, os.environ.get("WOVR_LAB_PASSWORD"))
     print(f"{models.run} is open at {server.address} (Ctrl+C ends it)", flush=True)

@@ -20,6 +20,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Port, check
 from wovr_lab.inspector.exchange import MOST_UPLOADED
 
 FOLDER = Path(__file__).parent
@@ -84,6 +85,7 @@ class Server:
                 f"on {host} others can reach the inspector: set WOVR_LAB_PASSWORD to {SHORTEST_PASSWORD} characters or "
                 "more (the user is 'inspector'), or leave the host out"
             )
+        check("port", port, Port | None)
         self.socket = _listening(host, [port] if port else PORTS)
         self.address = f"http://{host}:{self.socket.getsockname()[1]}/"
         web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

@@ -11,25 +11,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from wovr_lab.fields import Range, Share, configuration
 from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.types import Interval
 
 
-@dataclass(frozen=True)
+@configuration
 class GateBounds:
     """Smallest pooled precision of imagined success, the smallest lower end of its interval, and the smallest
     correlation within groups (of imagined outcomes, and of the reward's on real frames) with real ones."""
 
-    precision: float = 0.65
-    precision_low: float = 0.5
-    correlation: float = 0.1
-    reward_correlation: float = 0.5
+    precision: Share = 0.65
+    precision_low: Share = 0.5
+    correlation: Annotated[float, Range(-1, 1)] = 0.1
+    reward_correlation: Annotated[float, Range(-1, 1)] = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class GateVerdict:
 
 
 def judge_gate(
-    outcomes: dict[str, PairedOutcomes], bounds: GateBounds = GateBounds(), groups: GroupOutcomes | None = None
+    outcomes: dict[str, PairedOutcomes],
+    bounds: GateBounds = GateBounds(),  # noqa: B008 (frozen)
+    groups: GroupOutcomes | None = None,
 ) -> GateVerdict:
     """The verdict on paired outcomes by policy, and on groups of the base policy's where there are any."""
     policies = tuple(

@@ -7,10 +7,11 @@ Mechanisms are objects (context, mask, normaliser, starts by their share), so th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from dataclasses import field, fields, is_dataclass
+from typing import Annotated, Any
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Positive, Range, Share, Size, configuration
 from wovr_lab.grpo.formulas import DualClip, Mask, MeanAndStd, NoDualClip, Normaliser, SuccessMask
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
@@ -28,73 +29,79 @@ from wovr_lab.world.transformer import WHOLE_WINDOW
 SCALES = ("smoke", "demo", "full")
 
 
-@dataclass(frozen=True)
+@configuration
 class PolicySize:
     """Width and depth of the VLA."""
 
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 4
+    hidden_size: Size = 128
+    num_hidden_layers: Size = 4
+    num_attention_heads: Size = 4
 
 
-@dataclass(frozen=True)
+@configuration
 class WorldSize:
     """Width and depth of a world model trained from scratch; a backbone brings its own."""
 
-    num_attention_heads: int = 6
-    attention_head_dim: int = 32
-    ffn_dim: int = 768
-    num_layers: int = 6
-    codec_width: int = 128
-    latent_channels: int = 32
-    patch_size: tuple[int, int, int] = WHOLE_WINDOW
+    num_attention_heads: Size = 6
+    attention_head_dim: Size = 32
+    ffn_dim: Size = 768
+    num_layers: Size = 6
+    codec_width: Size = 128
+    latent_channels: Size = 32
+    patch_size: tuple[Size, Size, Size] = WHOLE_WINDOW
 
 
-@dataclass(frozen=True)
+@configuration
 class PixelSize:
     """The same of a world model in pixels; its frames' side is the run's."""
 
-    grid: int = 16
-    width: int = 64
-    num_attention_heads: int = 4
-    attention_head_dim: int = 32
-    num_layers: int = 3
-    hidden: int = 48
+    grid: Size = 16
+    width: Size = 64
+    num_attention_heads: Size = 4
+    attention_head_dim: Size = 32
+    num_layers: Size = 3
+    hidden: Size = 48
     states: bool = True  # told the robot's, where the domain describes one
     warping: bool = True
     action_channels: str = "both"
-    hypotheses: int = 1
+    hypotheses: Size = 1
 
 
-@dataclass(frozen=True)
+@configuration
 class LoopConfig:
     """The whole loop. Counts are per task unless they say otherwise; the defaults are the demo scale."""
 
     scale: str = "demo"
-    seed: int = 0
-    tasks: tuple[str, ...] = tuple(TASKS)
-    resolution: int = 32
-    max_steps: int = 48
+    seed: Natural = 0
+    tasks: Annotated[tuple[str, ...], Distinct()] = tuple(TASKS)
+    resolution: Annotated[int, Range(8, 4096)] = 32
+    max_steps: Count = 48
     backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
     # real data
-    demonstrations: int = 1
-    demonstration_noise: float = 0.15
-    examples: int = 32  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
-    example_noise: float = 0.4
-    example_ahead: int = 3  # every second one is broken off at most so many actions before its success
-    rollouts: int = 60
-    rollout_temperatures: tuple[float, ...] = (1.0, 1.2)
-    gate_episodes: int = 10  # of each of the gate's six policies
-    gate_noises: tuple[float, ...] = (0.0, 0.4, 0.8)  # of the expert
-    gate_groups: int = 4  # starts from each of which the base explores as often as in a group of GRPO
-    fresh: int = 30
-    play: int = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
-    rollout_weight: float = 2.5  # of a policy rollout against an episode of play, in world-model training
-    fresh_weight: float = 5.0  # of a fresh rollout
-    monitored_weight: float = 2.5  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
-    confronted: int = 0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
-    hold: int = 4
-    budget: int = 600  # real episodes, demonstrations aside
+    demonstrations: Count = 1
+    demonstration_noise: NonNegative = 0.15
+    examples: Annotated[int, Range(2)] = (
+        32  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
+    )
+    example_noise: NonNegative = 0.4
+    example_ahead: Count = 3  # every second one is broken off at most so many actions before its success
+    rollouts: Count = 60
+    rollout_temperatures: Annotated[tuple[NonNegative, ...], Distinct()] = (1.0, 1.2)
+    gate_episodes: Count = 10  # of each of the gate's six policies
+    gate_noises: Annotated[tuple[NonNegative, ...], Distinct(0)] = (0.0, 0.4, 0.8)  # of the expert
+    gate_groups: Count = 4  # starts from each of which the base explores as often as in a group of GRPO
+    fresh: Count = 30
+    play: Natural = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
+    rollout_weight: Positive = 2.5  # of a policy rollout against an episode of play, in world-model training
+    fresh_weight: Positive = 5.0  # of a fresh rollout
+    monitored_weight: NonNegative = (
+        2.5  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
+    )
+    confronted: Natural = (
+        0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
+    )
+    hold: Natural = 4
+    budget: Count = 600  # real episodes, demonstrations aside
     # learning
     policy: PolicySize = field(default_factory=PolicySize)
     imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
@@ -113,7 +120,7 @@ class LoopConfig:
         default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98))
     )
     context: ContextBuilder = field(default_factory=ContextBuilder)
-    sampler_steps: int = 1
+    sampler_steps: Count = 1
     # interaction
     imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
     imitate_imagined: bool = False  # these also in imagined pictures
@@ -122,42 +129,28 @@ class LoopConfig:
     mask: Mask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    kl_coef: float = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
-    iterations: tuple[int, int] = (8, 8)  # before and after PACE
-    monitor_every: tuple[int, int] = (4, 4)  # iterations between looks at whether imagined success is real
-    monitor_starts: int = 32  # a look, paid for; the looks choose the checkpoint
+    kl_coef: NonNegative = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
+    iterations: tuple[Natural, Natural] = (8, 8)  # before and after PACE
+    monitor_every: tuple[Count, Count] = (4, 4)  # iterations between looks at whether imagined success is real
+    monitor_starts: Count = 32  # a look, paid for; the looks choose the checkpoint
     monitor_acts: bool = False  # looks see the policy act for real, instead of executing what it imagines
-    keyframe_share: float = 0.5
-    keyframe_steps: int = 24  # actions imagined from a keyframe, at most
+    keyframe_share: Share = 0.5
+    keyframe_steps: Count = 24  # actions imagined from a keyframe, at most
     # judging
     gate: GateBounds = field(default_factory=GateBounds)
-    evaluation_starts: int = 200
-    evaluation_first_seed: int = 10_000
-    check_every: int = 4  # iterations between looks at real success, for the report only
-    check_starts: int = 25
-    confusion_rollouts: int = 50
-    imagined_rows: int = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
+    evaluation_starts: Count = 200
+    evaluation_first_seed: Natural = 10_000
+    check_every: Count = 4  # iterations between looks at real success, for the report only
+    check_starts: Count = 25
+    confusion_rollouts: Count = 50
+    imagined_rows: Count = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
         _ = self.real  # knows all tasks, or says which it does not
-        counts = (
-            self.demonstrations, self.rollouts, self.gate_episodes, self.gate_groups, self.fresh,
-            self.evaluation_starts, *self.monitor_every, self.monitor_starts,
-        )  # fmt: skip
-        if not self.tasks or min(counts) < 1 or self.examples < 2:
-            raise UserError(
-                f"a run needs tasks, positive counts and two examples or more, not {self.tasks}, {counts} and "
-                f"{self.examples}"
-            )
         if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
-        if not 0 <= self.keyframe_share <= 1 or self.kl_coef < 0:
-            raise UserError(
-                f"keyframe_share {self.keyframe_share} must be between 0 and 1, kl_coef "
-                f"{self.kl_coef} not negative"
-            )
         if type(self.world) is not type(self.refine):
             raise UserError("world and refine train one model: give both a WorldTraining or both a PixelTraining")
         allowed = self.budget * len(self.tasks)

@@ -7,11 +7,11 @@ Needs the `libero` extra, so it is imported only when asked for.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, configuration
 from wovr_lab.measure.resumable import Examination
 from wovr_lab.policy.checkpoints import WEIGHTS
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
@@ -26,16 +26,16 @@ ALL_OFFICIAL = "all 50 official ones, of which training may have seen 25"
 RENDERERS = {settings.name: settings for settings in (FAST, PACKAGE)}
 
 
-@dataclass(frozen=True)
+@configuration
 class Choice:
     """What was typed."""
 
     name: str  # SUITE or SUITE/TASK
-    starts: int  # initial states a task
+    starts: Count  # initial states a task
     official: bool  # all 50 official ones, also the 25 that training may see
     renderer: str
-    rows: int
-    processes: int | None
+    rows: Count
+    processes: Count | None
 
     def __post_init__(self) -> None:
         if self.renderer not in RENDERERS:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Natural, NonNegative, configuration
 from wovr_lab.pixels import to_float
 from wovr_lab.policy.tokens import GRIPPER, ROTATION, TRANSLATION
 from wovr_lab.policy.vla import VLAPolicy
@@ -27,20 +28,16 @@ from wovr_lab.types import HOLD, Episode
 Batch = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
+@configuration
 class ImitationConfig:
     """How long and how gently to imitate; augmentation strengths."""
 
     fit: FitConfig = field(default_factory=lambda: FitConfig(steps=600, learning_rate=1e-3, weight_decay=0.05))
-    batch: int = 64
-    shift: int = 2  # pixels, at most, in either direction
-    contrast: float = 0.1  # standard deviation of the factor
-    brightness: float = 0.05  # standard deviation of what is added to each colour, pictures spanning 2
-    rotation_weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.batch < 1 or min(self.shift, self.contrast, self.brightness, self.rotation_weight) < 0:
-            raise UserError(f"{self} cannot train: the batch must be positive, nothing else negative")
+    batch: Count = 64
+    shift: Natural = 2  # pixels, at most, in either direction
+    contrast: NonNegative = 0.1  # standard deviation of the factor
+    brightness: NonNegative = 0.05  # standard deviation of what is added to each colour, pictures spanning 2
+    rotation_weight: NonNegative = 0.1
 
 
 @dataclass(frozen=True)

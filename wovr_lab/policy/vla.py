@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,10 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 from transformers import initialization as init
 from transformers.models.siglip.modeling_siglip import SiglipEncoder
 
+from wovr_lab.borders import as_frames, as_texts
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Range, Size, check_fields
 from wovr_lab.pixels import to_float
 from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
 from wovr_lab.policy.language import Instructions
@@ -26,25 +29,31 @@ from wovr_lab.policy.tokens import ActionTokens
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
 
+SIZES = (
+    "resolution", "view", "pixels_per_token", "vocab_size", "max_words", "chunk", "bins", "stem_width", "hidden_size",
+    "num_hidden_layers", "num_attention_heads",
+)  # fmt: skip
+
 
 class VLAConfig(PreTrainedConfig):
     """Sizes of a `VLAPolicy`. Raises UserError if they do not fit together."""
 
     model_type = "wovr_vla"
-    resolution: int = 32
+    resolution: Annotated[int, Range(8, 4096)] = 32
     view: str = "whole"  # what it is shown of the camera's picture, where the world has several views
-    pixels_per_token: int = 8  # 32 x 32 pictures become 16 image tokens, and 64 x 64 ones with 16 here
-    vocab_size: int = 32
-    max_words: int = 24
-    chunk: int = CHUNK
-    bins: int = 21
-    stem_width: int = 32
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 4
+    pixels_per_token: Size = 8  # 32 x 32 pictures become 16 image tokens, and 64 x 64 ones with 16 here
+    vocab_size: Size = 32
+    max_words: Size = 24
+    chunk: Size = CHUNK
+    bins: Annotated[int, Range(2, 2**16)] = 21
+    stem_width: Size = 32
+    hidden_size: Size = 128
+    num_hidden_layers: Size = 4
+    num_attention_heads: Size = 4
 
     def __post_init__(self, **kwargs) -> None:  # the library's signature
         super().__post_init__(**kwargs)
+        check_fields(self, SIZES)
         patch = self.pixels_per_token
         if patch < 8 or patch & (patch - 1) or self.resolution % patch or self.hidden_size % self.num_attention_heads:
             raise UserError(
@@ -139,7 +148,11 @@ class VLAPolicy(PreTrainedModel):
 
     def logits(self, observation: Observation, instructions: tuple[str, ...]) -> Tensor:
         """float32 [N, K, 7, bins]. Raises UserError on frames of another shape or dtype, or a too long instruction."""
-        frames = observation["frame"]
+        if not isinstance(observation, dict) or "frame" not in observation:
+            raise UserError(f"a policy sees a dictionary with 'frame', not {type(observation).__name__}")
+        given = observation["frame"]
+        frames = given if isinstance(given, Tensor) else as_frames(given)
+        instructions = as_texts(instructions, "instructions", len(frames))
         expected = (len(instructions), self.config.resolution, self.config.resolution, 3)
         if tuple(frames.shape) != expected:
             raise UserError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Natural, NonNegative, Range, configuration
 from wovr_lab.pixels import to_float
 from wovr_lab.reward.classifier import SuccessClassifier, consecutive_hits
 from wovr_lab.reward.frames import KINDS, LabelledFrames
@@ -27,19 +29,17 @@ from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import Episode
 
 
-@dataclass(frozen=True)
+@configuration
 class RewardTraining:
     """Schedule and batch of the classifier."""
 
     fit: FitConfig
-    batch: int = 120
-    frame_noise: float = 0.03
-    shift: int = 1  # pixels
-    newest: float = 0.5  # share of a batch that comes from the newest policy's rollouts, where there are any
-
-    def __post_init__(self) -> None:
-        if self.batch < KINDS or not 0 < self.newest < 1 or min(self.frame_noise, self.shift) < 0:
-            raise UserError(f"{self} cannot train: a batch of {KINDS} or more, newest in (0, 1), nothing negative")
+    batch: Annotated[int, Range(KINDS)] = 120
+    frame_noise: NonNegative = 0.03
+    shift: Natural = 1  # pixels
+    newest: Annotated[float, Range(0, 1, "()")] = (
+        0.5  # share of a batch that comes from the newest policy's rollouts, where there are any
+    )
 
 
 class SuccessLearning(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import BelowOne, configuration
 from wovr_lab.types import HOLD, MEMORY, Start
 from wovr_lab.world.codec import GROUP, FrameGroupCodec
 
@@ -53,18 +54,18 @@ class Context:
         return replace(self, **merged)
 
 
-@dataclass(frozen=True)
+@configuration
 class ContextBuilder:
     """`anchor=False` hides the first frame (the memory stands in), `memory=1` keeps only the latest frame,
     `noise=0` trains on clean memory."""
 
     anchor: bool = True
     memory: int = MEMORY
-    noise: float = 0.21  # largest sigma of the diffusion noise put on memory latents in training
+    noise: BelowOne = 0.21  # largest sigma of the diffusion noise put on memory latents in training
 
     def __post_init__(self) -> None:
-        if self.memory not in (1, MEMORY) or not 0 <= self.noise < 1:
-            raise UserError(f"{self}: memory must be 1 or {MEMORY} frames and noise in [0, 1)")
+        if self.memory not in (1, MEMORY):
+            raise UserError(f"{self}: memory must be 1 or {MEMORY} frames")
 
     def memory_group(self, frames: np.ndarray) -> np.ndarray:
         """The latest frames uint8 [..., 4, H, W, 3] as the group that is encoded as memory."""

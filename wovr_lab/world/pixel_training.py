@@ -6,7 +6,6 @@ share of the batches continues from self-generated memory (self-forcing); a shar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, NonNegative, Share, configuration
 from wovr_lab.pixels import to_float
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream, torch_stream
@@ -31,31 +31,29 @@ from wovr_lab.world.windows import FrameTable
 MOVED = 0.05  # mean squared change of a pixel's channels that counts as moved altogether
 
 
-@dataclass(frozen=True)
+@configuration
 class PixelTraining:
     """Batch and schedule of the network. `self_forcing[n]` is the share of batches that continue from n imagined
     chunks, as in `WorldTraining`; `histogram_share` is how much of the squared error's gradient the colour histogram
     gets, none of it at 0, over the first `histogram_ramp` of the steps growing linearly."""
 
     fit: FitConfig
-    batch: int = 16
-    self_forcing: tuple[float, ...] = (0.4, 0.3, 0.2, 0.1)
-    ramp: float = 0.4
-    motion_weight: float = 4.0
-    pure_noise: float = 0.8  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
-    histogram_share: float = 1.0
-    histogram_ramp: float = 0.05
-    histogram_regions: tuple[int, ...] = (1,)  # tiles a side in which colours are counted, the whole picture at 1
-    prior_weight: float = 0.05  # of how surprised the prior is by the hypothesis that came nearest
-    true_states: float = 0.2  # share of the rows that are told true states instead of imagined ones
-    state_noise: float = 0.1  # usual steps by which the true states of a row are off
+    batch: Count = 16
+    self_forcing: tuple[Share, ...] = (0.4, 0.3, 0.2, 0.1)
+    ramp: NonNegative = 0.4
+    motion_weight: NonNegative = 4.0
+    pure_noise: Share = 0.8  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
+    histogram_share: NonNegative = 1.0
+    histogram_ramp: NonNegative = 0.05
+    histogram_regions: tuple[Count, ...] = (1,)  # tiles a side in which colours are counted, the whole picture at 1
+    prior_weight: NonNegative = 0.05  # of how surprised the prior is by the hypothesis that came nearest
+    true_states: Share = 0.2  # share of the rows that are told true states instead of imagined ones
+    state_noise: NonNegative = 0.1  # usual steps by which the true states of a row are off
     states: StateTraining | None = None  # of the state head, first; None leaves it as it is
 
     def __post_init__(self) -> None:
-        if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6 or min(self.self_forcing) < 0:
+        if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6:
             raise UserError(f"self_forcing {self.self_forcing} must be shares that add up to 1")
-        if min(self.histogram_share, self.state_noise) < 0 or not 0 <= self.true_states <= 1:
-            raise UserError(f"{self} cannot train: histogram_share and state_noise from 0, true_states from 0 to 1")
 
     def depth(self, step: int, uniform: float) -> int:
         """How many imagined chunks the batch of this step continues from."""

@@ -13,7 +13,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Positive, check
 
 SHIFT = 5.0
 SMALLEST_SIGMA = 0.3  # of training; ten sampler steps visit nothing below, and 1 / sigma^2 would drown the rest
@@ -57,15 +57,14 @@ class FlowSampler:
     for fewer than one."""
 
     def __init__(self, steps: int = 5, shift: float = SHIFT):
-        self.steps, self.shift = steps, shift
+        self.steps, self.shift = check("sampler steps", steps, Count), check("shift", shift, Positive)
 
     def sigmas(self) -> list[float]:
         """The times visited, from 1 down; the last step goes to 0."""
         return self._scheduler(torch.device("cpu")).sigmas[:-1].tolist()
 
     def _scheduler(self, device: torch.device) -> FlowMatchEulerDiscreteScheduler:
-        if self.steps < 1:
-            raise UserError(f"{self.steps} sampler steps cannot make a frame; choose 1 or more")
+        check("sampler steps", self.steps, Count)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.shift)
         # the list is given, since the scheduler's own default is not the one the method uses (paper section 2)
         scheduler.set_timesteps(sigmas=np.linspace(1, 1 / self.steps, self.steps).tolist(), device=device)

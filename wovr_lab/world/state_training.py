@@ -6,7 +6,7 @@ of them noisy, since imagined ones will be, and windows in which something block
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wovr_lab.fields import Count, NonNegative, configuration
 from wovr_lab.pixels import to_float
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream, torch_stream
@@ -29,15 +30,15 @@ STILL = 0.002  # metres a step below which a hand stands still
 RATES = 0.5  # of an error in a velocity
 
 
-@dataclass(frozen=True)
+@configuration
 class StateTraining:
     """Batch and schedule of the state head."""
 
     fit: FitConfig = field(default_factory=lambda: FitConfig(1200, 3e-3, weight_decay=1e-4, final_fraction=0.02))
-    batch: int = 192
-    blocked_weight: float = 4.0  # of windows in which the hand lags behind its target, against others, beyond 1
-    lag: float = 0.012  # metres above its target that say that a hand is blocked, if it does not move either
-    frame_noise: float = 0.03
+    batch: Count = 192
+    blocked_weight: NonNegative = 4.0  # of windows in which the hand lags behind its target, against others, beyond 1
+    lag: NonNegative = 0.012  # metres above its target that say that a hand is blocked, if it does not move either
+    frame_noise: NonNegative = 0.03
 
 
 class StateLoss(nn.Module):

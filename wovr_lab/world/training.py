@@ -6,7 +6,6 @@ share of the batches continues from self-generated memory (self-forcing), since 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, NonNegative, Share, configuration
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.training import FitConfig, fit
@@ -25,13 +25,13 @@ from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shift
 from wovr_lab.world.windows import FrameTable, LatentTable
 
 
-@dataclass(frozen=True)
+@configuration
 class CodecTraining:
     """Batch and schedule of the codec."""
 
     fit: FitConfig
-    batch: int = 64
-    latent_noise: float = 0.05
+    batch: Count = 64
+    latent_noise: NonNegative = 0.05
 
 
 def train_codec(
@@ -56,21 +56,21 @@ def train_codec(
     return codec.eval()
 
 
-@dataclass(frozen=True)
+@configuration
 class WorldTraining:
     """Batch and schedule of the transformer. `self_forcing[n]` is the share of batches that continue from n imagined
     chunks; it grows linearly from none over the first `ramp` of the steps."""
 
     fit: FitConfig
-    batch: int = 32
-    self_forcing: tuple[float, ...] = (0.5, 0.35, 0.15)
-    ramp: float = 0.4
-    self_forcing_steps: int = 1
-    motion_weight: float = 4.0
-    pure_noise: float = 0.5  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
+    batch: Count = 32
+    self_forcing: tuple[Share, ...] = (0.5, 0.35, 0.15)
+    ramp: NonNegative = 0.4
+    self_forcing_steps: Count = 1
+    motion_weight: NonNegative = 4.0
+    pure_noise: Share = 0.5  # share of a batch whose time is 1, where few-step sampling and self-forcing begin
 
     def __post_init__(self) -> None:
-        if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6 or min(self.self_forcing) < 0:
+        if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6:
             raise UserError(f"self_forcing {self.self_forcing} must be shares that add up to 1")
 
     def depth(self, step: int, uniform: float) -> int:

@@ -74,7 +74,11 @@ def find_tasks(name: str) -> tuple[LiberoTask, ...]:
 
     Raises UserError naming the nearest ones if there are none.
     """
-    return tuple(task for part in str(name).split(",") for task in _tasks_named(part))
+    found = tuple(task for part in str(name).split(",") for task in _tasks_named(part))
+    twice = [task.name for number, task in enumerate(found) if task in found[:number]]
+    if twice:
+        raise UserError(f"{name!r} names {twice[0]} twice; name each task once")
+    return found
 
 
 def _tasks_named(name: str) -> tuple[LiberoTask, ...]:
