@@ -2,7 +2,8 @@
 
 A `ChunkEnv` is a gymnasium VectorEnv whose one action is a chunk of K actions a row:
 - `reset(seed=..., options={"starts": [Start, ...], "reset_mask": bool [N]})` -> (observation, info). Rows outside the
-  mask go on as they were. Without starts the environment draws its own from the seed.
+  mask go on as they were. Without starts the environment draws its own from the seed, or each row from its own of a
+  list of seeds. Other options are refused.
 - `step(float32 [N, K, 7])` -> (observation, reward, terminated, truncated, info). The whole chunk is executed; a row
   ends at a chunk border. Reward is 1.0 in the chunk in which success is first reached, else 0. There is no autoreset: a
   row that has ended ignores its action, repeats its frame and earns 0; its flags stay up.
@@ -28,8 +29,10 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from wovr_lab.borders import as_array, as_floats
 from wovr_lab.errors import UserError
 from wovr_lab.robot import Robot
+from wovr_lab.start_checks import check_start, reset_options, seeds_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk, Start
 
 Observation = dict[str, np.ndarray]
@@ -97,18 +100,22 @@ class ChunkEnv(VectorEnv):
         """Executes actions float32 [len(rows), K, 7] in these rows."""
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """See the module. Raises UserError if the number or the size of the starts does not fit."""
-        options = options or {}
-        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
-        seed = int(np.random.SeedSequence().entropy % 2**31) if seed is None else int(seed)
-        starts = list(options["starts"]) if "starts" in options else self.draw_starts(self.num_envs, seed)
+        given = reset_options(options, ("starts", "reset_mask"))
+        mask = as_array(given.get("reset_mask", np.ones(self.num_envs, bool)), "reset_mask", "b")
+        seed, seeds = seeds_of(seed)
+        if "starts" in given:
+            starts = list(given["starts"])
+        elif seeds:
+            starts = [start for each in seeds for start in self.draw_starts(1, each)]
+        else:
+            starts = self.draw_starts(self.num_envs, seed)
         if len(starts) != self.num_envs or mask.shape != (self.num_envs,):
             raise UserError(f"{len(starts)} starts, a mask of {mask.shape}, {self.num_envs} rows: give one each")
         for start in starts:
-            if start.anchor.shape != self._frame.shape[1:]:
-                raise UserError(f"a start of {start.anchor.shape} in an environment of {self._frame.shape[1:]} frames")
+            check_start(start, self._frame.shape[1:])
         rows = np.flatnonzero(mask)
         extra = self.begin(rows, [starts[row] for row in rows], seed)
         if self.robot is not None and len(rows):
@@ -170,11 +177,7 @@ class ChunkEnv(VectorEnv):
 
     def check_actions(self, actions: np.ndarray) -> np.ndarray:
         """`actions` as float32 [N, K, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
-        actions = np.asarray(actions, np.float32)
-        if actions.shape != self.action_space.shape:
-            raise UserError(f"actions have shape {actions.shape}, this environment takes {self.action_space.shape}")
-        if not np.isfinite(actions).all():
-            raise UserError("actions contain NaN or infinity; check the policy that produced them")
+        actions = as_floats(actions, "actions", self.action_space.shape)
         if np.abs(actions).max() > 1.0 + 1e-6:
             raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
         return actions

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wovr_lab.borders import as_frames
 from wovr_lab.errors import UserError
 
 
 def to_float(frames: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 [..., H, W, 3] -> float32 [..., 3, H, W] in [-1, 1]. Raises UserError on another dtype or shape."""
-    pixels = torch.as_tensor(frames)
+    """uint8 [..., H, W, 3], an array of any strides, tensor or list -> float32 [..., 3, H, W] in [-1, 1]. Raises
+    UserError on another dtype or shape."""
+    pixels = frames if isinstance(frames, Tensor) else torch.as_tensor(as_frames(frames))
     if pixels.dtype != torch.uint8 or pixels.ndim < 3 or pixels.shape[-1] != 3:
         raise UserError(f"frames must be uint8 [..., H, W, 3], these are {pixels.dtype} {tuple(pixels.shape)}")
     return pixels.to(device).movedim(-1, -3).float().div(127.5).sub(1.0)

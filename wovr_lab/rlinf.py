@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
 from wovr_lab.runs import replacing
 from wovr_lab.types import ACTION_DIM, HOLD, MEMORY, Start
@@ -42,12 +43,13 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def import_start(path: Path) -> Start:
+def import_start(path: Path | str) -> Start:
     """The start in a file; a keyframe's k is read from its name (`step_K_...`) or counted from its frames.
 
     Raises UserError, having run nothing, if the file holds anything but such frames.
     """
-    frames = _read_frames(Path(path))
+    path = as_path(path)
+    frames = _read_frames(path)
     is_keyframe = path.stem.endswith(KIR)
     memory = frames[-MEMORY:] if is_keyframe else frames[:1] * MEMORY
     named = re.search(r"step_(\d+)", path.stem)
@@ -63,9 +65,9 @@ def import_start(path: Path) -> Start:
     )
 
 
-def export_starts(folder: Path, starts: Sequence[Start]) -> list[Path]:
+def export_starts(folder: Path | str, starts: Sequence[Start]) -> list[Path]:
     """Writes each start as `trajN.npy`, keyframes as `step_K_trajN_kir.npy`; returns the paths."""
-    paths = []
+    paths, folder = [], as_path(folder)
     for number, start in enumerate(starts):
         frames = [_frame(start.anchor, HOLD, start.instruction)]
         name = f"traj{number}.npy"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
-from wovr_lab.errors import UserError
+from wovr_lab.errors import UserError, doubt
 from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.robot import Robot
@@ -84,17 +84,19 @@ class RealChunkEnv(ChunkEnv):
             )
 
 
-def state_at(env: RealEnv, start: Start) -> tuple[np.ndarray, np.ndarray]:
-    """Puts `env` at a start; its simulator's state there, and its robot's."""
+def state_at(env: RealEnv, start: Start) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Puts `env` at a start; its simulator's state there, its robot's, and whether the task is done there."""
     env.place(start.task, start.seed if start.state is None else None, start.state)
-    return env.get_state(), env.proprio()
+    return env.get_state(), env.proprio(), np.array(bool(env.success))
 
 
-def began(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What `state_at` gave for some rows, as a reset's info."""
+def began(found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `state_at` gave for some rows, as a reset's info. Doubts starts at which there is nothing left to do."""
     if not found:
         return {}
-    states, proprio = (np.stack(column) for column in zip(*found, strict=True))
+    states, proprio, done = (np.stack(column) for column in zip(*found, strict=True))
+    if done.any():
+        doubt(f"the task is done already at {done.sum()} of {len(done)} starts: those are successes of whoever acts")
     return {"states": states} | ({"proprio": proprio} if proprio.shape[-1] else {})
 
 

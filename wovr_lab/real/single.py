@@ -13,8 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from wovr_lab.borders import as_array
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Natural, check
 from wovr_lab.robot import Robot
+from wovr_lab.start_checks import reset_options
 from wovr_lab.types import ACTION_DIM
 
 TRAINING_SEEDS = 10_000  # initial states that training, collection and play may see have seeds below this
@@ -85,11 +88,10 @@ class RealEnv(gym.Env, ABC):
 
         Raises UserError on unknown options or tasks, and on a state that is not of the task asked for.
         """
-        options = options or {}
-        unknown = options.keys() - {"task", "state"}
-        if unknown:
-            raise UserError(f"unknown reset options {sorted(unknown)}; this environment knows 'task' and 'state'")
-        self.place(options.get("task"), seed, options.get("state"))
+        given = reset_options(options, ("task", "state"))
+        if seed is not None:
+            seed = int(check("seed", seed, Natural))
+        self.place(given.get("task"), seed, given.get("state"))
         return self.observe(), self._info()
 
     def place(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
@@ -122,7 +124,7 @@ class RealEnv(gym.Env, ABC):
         return {"success": self.success, "task": self.task, "instruction": self.instruction, "step": self.steps}
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
-        action = np.asarray(action, np.float64)
+        action = as_array(action, "an action").astype(np.float64)
         if action.shape != (ACTION_DIM,):
             raise UserError(f"an action has shape {action.shape}, this environment takes ({ACTION_DIM},)")
         if not np.isfinite(action).all() or np.abs(action).max() > 1.0 + 1e-6:
