@@ -165,7 +165,11 @@ def test_every_defect_is_reported_not_only_the_first(path):
 
 
 def test_demonstrations_of_one_file_have_frames_of_one_size(tmp_path, make_episode):
-    write_episodes(tmp_path / "batch.hdf5", [make_episode(0), make_episode(1, size=16)])
+    for name, size in (("batch", 8), ("other", 16)):
+        write_episodes(tmp_path / f"{name}.hdf5", [make_episode(0, size=size)])
+    with h5py.File(tmp_path / "batch.hdf5", "r+") as file, h5py.File(tmp_path / "other.hdf5") as other:
+        other.copy("data/demo_0", file["data"], "demo_1")
+        file["data"].attrs["num_demos"] = 2
     assert validate_file(tmp_path / "batch.hdf5") == ["demo_1: frames are [16, 16, 3], those of demo_0 [8, 8, 3]"]
 
 
@@ -174,7 +178,8 @@ def test_an_official_file_must_say_what_was_asked_for(tmp_path, make_episode, ma
     make_official_file(path, make_episode(0))
     with h5py.File(path, "r+") as file:
         file["data"].attrs["problem_info"] = '{"problem_name": "x"}'
-    assert validate_file(path) == ["attribute 'problem_info' of 'data' is missing or holds no 'language_instruction'"]
+    (defect,) = validate_file(path)
+    assert defect.startswith("attribute 'problem_info' of 'data' is missing or holds no 'language_instruction'")
 
 
 def test_one_sample_of_an_official_file_is_no_episode(tmp_path, make_episode, make_official_file):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +20,15 @@ from wovr_lab.episodes.schema import (
     READINGS,
     SUCCESS,
     first_action,
+    first_frame,
     is_ours,
     latched,
+    pictures_come_first,
+    shown_actions,
     turned,
 )
-from wovr_lab.episodes.validation import demonstration_names, validate_file
-from wovr_lab.errors import UserError
+from wovr_lab.episodes.validation import demonstration_names, validate_file, words_of
+from wovr_lab.errors import UserError, doubt
 from wovr_lab.types import Episode
 
 MOST_DEFECTS_SHOWN = 10
@@ -68,6 +70,8 @@ def read_summaries(path: Path) -> list[EpisodeSummary]:
         )
     with reading(path) as file:
         data = file["data"]
+        if any(pictures_come_first(data[name]) for name in demonstration_names(data)):
+            doubt(f"{path} keeps pictures before actions; the outcome of each last action is not shown, and left out")
         return [_summary(data, name, path) for name in demonstration_names(data)]
 
 
@@ -77,8 +81,7 @@ def _summary(data: h5py.Group, name: str, path: Path) -> EpisodeSummary:
         attributes = demonstration[OURS].attrs
         task, instruction, seed = attributes["task"], attributes["instruction"], int(attributes["seed"])
     else:
-        words = json.loads(data.attrs["problem_info"])["language_instruction"]
-        task, instruction, seed = path.stem.removesuffix("_demo"), "".join(words), -1
+        task, instruction, seed = path.stem.removesuffix("_demo"), words_of(data, path), -1
     success = read_success(demonstration)
     return EpisodeSummary(
         task=str(task),
@@ -96,17 +99,17 @@ def read_success(demonstration: h5py.Group) -> np.ndarray:
     """bool [T], latched. Official files mark it in `rewards`; their `dones` mark the end, reached or not."""
     if is_ours(demonstration):
         return demonstration[SUCCESS][()].astype(bool)
-    return latched(demonstration["rewards"][()] > 0)[first_action(demonstration) :]
+    return latched(demonstration["rewards"][()] > 0)[shown_actions(demonstration)]
 
 
 def read_actions(demonstration: h5py.Group) -> np.ndarray:
     """float32 [T, 7], those between two known frames."""
-    return demonstration["actions"][first_action(demonstration) :].astype(np.float32)
+    return demonstration["actions"][shown_actions(demonstration)].astype(np.float32)
 
 
 def read_frames(demonstration: h5py.Group, first: int, last: int) -> np.ndarray:
     """uint8 [last - first + 1, H, W, 3], upright: the frames before action `first` to after action `last - 1`."""
-    shift = first_action(demonstration) - 1  # frame t of the episode is obs[t + shift] on disk
+    shift = first_frame(demonstration)  # frame t of the episode is obs[t + shift] on disk
     stored = demonstration[FRAMES][max(first + shift, 0) : last + shift + 1]
     if first + shift < 0:
         stored = np.concatenate([demonstration[INITIAL_FRAME][()][None], stored])

@@ -11,6 +11,10 @@ Official files have no more (and leave out the first five actions of what was re
 begins at f1: it has the T - 1 actions a1.. and its last state, which nobody stored, is NaN. Ours keep f0 and s_T in a
 group `wovr/` that other readers ignore, so nothing is lost. Pictures are turned by 180 degrees on disk.
 
+Files made again without their no-ops (OpenVLA's script) keep the picture *before* the action. They are told by the
+hand's place and read in step: their episodes begin at f0 and end at f(T-1), without the last action, whose outcome no
+picture shows.
+
 The robot's own state stands beside the pictures, after each action: LIBERO's as `obs/ee_pos`, `ee_ori` and
 `gripper_states`, which an official file's episode reads in that order; ours, of any robot, whole in `wovr/`. A file
 that was written without it is read without it.
@@ -30,6 +34,7 @@ FRAMES = "obs/agentview_rgb"
 INITIAL_FRAME, FINAL_STATE, SUCCESS = f"{OURS}/initial_frame", f"{OURS}/final_state", f"{OURS}/success"
 PROPRIO, INITIAL_PROPRIO = f"{OURS}/proprio", f"{OURS}/initial_proprio"
 READINGS = ("obs/ee_pos", "obs/ee_ori", "obs/gripper_states")  # LIBERO's names, 3 + 3 + 2 numbers
+HAND_BESIDE, HAND_BEFORE, PLACE = "obs/ee_pos", "robot_states", slice(2, 5)  # gripper 2, place 3, turn 4
 LARGEST_DATASET = 2**30  # bytes unpacked; ten times the longest LIBERO episode at 256 x 256
 
 
@@ -49,7 +54,7 @@ OFFICIAL_FIELDS = (
     Field("states", "f", ("T", "*"), required=False),
     Field("rewards", "fiub", ("T",)),
     Field("dones", "fiub", ("T",)),
-    *(Field(name, "f", ("T", "*"), required=False) for name in READINGS),
+    *(Field(name, "f", ("T", "*"), required=False) for name in (*READINGS, HAND_BEFORE)),
 )
 OUR_FIELDS = (
     *OFFICIAL_FIELDS,
@@ -73,9 +78,32 @@ def fields_of(demonstration: h5py.Group) -> tuple[Field, ...]:
     return OUR_FIELDS if is_ours(demonstration) else OFFICIAL_FIELDS
 
 
+def pictures_come_first(demonstration: h5py.Group) -> bool:
+    """Whether picture i was taken *before* action i, as in files made again without their no-ops: the hand's place
+    beside the picture is then that of state i, not of the one after it. Files that do not say it are official ones."""
+    if is_ours(demonstration) or HAND_BESIDE not in demonstration or HAND_BEFORE not in demonstration:
+        return False
+    shown = demonstration[HAND_BESIDE][()][:-1]
+    places = demonstration[HAND_BEFORE][()][:, PLACE]
+    if shown.ndim != 2 or shown.shape != places[1:].shape:
+        return False
+    return bool(np.abs(shown - places[:-1]).mean() < np.abs(shown - places[1:]).mean())
+
+
 def first_action(demonstration: h5py.Group) -> int:
     """Where the episode's first action stands on disk: 0, or 1 where the frame before action 0 was not stored."""
-    return 0 if is_ours(demonstration) else 1
+    return 0 if is_ours(demonstration) or pictures_come_first(demonstration) else 1
+
+
+def shown_actions(demonstration: h5py.Group) -> slice:
+    """The actions on disk that stand between two stored frames: an official file lacks the frame before the first, one
+    whose pictures come first the frame after the last."""
+    return slice(0, -1) if pictures_come_first(demonstration) else slice(first_action(demonstration), None)
+
+
+def first_frame(demonstration: h5py.Group) -> int:
+    """Which of the stored pictures is the episode's first; -1: it stands by itself."""
+    return -1 if is_ours(demonstration) else 0
 
 
 def turned(frames: np.ndarray) -> np.ndarray:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from wovr_lab.borders import as_path
 from wovr_lab.episodes.reading import EpisodeSummary, read_actions, read_frames, read_summaries, read_window, reading
 from wovr_lab.episodes.statistics import Statistics, statistics_of
 from wovr_lab.errors import UserError
@@ -21,9 +23,13 @@ from wovr_lab.types import Episode
 class EpisodeStore:
     """Episodes in the order of the files given and, in each file, of their numbers. `summaries` lists them."""
 
-    def __init__(self, paths: Iterable[Path]):
-        """Validates every file. Raises UserError if one is defective or their frames differ in size."""
-        summaries = (summary for path in paths for summary in read_summaries(Path(path)))
+    def __init__(self, paths: Iterable[Path | str] | Path | str):
+        """Validates every file. Raises UserError if one is defective or given twice, or their frames differ in size."""
+        files = [as_path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+        twice = [path for number, path in enumerate(files) if path.resolve() in {f.resolve() for f in files[:number]}]
+        if twice:
+            raise UserError(f"{twice[0]} is given twice, and each of its episodes would count twice; give it once")
+        summaries = (summary for path in files for summary in read_summaries(path))
         self.summaries: tuple[EpisodeSummary, ...] = tuple(summaries)
         sizes = {summary.frame_shape: summary.path for summary in self.summaries}
         if len(sizes) > 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from wovr_lab.borders import as_path
 from wovr_lab.episodes.schema import (
     FINAL_STATE,
     FRAMES,
@@ -26,7 +27,6 @@ from wovr_lab.episodes.schema import (
     Field,
     action_defects,
     fields_of,
-    first_action,
     is_ours,
     latched,
 )
@@ -34,7 +34,7 @@ from wovr_lab.episodes.schema import (
 
 def validate_file(path: Path) -> list[str]:
     """Everything that is wrong with the file at `path`; an empty list means that it can be read."""
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         return ["there is no such file"]
     if not h5py.is_hdf5(path):
@@ -70,7 +70,7 @@ def file_defects(file: h5py.File) -> list[str]:
         found = demonstration_defects(data[name]) if is_group else ["it is not a group"]
         defects += [f"{name}: {defect}" for defect in found]
     if not defects:
-        defects += problem_defects(data, names) + frame_size_defects(data, names)
+        defects += problem_defects(data, names, Path(file.filename)) + frame_size_defects(data, names)
     return defects
 
 
@@ -134,7 +134,7 @@ def field_defects(dataset: h5py.Dataset, field: Field, samples: int | None) -> l
 
 def _contradictions(demonstration: h5py.Group, found: dict[str, h5py.Dataset], samples: int) -> list[str]:
     defects = []
-    if samples <= first_action(demonstration):
+    if samples <= (0 if is_ours(demonstration) else 1):
         defects.append(f"{samples} samples are too few for an action between two known frames")
     if int(demonstration.attrs.get("num_samples", samples)) != samples:
         defects.append(f"'num_samples' says {demonstration.attrs['num_samples']}, there are {samples} actions")
@@ -172,15 +172,24 @@ def _value_defects(found: dict[str, h5py.Dataset]) -> list[str]:
     return defects
 
 
-def problem_defects(data: h5py.Group, names: list[str]) -> list[str]:
-    """Official files say what was asked for in `problem_info` alone."""
-    if all(is_ours(data[name]) for name in names):
+def problem_defects(data: h5py.Group, names: list[str], path: Path) -> list[str]:
+    """Official files say what was asked for in `problem_info` alone, or by their name."""
+    if all(is_ours(data[name]) for name in names) or words_of(data, path):
         return []
+    return ["attribute 'problem_info' of 'data' is missing or holds no 'language_instruction' that is text"]
+
+
+def words_of(data: h5py.Group, path: Path) -> str:
+    """The instruction of an official file, "" if there is none. One without `problem_info` says it in its name, as
+    LIBERO's do: KITCHEN_SCENE1_open_the_drawer_demo.hdf5."""
+    if "problem_info" not in data.attrs and path.stem.endswith("_demo"):
+        return re.sub(r"^[A-Z_]+_SCENE\d+_", "", path.stem.removesuffix("_demo")).replace("_", " ").strip()
     try:
-        json.loads(data.attrs["problem_info"])["language_instruction"]
-    except (KeyError, TypeError, ValueError):
-        return ["attribute 'problem_info' of 'data' is missing or holds no 'language_instruction'"]
-    return []
+        words = json.loads(data.attrs["problem_info"])["language_instruction"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
+    parts = [words] if isinstance(words, str) else words if isinstance(words, list) else []
+    return "".join(parts).strip() if all(isinstance(part, str) for part in parts) else ""
 
 
 def frame_size_defects(data: h5py.Group, names: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ from wovr_lab.episodes.schema import (
     FRAMES,
     INITIAL_FRAME,
     INITIAL_PROPRIO,
+    LARGEST_DATASET,
     OURS,
     PROPRIO,
     SUCCESS,
@@ -29,9 +30,15 @@ from wovr_lab.episodes.schema import (
     turned,
 )
 from wovr_lab.errors import UserError
-from wovr_lab.runs import replacing
+from wovr_lab.outputs import claim_file, replacing
 from wovr_lab.types import ACTION_DIM, Episode
 
+KINDS = {  # NumPy kinds and dimensions of an episode's arrays
+    "frames": ("ui", 4), "actions": ("fiu", 2), "success": ("biu", 1), "states": ("fiu", 2),
+    "expert_actions": ("fiu", 2), "proprio": ("fiu", 2),
+}  # fmt: skip
+MAY_BE_MISSING = ("states", "expert_actions", "proprio")
+LONGEST_TEXT = 4096
 FRAMES_PER_CHUNK = 8  # what is unpacked together when a window is read
 
 
@@ -45,11 +52,12 @@ class Origin:
 
 
 def write_episodes(path: Path, episodes: Iterable[Episode], origin: Origin | None = None) -> int:
-    """Writes the episodes to `path`, replacing what was there, and returns how many.
+    """Writes the episodes to `path`, replacing earlier ones of ours, and returns how many.
 
-    Raises UserError, leaving `path` as it was, if there are none, if one is malformed, or if the disk is full.
+    Raises UserError, leaving `path` as it was, if there are none, if one is malformed, if the disk is full, or (before
+    the first is asked for) if another's file is there.
     """
-    path = Path(path)
+    path = claim_file(path, made_by_us)
     image = BytesIO()
     with h5py.File(image, "w") as file:
         count = _write_demonstrations(file.create_group("data"), episodes, path, origin or Origin())
@@ -58,13 +66,27 @@ def write_episodes(path: Path, episodes: Iterable[Episode], origin: Origin | Non
     return count
 
 
+def made_by_us(path: Path) -> bool:
+    """Whether all demonstrations of a file were written here."""
+    try:
+        with h5py.File(path, "r") as file:
+            return all(OURS in demonstration for demonstration in file["data"].values())
+    except (OSError, KeyError, AttributeError, TypeError):
+        return False
+
+
 def _write_demonstrations(data: h5py.Group, episodes: Iterable[Episode], path: Path, origin: Origin) -> int:
     tasks: dict[str, str] = {}
     count = total = 0
+    size: tuple[int, ...] = ()
     for count, episode in enumerate(episodes, start=1):
         defects = episode_defects(episode)
         if defects:
             raise UserError(f"cannot write episode {count - 1} to {path}: {'; '.join(defects)}")
+        size = size or episode.frames.shape[1:]
+        if episode.frames.shape[1:] != size:
+            found = episode.frames.shape[1:]
+            raise UserError(f"cannot write episode {count - 1} to {path}: its frames are {found}, those before {size}")
         _write_demonstration(data.create_group(f"demo_{count - 1}"), episode, origin)
         tasks[episode.task] = episode.instruction
         total += len(episode)
@@ -77,6 +99,9 @@ def _write_demonstrations(data: h5py.Group, episodes: Iterable[Episode], path: P
 
 def episode_defects(episode: Episode) -> list[str]:
     """What keeps an episode from being stored, one message a defect."""
+    defects = _kind_defects(episode)
+    if defects:
+        return defects
     length = len(episode.actions)
     shapes = {
         "frames": (episode.frames, (length + 1, *episode.frames.shape[1:3], 3)),
@@ -99,6 +124,38 @@ def episode_defects(episode: Episode) -> list[str]:
     if not length:
         defects.append("it holds no action")
     return defects or _value_defects(episode)
+
+
+def _kind_defects(episode: Episode) -> list[str]:
+    """What is no array, text or number at all: what a reader would refuse is not written."""
+    defects = []
+    for name, (kinds, dimensions) in KINDS.items():
+        value = getattr(episode, name)
+        if value is None and name in MAY_BE_MISSING:
+            continue
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds or value.ndim != dimensions:
+            told = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
+            defects.append(f"{name} are {told} and should be an array of {dimensions} dimensions")
+        elif value.nbytes > LARGEST_DATASET:
+            defects.append(f"{name} take {value.nbytes / 2**30:.1f} GiB, more than a reader takes")
+    for name in ("task", "instruction"):
+        value = getattr(episode, name)
+        if not _is_text(value):
+            defects.append(f"{name} is {str(value)[:60]!r} and should be text of 1 to {LONGEST_TEXT} bytes")
+    seed = episode.seed
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not -(2**63) <= seed < 2**63:
+        defects.append(f"seed is {seed!r} and should be a whole number")
+    return defects
+
+
+def _is_text(value: object) -> bool:
+    """Whether HDF5 can hold it as an attribute, and a reader gets it back."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        return 0 < len(value.encode("utf-8")) <= LONGEST_TEXT
+    except UnicodeEncodeError:
+        return False
 
 
 def _value_defects(episode: Episode) -> list[str]:
