@@ -91,7 +91,7 @@ def test_empty_starts_and_impossible_shares_are_refused(make_episode):
     with pytest.raises(UserError, match="no starts to draw from"):
         KeyframeStarts(())
     one = InitialStarts((start_at(make_episode(0), 0),))
-    with pytest.raises(UserError, match="between 0 and 1"):
+    with pytest.raises(UserError, match="keyframe_share is"):
         MixedStarts(one, one, 1.1)
 
 

@@ -57,7 +57,7 @@ def claim_work_folder(path: Path | str, what: str, known: Iterable[str] = (), in
 
     Raises UserError, having touched nothing, if it is anything else.
     """
-    target = _usable(path, inputs)
+    target = _usable(path, inputs, is_replaced=False)
     if target.exists() and not target.is_dir():
         raise UserError(f"{path} is a file; choose another folder")
     found = _marker(target)
@@ -146,7 +146,7 @@ def mark(folder: Path, what: str) -> None:
     (folder / MARKER).write_text(text + "\n", encoding="utf-8")
 
 
-def _usable(path: Path | str, inputs: Iterable[Path]) -> Path:
+def _usable(path: Path | str, inputs: Iterable[Path], is_replaced: bool = True) -> Path:
     """Where `path` really is. Raises UserError if it is an input, holds one or the working folder, or cannot be."""
     given = as_path(path)
     try:
@@ -155,7 +155,7 @@ def _usable(path: Path | str, inputs: Iterable[Path]) -> Path:
             kept = Path(os.path.realpath(as_path(other)))
             if kept.is_relative_to(target):
                 raise UserError(f"{path} is or holds {other}, which is read; choose another place")
-        if Path.cwd().is_relative_to(target):
+        if is_replaced and Path.cwd().is_relative_to(target):
             raise UserError(f"{path} is or holds the folder that you are in; choose another place")
         nearest = next(parent for parent in target.parents if parent.exists())
         for folder in {nearest, target if target.is_dir() else nearest}:

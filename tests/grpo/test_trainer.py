@@ -230,7 +230,7 @@ def test_a_configuration_that_cannot_train_is_refused():
         {"max_resamples": 0},
     )
     for change in wrong:
-        with pytest.raises(UserError, match="cannot train"):
+        with pytest.raises(UserError, match="GRPOConfig cannot be"):
             replace(CONFIG, **change)
 
 

@@ -21,7 +21,7 @@ def test_five_steps_visit_the_times_of_the_paper():
 
 
 def test_without_a_step_there_is_one_clear_error():
-    with pytest.raises(UserError, match="0 sampler steps"):
+    with pytest.raises(UserError, match="sampler steps is 0"):
         FlowSampler(0).sample(lambda noisy, sigma: noisy, latents(0))
 
 

@@ -70,7 +70,8 @@ def made_by_us(path: Path) -> bool:
     """Whether all demonstrations of a file were written here."""
     try:
         with h5py.File(path, "r") as file:
-            return all(OURS in demonstration for demonstration in file["data"].values())
+            found = [OURS in demonstration for demonstration in file["data"].values()]
+            return bool(found) and all(found)
     except (OSError, KeyError, AttributeError, TypeError):
         return False
 
