@@ -62,13 +62,30 @@ def read_object(path: Path | str, **entries: Any) -> dict[str, Any]:
     return found
 
 
+def read_rows(path: Path | str, **entries: Any) -> list[dict[str, Any]]:
+    """A JSON list of objects, each with these entries of these declared types. Raises UserError naming what is not."""
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise UserError(f"{path} is no list; restore it, or give another file")
+    for number, row in enumerate(rows):
+        missing = [name for name in entries if not isinstance(row, dict) or name not in row]
+        if missing or not isinstance(row, dict):
+            told = ", ".join(missing or entries)
+            raise UserError(f"{path}: entry {number} ({str(row)[:60]}) names no {told}; restore it")
+        for name, hint in entries.items():
+            check(f"{path}: entry {number}: {name}", row[name], hint)
+    return rows
+
+
 def _strict(text: str) -> Any:
-    """JSON without NaN and infinity, which are no JSON."""
+    """JSON without NaN and infinity, which are no JSON, however they are written."""
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"it holds {constant}")
+    def finite(number: str) -> float:
+        if not math.isfinite(float(number)):
+            raise ValueError(f"it holds {number}")
+        return float(number)
 
-    return json.loads(text, parse_constant=refuse)
+    return json.loads(text, parse_constant=finite, parse_float=finite)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

@@ -18,6 +18,8 @@ from wovr_lab.fields import Share, configuration
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Episode, Start
 
+KEYFRAME = {"task": str, "seed": int, "step": int}  # what a file says of each
+
 
 def start_at(episode: Episode, step: int) -> Start:
     """The start at frame `step` of an episode. Raises UserError outside the episode."""
@@ -161,8 +163,8 @@ def _keyframe_entries(path: Path) -> dict[tuple[str, int], list[int]]:
         raise UserError(f"{path} is no list of keyframes; write it with export_keyframes")
     wanted: dict[tuple[str, int], list[int]] = {}
     for entry in entries:
-        try:
-            wanted.setdefault((entry["task"], int(entry["seed"])), []).append(int(entry["step"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: {entry!r} is no keyframe; each needs task, seed and step") from error
+        named = entry if isinstance(entry, dict) else {}
+        if {name: type(named.get(name)) for name in KEYFRAME} != KEYFRAME or named["step"] < 0:
+            raise UserError(f"{path}: {str(entry)[:80]} is no keyframe; each needs task, seed and step")
+        wanted.setdefault((entry["task"], entry["seed"]), []).append(entry["step"])
     return wanted

@@ -23,7 +23,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import MOST_STEPS, Session
 from wovr_lab.inspector.timeline import Branch, Origin, Step, Switches
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.types import ACTION_DIM, CHUNK
 
 LONGEST, LARGEST = 60_000, 2**20  # characters of packed moves, bytes unpacked
@@ -147,4 +147,4 @@ class Gallery:
         """The query kept under that name. Raises UserError if there is none."""
         if name not in self.names():
             raise UserError(f"the gallery has no {name!r}; it has {', '.join(self.names()) or 'nothing'}")
-        return read_json(self.folder / f"{name}.json")["link"]
+        return read_object(self.folder / f"{name}.json", link=str)["link"]

@@ -15,13 +15,14 @@ import numpy as np
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Natural
 from wovr_lab.inspector.timeline import Origin, Switches
 from wovr_lab.measure.probes import SHIPPED, StateProbe, load_probe
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_rows
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -155,7 +156,7 @@ class Models:
         found = []
         for path in sorted(self.run.glob("measure/**/cases.json")):
             source = path.with_name("real.hdf5").relative_to(self.run).as_posix()
-            for index, about in enumerate(read_json(path)):
+            for index, about in enumerate(read_rows(path, start=str, world=str, task=str, seed=int)):
                 if about["start"] == "initial" and about["world"] in self.checkpoints:
                     origin = Origin(about["task"], about["seed"], source, index)
                     found.append(Beginning(HALLUCINATION, _parted(about), origin, about["world"]))
@@ -164,7 +165,7 @@ class Models:
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
         found = []
         for path in sorted(self.run.glob("keyframes-*.json")):
-            for entry in read_json(path):
+            for entry in read_rows(path, task=str, seed=int, step=Natural):
                 origin = places.get((entry["task"], entry["seed"]))
                 if origin:
                     label = f"{entry['task']}, seed {entry['seed']}, action {entry['step']}"

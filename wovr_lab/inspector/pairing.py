@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wovr_lab.fields import Count
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
@@ -15,7 +16,7 @@ from wovr_lab.measure.probes import load_probe
 from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
 from wovr_lab.real.tabletop import TabletopEnv
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_object
 from wovr_lab.types import Rollouts, Start
 
 FIRST_SEED = 9000  # of those that training never draws from and that no published evaluation uses
@@ -58,5 +59,5 @@ def pair(
 
 def _limit_and_temperature(models: Models) -> tuple[int, float]:
     """How many actions the run allows, and what its GRPO samples with."""
-    config = read_json(models.run / "config.json")
+    config = read_object(models.run / "config.json", max_steps=Count, grpo=dict)
     return config["max_steps"], config["grpo"]["temperature"]

@@ -18,7 +18,7 @@ import torch
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.measure.depth import object_error
 from wovr_lab.measure.paired import PairedRollouts
-from wovr_lab.runs import load_tensors, read_json, replacing, save_tensors, write_json
+from wovr_lab.runs import load_tensors, read_rows, replacing, save_tensors, write_json
 from wovr_lab.types import Episode, Rollouts
 
 KINDS = ("imagined_only", "real_only", "lost_object")  # the most telling first
@@ -84,7 +84,7 @@ def read_gallery(folder: Path) -> list[Case]:
     """Every case below `folder`, the most telling kinds first. Raises UserError if a file is missing or damaged."""
     cases = []
     for path in sorted(folder.rglob("cases.json")):
-        listed = read_json(path)
+        listed = read_rows(path, kind=str, task=str, start=str)
         if not listed:
             continue
         readouts = load_tensors(path.parent / "readouts.safetensors")

@@ -22,7 +22,7 @@ from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.imitation import imitate
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.seeding import seed_of
 from wovr_lab.starts import InitialStarts
 
@@ -69,7 +69,7 @@ def baseline_of(folder: Path) -> tuple[str, dict[str, Any]] | None:
     """The method's name and what was found where `folder` holds a finished baseline, else None."""
     for name, method in METHODS.items():
         if (folder / f"{name}.json").exists():
-            return method, read_json(folder / f"{name}.json")
+            return method, read_object(folder / f"{name}.json")
     return None
 
 
@@ -100,7 +100,7 @@ def _run(
     )
     run_stages(run, stages)
     # what was learnt may be the same after more of it, and is then not judged again
-    return read_json(run.path(f"{name}.json")) | {"trajectories": trajectories}
+    return read_object(run.path(f"{name}.json")) | {"trajectories": trajectories}
 
 
 def _judged(run: Run, method: str, learnt: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.loop import PREPARE
-from wovr_lab.runs import Metrics, read_json, write_json
+from wovr_lab.runs import Metrics, write_json
 
 OF_RL = {  # settings that no stage up to the first gate knows
     "grpo", "mask", "normaliser", "dual_clip", "kl_coef", "iterations", "keyframe_share", "keyframe_steps",
@@ -28,7 +29,7 @@ def fork_run(source: Path, folder: Path, config: LoopConfig) -> None:
 
     Raises UserError if that run has no gate yet, if it differs in more than RL, or if `folder` exists.
     """
-    found, wanted = read_json(source / "config.json"), described(config)
+    found, wanted = read_config(source), described(config)
     differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if not OF_RL.issuperset(differing):
         names = ", ".join(key for key in differing if key not in OF_RL)

@@ -15,8 +15,9 @@ import numpy as np
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.baselines import baseline_of
+from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.results import pooled, provenance, row_of
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 
 TITLE = "LIBERO at CPU scale: success by method"
 COLUMNS = ["success", "sampled_success", "gain", "gate_1_precision", "gate_2_precision", "real_episodes"]
@@ -51,7 +52,7 @@ def collect_libero_results(path: Path, setting: str, folders: list[Path], add: b
 
 
 def _table(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
+    return read_object(path, rows=list) if path.exists() else {"rows": [], "protocol": {}, "runs": {}}
 
 
 def put_rows(
@@ -74,9 +75,9 @@ def put_rows(
 
 def _finished(folder: Path) -> dict[str, Any]:
     """What a table needs of a run; `method` is None where the gate refused RL. Raises UserError on half a run."""
-    config, baseline = read_json(folder / "config.json"), baseline_of(folder)
-    method, found = baseline or ("wovr", read_json(folder / "evaluation.json"))
-    report = found if baseline else read_json(folder / "report.json")
+    config, baseline = read_config(folder), baseline_of(folder)
+    method, found = baseline or ("wovr", read_object(folder / "evaluation.json"))
+    report = found if baseline else read_object(folder / "report.json")
     if "protocol" not in report:
         raise UserError(f"{folder} does not say how it was evaluated; evaluate it again with this version")
     spent = {"real_episodes": found["trajectories"]} if baseline else report["budget"]

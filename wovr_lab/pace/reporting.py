@@ -13,12 +13,12 @@ from wovr_lab.machine import package_version
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 
 
 def write_report_json(run: Run) -> None:
     """Gathers what the stages wrote."""
-    config, found = run.config, read_json(run.path("evaluation.json"))
+    config, found = run.config, read_object(run.path("evaluation.json"))
     improved = found.get("wovr")
     report: dict[str, Any] = {
         "schema": 1,
@@ -33,12 +33,12 @@ def write_report_json(run: Run) -> None:
             for task in found["base"]["by_task"]
         },
         "gate": {
-            name: read_json(run.path(f"{name}.json")) if name in run.seconds else {} for name in ("gate_1", "gate_2")
+            name: read_object(run.path(f"{name}.json")) if name in run.seconds else {} for name in ("gate_1", "gate_2")
         },
         "hallucination": (improved or found["base"])["confusion"],
         "imagined_success_precision": (improved or found["base"])["imagined_success_precision"],
         "confusion": {"base": found["base"]["confusion"]} | ({"improved": improved["confusion"]} if improved else {}),
-        "reward": read_json(run.path("reward.json")),
+        "reward": read_object(run.path("reward.json")),
         "world": found["world"],
         "stages": _stages(run),
         "ledger": [asdict(entry) for entry in run.ledger.entries],

@@ -13,7 +13,8 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.machine import current_commit, package_version
 from wovr_lab.pace.baselines import baseline_of
-from wovr_lab.runs import read_json, write_json, write_text
+from wovr_lab.pace.config_file import read_config
+from wovr_lab.runs import read_json, read_object, write_json, write_text
 from wovr_lab.seeding import stream
 
 BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
@@ -28,7 +29,8 @@ def collect_results(path: Path, setting: str, folders: list[Path], add: bool = F
     """
     runs = [_outcomes(folder, setting) for folder in folders]
     _check_comparable(runs, setting)
-    table = read_json(path) if path.exists() else {"schema": 1, "title": "Tabletop: success by method", "rows": []}
+    new = {"schema": 1, "title": "Tabletop: success by method", "rows": []}
+    table = read_object(path, rows=list) if path.exists() else new
     if add and table.get("protocol", runs[0]["protocol"]) != runs[0]["protocol"]:
         raise UserError(f"{path} was made by another protocol; collect all seeds again instead of adding some")
     names = (setting, "base")  # every method of a scale starts from the same base
@@ -112,12 +114,12 @@ def _outcomes_of(row: dict[str, Any]) -> list[np.ndarray]:
 
 def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
     """Greedy outcomes of base and method, with the task of each, from either kind of run."""
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     if baseline := baseline_of(folder):
         name, found = baseline
         base, method = found["base"]["outcomes"], found[name]["outcomes"]
     else:
-        found = read_json(folder / "evaluation.json")
+        found = read_object(folder / "evaluation.json", base=dict)
         if "wovr" not in found:
             raise UserError(f"{folder} has no improved policy: its gate refused RL; it cannot be a row of {setting}")
         base, method = found["base"]["outcomes"]["greedy"], found["wovr"]["outcomes"]["greedy"]

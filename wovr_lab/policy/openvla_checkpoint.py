@@ -19,7 +19,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.policy.openvla import BINS, PADDING_WORDS, OpenVLAConfig, OpenVLAPolicy
 from wovr_lab.policy.openvla_keys import renamed
 from wovr_lab.published import fill
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_object
 
 TOWERS = ["vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224"]
 NEW = ("dino.embeddings.mask_token",)  # of masked training only
@@ -32,7 +32,7 @@ def load_openvla(
 
     Raises UserError if the folder is of another model or incomplete.
     """
-    config = config or config_of(read_json(folder / "config.json"), folder)
+    config = config or config_of(read_object(folder / "config.json"), folder)
     if not (folder / "tokenizer.json").is_file():
         raise UserError(f"{folder} holds no tokenizer.json; save Llama's tokenizer there in the fast format")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)

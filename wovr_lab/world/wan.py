@@ -19,7 +19,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.networks import load_model
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.published import fill
-from wovr_lab.runs import read_json
+from wovr_lab.runs import read_object
 from wovr_lab.types import CHUNK, MEMORY
 from wovr_lab.world.transformer import ActionWanTransformer, DualChannelActionEmbedding
 
@@ -44,7 +44,7 @@ def load_wan(folder: Path, dtype: torch.dtype = torch.bfloat16) -> ActionWanTran
     Channel A starts silent and channel B random, as in a new model. Raises UserError if a tensor is missing, of another
     shape, or unknown.
     """
-    config = read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     absent = sorted(TI2V_5B.keys() - config.keys())
     if absent:
         raise UserError(f"{folder}/config.json is not of a Wan transformer ({absent[0]} is missing)")
