@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from diffusers import ConfigMixin, ModelMixin
 from safetensors import SafetensorError
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Range, check
 from wovr_lab.runs import check_finite, read_object, replacing
 
+LARGEST_SIZE, MOST_LAYERS = 2**17, 2**10  # in the configuration of a network
 Model = TypeVar("Model", bound=ModelMixin)
 
 
@@ -29,6 +31,15 @@ class Network(ModelMixin, ConfigMixin):
         return load_model(cls, folder)
 
 
+def _check_sizes(path: Path, config: dict[str, Any]) -> None:
+    """Raises UserError on sizes that no network has, before any memory is asked for."""
+    for name, value in config.items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool):
+                most = MOST_LAYERS if "layers" in name else LARGEST_SIZE
+                check(f"{path}: {name}", number, Annotated[int, Range(0, most)])
+
+
 def load_model(kind: type[Model], folder: Path) -> Model:
     """A diffusers model of exactly that class and its configuration, in eval mode; safetensors only.
 
@@ -37,7 +48,9 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     folder = as_path(folder)
     problem = f"{folder} holds no usable {kind.__name__}"
     advice = "train it again or give another folder"
-    written = read_object(folder / "config.json").get("_class_name")
+    config = read_object(folder / "config.json")
+    _check_sizes(folder / "config.json", config)
+    written = config.get("_class_name")
     if written != kind.__name__:
         raise UserError(f"{problem} but {written}; {advice}")
     try:
