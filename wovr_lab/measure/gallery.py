@@ -84,7 +84,7 @@ def read_gallery(folder: Path) -> list[Case]:
     """Every case below `folder`, the most telling kinds first. Raises UserError if a file is missing or damaged."""
     cases = []
     for path in sorted(folder.rglob("cases.json")):
-        listed = read_rows(path, kind=str, task=str, start=str)
+        listed = read_rows(path, kind=str, task=str)
         if not listed:
             continue
         readouts = load_tensors(path.parent / "readouts.safetensors")

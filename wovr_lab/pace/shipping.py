@@ -37,7 +37,7 @@ NUMBERS = (
     "monitor_2.json", "reward.json", "reward_evolved.json",
 )  # fmt: skip
 KEYFRAMES = ("keyframes-improve_1.json", "keyframes-improve_2.json")
-NEEDED_REWARDS = ("reward", "reward_evolved")  # runs of older versions have no other
+LATER = ("world_final", "reward_final")  # runs of older versions have none
 SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
@@ -49,8 +49,8 @@ def ship(run: Path, out: Path) -> int:
     anything but a shipped run.
     """
     out = claim_folder(out, SHIPPED, inputs=[run])
-    needed = (*NUMBERS, *KEYFRAMES, *(f"checkpoints/{name}" for name in (*POLICIES, *WORLDS, *NEEDED_REWARDS)))
-    missing = [name for name in needed if not (run / name).exists()]
+    models = [f"checkpoints/{name}" for name in (*POLICIES, *WORLDS, *REWARDS) if name not in LATER]
+    missing = [name for name in (*NUMBERS, *KEYFRAMES, *models) if not (run / name).exists()]
     if missing:
         raise UserError(f"{run} is not a whole run ({missing[0]} is missing); finish it with wovr-lab resume {run}")
     with replacing(out, SHIPPED) as partial:
@@ -85,7 +85,7 @@ def _copy_models(source: Path, target: Path) -> None:
     """World models at half precision; they are loaded to full precision again."""
     for name in POLICIES:
         save_policy(load_policy(source / name), target / name)
-    for name in WORLDS:
+    for name in (name for name in WORLDS if (source / name).is_dir()):
         load_world_model(source / name).half().save(target / name)
     for name in (name for name in REWARDS if (source / name).is_dir()):
         SuccessClassifier.load(source / name).save(target / name)
