@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.loop import PREPARE
+from wovr_lab.pace.settings import described, parsed
 from wovr_lab.runs import Metrics, write_json
 
 OF_RL = {  # settings that no stage up to the first gate knows
@@ -29,7 +30,8 @@ def fork_run(source: Path, folder: Path, config: LoopConfig) -> None:
 
     Raises UserError if that run has no gate yet, if it differs in more than RL, or if `folder` exists.
     """
-    found, wanted = read_config(source), described(config)
+    made_with = parsed(LoopConfig, read_config(source), f"{source}/config.json")
+    found, wanted = described(made_with), described(config)
     differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if not OF_RL.issuperset(differing):
         names = ", ".join(key for key in differing if key not in OF_RL)

@@ -11,12 +11,13 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
-from wovr_lab.pace.config import LoopConfig, PixelSize, PolicySize, WorldSize, described
+from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize
 from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.pixels import in_pixels
+from wovr_lab.pace.settings import parsed
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.world import TABLETOP, environment_of, is_libero, official_limit, on_table, tasks_of
+from wovr_lab.real.world import TABLETOP, is_libero, official_limit, on_table, tasks_of
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
@@ -57,18 +58,9 @@ def config_in(environment: str, scale: str, seed: int = 0, world: str = LATENT) 
 
 
 def config_of(folder: Path) -> LoopConfig:
-    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
-    found = read_config(folder)
-    names = tuple(found["tasks"])
-    size = found.get("world_size")
-    world = PIXELS if isinstance(size, dict) and size.get("kind") == PixelSize.__name__ else LATENT
-    config = config_in(environment_of(names), found["scale"], found["seed"], world)
-    if described(config) != found:
-        raise UserError(
-            f"{folder} was made with other settings than today's {found['scale']} scale: from Python (resume it there "
-            "with wovr_lab.pace.run_loop) or by another version (use that one, or run it anew)"
-        )
-    return config
+    """The configuration a run was made with, however it was chosen. Raises UserError if there is none, or if it is of
+    another version that had settings which this one does not know."""
+    return parsed(LoopConfig, read_config(folder), f"{folder}/config.json")
 
 
 def _smoke() -> LoopConfig:

@@ -21,8 +21,9 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import NonNegative
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import MARKER, recover
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.config_file import read_config
+from wovr_lab.pace.settings import described, parsed
 from wovr_lab.runs import Metrics, read_json, read_object, write_json
 from wovr_lab.types import Episode
 
@@ -111,7 +112,7 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
     """
     path, wanted = folder / "config.json", described(config)
     if path.exists():
-        found = read_config(folder)
+        found = described(parsed(LoopConfig, read_config(folder), str(path)))
         if found != wanted:
             keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
             raise UserError(
