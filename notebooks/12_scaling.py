@@ -42,9 +42,9 @@ from pathlib import Path
 import torch
 from torch.utils.benchmark import Timer
 
+from wovr_lab.experiments.estimate import estimate
 from wovr_lab.inspector.models import Models
 from wovr_lab.pace import scale_config
-from wovr_lab.pace.estimate import estimate
 
 # %%
 from wovr_lab.runs import read_json

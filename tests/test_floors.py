@@ -18,7 +18,7 @@ FLOORS = (
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
-    ("experiments", "face"),
+    ("experiments", "publish", "face"),
     ("show", "inspector", "cli_real", "cli_study", "cli_pixels", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

@@ -18,22 +18,22 @@ from wovr_lab.cli_pixels import pretrain_pixels
 from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
 from wovr_lab.cli_study import study
 from wovr_lab.errors import UserError
+from wovr_lab.experiments.ablations import Ablation, ablate
+from wovr_lab.experiments.estimate import estimate
+from wovr_lab.experiments.gate_history import gate_history
+from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
-from wovr_lab.pace.ablations import Ablation, ablate
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.doctor import findings
-from wovr_lab.pace.estimate import estimate
-from wovr_lab.pace.gate_history import gate_history
-from wovr_lab.pace.hallucination_table import write_hallucination_table
-from wovr_lab.pace.libero_results import collect_libero_results
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
-from wovr_lab.pace.measuring import ROLLOUTS, measure_run
-from wovr_lab.pace.results import collect_results, render_tables
 from wovr_lab.pace.scales import LATENT, config_in, config_of
-from wovr_lab.pace.shipping import ship
-from wovr_lab.pace.video_table import write_video_table
+from wovr_lab.publish.export import ship
+from wovr_lab.publish.hallucination_table import write_hallucination_table
+from wovr_lab.publish.libero_results import collect_libero_results
+from wovr_lab.publish.results import collect_results, render_tables
+from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.real.world import TABLETOP, is_libero
 from wovr_lab.runs import read_json
 from wovr_lab.show.ablations import draw_ablations

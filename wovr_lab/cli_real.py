@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from wovr_lab.errors import UserError
+from wovr_lab.experiments.baselines import METHODS, run_longer, run_online
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
-from wovr_lab.pace.baselines import METHODS, run_longer, run_online
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.scales import config_in, scale_config
 from wovr_lab.policy.checkpoints import load_policy
@@ -44,11 +44,11 @@ def evaluate(
     """Evaluate a policy in a real simulator on held-out initial states."""
     actor = load_policy(policy)
     if env.startswith(LIBERO):
-        from wovr_lab.pace import suites  # needs the libero extra
+        from wovr_lab.experiments import libero_evaluation  # needs the libero extra
 
-        choice = suites.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
-        examination = suites.examination_of(choice, actor, policy, seed, temperature)
-        real = suites.make_env(choice, actor.config)
+        choice = libero_evaluation.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
+        examination = libero_evaluation.examination_of(choice, actor, policy, seed, temperature)
+        real = libero_evaluation.make_env(choice, actor.config)
         result = examine(real, actor, examination, folder, save_video)
     else:
         sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}

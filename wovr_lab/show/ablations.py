@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from wovr_lab.episodes import EpisodeStore
-from wovr_lab.pace.ablations import VARIANTS
+from wovr_lab.experiments.ablations import VARIANTS
 from wovr_lab.show.pictures import named_strip, save_picture
 
 SCALE = 3

@@ -1,6 +1,6 @@
 """Gates and gains over several runs: does the gate's word foretell what RL in imagination gains for real?
 
-In: rows of `pace.gate_history`. Out: a figure, a table, a page of both with the rows beside it as JSON.
+In: rows of `experiments.gate_history`. Out: a figure, a table, a page of both with the rows beside it as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def write_gate_history(out: Path, history: Sequence[dict[str, Any]]) -> Table:
 
 def gate_history_figure(history: Sequence[dict[str, Any]]) -> go.Figure:
     """What RL in imagination gained for real against what the gate had said, a point a run and phase. In: rows of
-    `pace.gate_history`."""
+    `experiments.gate_history`."""
     said = {"precision": "precision, all policies pooled", "base_gap": "imagined minus real, base policy alone"}
     figure = make_subplots(1, 2, horizontal_spacing=0.1, shared_yaxes=True)
     for column, (key, title) in enumerate(said.items(), 1):
@@ -56,7 +56,7 @@ def gate_history_figure(history: Sequence[dict[str, Any]]) -> go.Figure:
 
 
 def gate_history_table(history: Sequence[dict[str, Any]]) -> Table:
-    """What each gate said and what RL after it gained for real. In: rows of `pace.gate_history`."""
+    """What each gate said and what RL after it gained for real. In: rows of `experiments.gate_history`."""
     rows = []
     for row in history:
         base = f"{row['base_precision']:.0%}" if row["base_precision"] is not None else "not measured"

@@ -1,6 +1,6 @@
 """Learning curves with each part of the simulator learnt or replaced by the truth, as a page.
 
-In: a table of `experiments.curve_table`. Out: a figure, and the page with the table below it.
+In: a table of `publish.curve_table`. Out: a figure, and the page with the table below it.
 """
 
 from __future__ import annotations

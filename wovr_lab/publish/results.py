@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.baselines import baseline_of
+from wovr_lab.experiments.baselines import baseline_of
 from wovr_lab.runs import current_commit, read_json, write_json, write_text
 from wovr_lab.seeding import stream
 

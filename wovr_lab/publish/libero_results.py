@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.baselines import baseline_of
-from wovr_lab.pace.results import pooled, provenance, row_of
+from wovr_lab.experiments.baselines import baseline_of
+from wovr_lab.publish.results import pooled, provenance, row_of
 from wovr_lab.runs import read_json, write_json
 
 TITLE = "LIBERO at CPU scale: success by method"

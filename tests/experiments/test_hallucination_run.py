@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
+from wovr_lab.experiments.hallucination_run import measure_run
 from wovr_lab.inspector.autopilot import RECORDING, propose
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
 from wovr_lab.measure.gallery import read_gallery
 from wovr_lab.measure.objects import FAULTS
 from wovr_lab.measure.probes import COLUMNS
-from wovr_lab.pace.hallucination_table import write_hallucination_table
-from wovr_lab.pace.measuring import measure_run
-from wovr_lab.pace.results import markdown_table
-from wovr_lab.pace.shipping import ship_gallery
+from wovr_lab.publish.export import ship_gallery
+from wovr_lab.publish.hallucination_table import write_hallucination_table
+from wovr_lab.publish.results import markdown_table
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.show.report import write_report
 

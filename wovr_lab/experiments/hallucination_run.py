@@ -16,6 +16,8 @@ import numpy as np
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
+from wovr_lab.experiments.hallucination_json import SCHEMA, gather
+from wovr_lab.experiments.update_efficiency import WRITES, measure_worth
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.control import controllability, imagined_displacements, real_displacements
 from wovr_lab.measure.gallery import mine, write_gallery
@@ -25,8 +27,6 @@ from wovr_lab.measure.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors, is_comparable
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
-from wovr_lab.pace.measured import SCHEMA, gather
-from wovr_lab.pace.measuring_worth import WRITES, measure_worth
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy

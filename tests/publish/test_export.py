@@ -12,8 +12,8 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.pace.shipping import FEW, ship
 from wovr_lab.policy.checkpoints import load_policy
+from wovr_lab.publish.export import FEW, ship
 from wovr_lab.runs import read_json
 from wovr_lab.starts import import_keyframes
 from wovr_lab.world.model import WorldModel

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.baselines import run_longer, run_online
-from wovr_lab.pace.results import collect_results
+from wovr_lab.experiments.baselines import run_longer, run_online
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import digest
+from wovr_lab.publish.results import collect_results
 from wovr_lab.runs import read_json
 
 pytestmark = pytest.mark.smoke

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from wovr_lab.experiments.ablations import SHIFTED, VARIANTS, Ablation
 from wovr_lab.measure.video.quality import Quality
 from wovr_lab.measure.video.yardsticks import Yardsticks
-from wovr_lab.pace.ablations import SHIFTED, VARIANTS, Ablation
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.results import pooled_interval, provenance
+from wovr_lab.publish.results import pooled_interval, provenance
 from wovr_lab.runs import read_json, write_json
 
 HIGHER_IS_BETTER = ("psnr", "ssim")

@@ -17,7 +17,7 @@ from wovr_lab.experiments.learning_curve import CEILING, FIRST_SEED, CurveConfig
 from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.worth import worth_interval
-from wovr_lab.pace.results import provenance, row_of
+from wovr_lab.publish.results import provenance, row_of
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import Interval
 

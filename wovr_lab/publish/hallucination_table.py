@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.pace.results import provenance
+from wovr_lab.publish.results import provenance
 from wovr_lab.runs import write_json
 
 DEPTHS = (8, 16, 24, 32, 40, 48)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace import fork_run, run_loop, scale_config
+from wovr_lab.experiments.forking import fork_run
+from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.pace.loop import PREPARE
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import Metrics, read_json
