@@ -19,7 +19,7 @@ FLOORS = (
     ("measure", "grpo"),
     ("pace",),
     ("experiments", "publish", "face"),
-    ("show", "inspector", "cli_real", "cli_study", "cli_pixels", "cli"),
+    ("show", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 MOST_LINES_OF_A_FILE = 300

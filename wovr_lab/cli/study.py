@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wovr_lab.cli_real import console
+from wovr_lab.cli.real import console
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, measure_curves
 from wovr_lab.pace.scales import config_of

@@ -14,9 +14,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from wovr_lab.cli_pixels import pretrain_pixels
-from wovr_lab.cli_real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
-from wovr_lab.cli_study import study
+from wovr_lab.cli.doctor import findings
+from wovr_lab.cli.pixels import pretrain_pixels
+from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
+from wovr_lab.cli.study import study
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.ablations import Ablation, ablate
 from wovr_lab.experiments.estimate import estimate
@@ -26,7 +27,6 @@ from wovr_lab.inspector.app import launch
 from wovr_lab.measure.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.doctor import findings
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.scales import LATENT, config_in, config_of
 from wovr_lab.publish.export import ship

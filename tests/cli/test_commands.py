@@ -15,7 +15,7 @@ from wovr_lab.cli import app, main
 from wovr_lab.pace.loop import STAGE_NAMES
 from wovr_lab.runs import read_json, write_json
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wovr_lab.cli_real import Environment, Folder, Seed
+from wovr_lab.cli.real import Environment, Folder, Seed
 from wovr_lab.pace.scales import config_in
 from wovr_lab.real.world import TABLETOP
 from wovr_lab.world.pixel_pretraining import PixelPretraining, pretrain_in_pixels
