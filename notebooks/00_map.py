@@ -43,8 +43,8 @@ from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
-from wovr_lab.real.chunks import initial_start
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.chunk_env import initial_start
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.show import figures, load_metrics, pictures, trust
 
 # %% tags=["parameters"]

@@ -38,9 +38,9 @@ from PIL import Image
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.episodes.validation import validate_file
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.show import pictures
 from wovr_lab.show.keeping import keep
 from wovr_lab.show.widgets import episode_browser

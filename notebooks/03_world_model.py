@@ -43,9 +43,9 @@ from wovr_lab.measure.hallucination import psnr
 from wovr_lab.measure.intervals import bootstrapped
 
 # %%
-from wovr_lab.real.chunks import start_of_seed
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.show import dynamics, moments, pictures
 from wovr_lab.show.keeping import keep
 from wovr_lab.show.steering import steering

@@ -41,10 +41,11 @@ from wovr_lab.measure.fooling import towards_success
 from wovr_lab.measure.hallucination import execute_for_real, within_imagined
 
 # %%
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.training import judge, judge_answers
 from wovr_lab.rollout import roll_out
 from wovr_lab.show import judgement, pictures

@@ -43,9 +43,10 @@ from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
 
 # %%
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.show import moments, pictures, trust

@@ -49,7 +49,7 @@ from wovr_lab.measure.video.metrics import psnr
 # %%
 from wovr_lab.pace.monitor import Look
 from wovr_lab.pace.stages import Entry, Ledger
-from wovr_lab.real.chunks import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json
 from wovr_lab.show import coevolution, figures, load_metrics, load_report, pictures, trust

@@ -44,10 +44,17 @@ from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_episodes, towards
-from wovr_lab.real.scene import CUBE_HALF
-from wovr_lab.real.tasks import Task, add_task, get_task
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import (
+    CLOSE_GRIPPER,
+    GRASP_HEIGHT,
+    OPEN_GRIPPER,
+    TRAVEL_HEIGHT,
+    expert_episodes,
+    towards,
+)
+from wovr_lab.real.tabletop.scene import CUBE_HALF
+from wovr_lab.real.tabletop.tasks import Task, add_task, get_task
 
 # %%
 from wovr_lab.rollout import roll_out

@@ -22,6 +22,9 @@ FLOORS = (
     ("show", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
+DOMAINS = ("wovr_lab.real.tabletop", "wovr_lab.real.libero")  # the files beside them are general
+FINDS_THE_DOMAIN = ("wovr_lab.real.domains",)
+MOST_FILES_OF_PACE = 15
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
 NEVER_USED = {
@@ -71,6 +74,44 @@ def wrong_imports(name: str, imports: set[str]) -> list[str]:
     ]
 
 
+def module_name(path: Path) -> str:
+    """As Python imports it, e.g. wovr_lab.real.domain."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """Modules of this package that a module imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= submodules or {node.module or ""}
+    return found & MODULES.keys()
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Names that import each other in a circle; none if there is no circle."""
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if circle := walk(other, [*way, name]):
+                return circle
+        done.add(name)
+        return []
+
+    return next((circle for name in sorted(graph) if (circle := walk(name, []))), [])
+
+
 def functions(tree: ast.Module) -> list[Function]:
     return [node for node in ast.walk(tree) if isinstance(node, Function)]
 
@@ -117,6 +158,39 @@ def test_an_import_from_above_an_unknown_one_and_one_hidden_in_a_function_are_ca
         "pace imports cli, which is not below it",
         "pace imports elsewhere, which is not in the table of floors",
     ]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name: imported_modules(parse(path)) for name, path in MODULES.items() if name != "wovr_lab"}
+    assert not circle_in(graph)
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def foreign_domains(own: str) -> tuple[str, ...]:
+    """Domains that a module must not know: those beside it, if it is general, or beside its own."""
+    if own in FINDS_THE_DOMAIN:
+        return ()
+    home = next((folder for folder in DOMAINS if f"{own}.".startswith(f"{folder}.")), own)
+    beside = {folder for folder in DOMAINS if folder.rpartition(".")[0] == home.rpartition(".")[0]}
+    return tuple(sorted(beside - {home}))
+
+
+@every_file
+def test_what_is_general_knows_no_domain_and_no_domain_knows_another(path: Path):
+    foreign = foreign_domains(module_name(path))
+    found = sorted(name for name in imported_modules(parse(path)) if foreign and name.startswith(foreign))
+    assert not found, f"{path.name} imports {found}"
+
+
+def test_an_import_of_another_domain_is_caught():
+    assert foreign_domains("wovr_lab.real.chunk_env") == ("wovr_lab.real.libero", "wovr_lab.real.tabletop")
+    assert foreign_domains("wovr_lab.real.tabletop.play") == ("wovr_lab.real.libero",)
+    assert not foreign_domains("wovr_lab.real.domains") and not foreign_domains("wovr_lab.pace.loop")
+
+
+def test_pace_is_the_loop_alone():
+    files = sorted(path.name for path in (PACKAGE / "pace").glob("*.py"))
+    assert len(files) <= MOST_FILES_OF_PACE, f"pace has {len(files)} files: what is built on the loop goes above it"
 
 
 @every_file

@@ -10,7 +10,7 @@ from wovr_lab.experiments.pixel_ablations import PIXEL_VARIANTS, ablate_pixels
 from wovr_lab.measure.probes import load_probe
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
 from wovr_lab.pace.scales import scale_config
-from wovr_lab.real.driving import driven_episodes
+from wovr_lab.real.tabletop.driving import driven_episodes
 from wovr_lab.world.pixel_model import PixelWorldModel
 
 NAMES = ("full", "no_state", "two_hypotheses", "memory_1")

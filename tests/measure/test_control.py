@@ -9,8 +9,8 @@ import pytest
 
 from wovr_lab.measure.control import MOVES, controllability, counterfactual_chunks, left_with, real_displacements
 from wovr_lab.measure.probes import load_probe
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.render import camera_axes
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.render import camera_axes
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from wovr_lab.measure.depth import agreement, calibrated_horizon, depth_curves, object_error, reliability_horizon
 from wovr_lab.measure.intervals import wilson
 from wovr_lab.measure.paired import PairedRollouts, state_error_cm
-from wovr_lab.real.proprioception import tabletop_robot
+from wovr_lab.real.tabletop.proprioception import tabletop_robot
 
 
 def test_worlds_agree_at_a_depth_if_both_or_neither_have_seen_a_success_by_then(make_pairs):

@@ -14,8 +14,8 @@ from wovr_lab.measure.hallucination import (
     psnr_by_depth,
     within_imagined,
 )
-from wovr_lab.real.chunks import tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import replay
 from wovr_lab.starts import start_at
 from wovr_lab.types import Episode

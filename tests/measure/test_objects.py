@@ -12,8 +12,8 @@ from wovr_lab.measure.objects import (
     longest_run,
 )
 from wovr_lab.measure.probes import read_states
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.render import COLOURS, TABLE
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.render import COLOURS, TABLE
 
 
 def test_the_longest_run_is_counted_to_both_ends():

@@ -17,8 +17,8 @@ from wovr_lab.measure.probes import (
     object_error_cm,
     read_states,
 )
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 

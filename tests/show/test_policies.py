@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from wovr_lab.policy.tokens import ActionTokens
-from wovr_lab.real.chunks import initial_start
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.chunk_env import initial_start
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.show import policies
 
 

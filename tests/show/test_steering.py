@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.real.chunks import initial_start
+from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.show.steering import compared, held, steering
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel

@@ -12,7 +12,7 @@ from ipywidgets import IntSlider
 from PIL import Image
 
 from wovr_lab.measure.gallery import Case
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.show.pictures import named_strip
 from wovr_lab.show.widgets import FIGURE, Film, episode_browser, gallery, recomputed, slide
 

@@ -34,7 +34,7 @@ from wovr_lab.publish.hallucination_table import write_hallucination_table
 from wovr_lab.publish.libero_results import collect_libero_results
 from wovr_lab.publish.results import collect_results, render_tables
 from wovr_lab.publish.video_table import write_video_table
-from wovr_lab.real.world import TABLETOP, is_libero
+from wovr_lab.real.names import TABLETOP, is_libero
 from wovr_lab.runs import read_json
 from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.show.comparisons import draw_comparisons

@@ -13,7 +13,7 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.real.libero import gl
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.world.pretraining import load_backbone
 
 FREE_GIGABYTES = 2.0  # a demo run with its checkpoints

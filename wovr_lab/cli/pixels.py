@@ -10,7 +10,7 @@ import typer
 
 from wovr_lab.cli.real import Environment, Folder, Seed
 from wovr_lab.pace.scales import config_in
-from wovr_lab.real.world import TABLETOP
+from wovr_lab.real.names import TABLETOP
 from wovr_lab.world.pixel_pretraining import PixelPretraining, pretrain_in_pixels
 
 BACKBONE = PixelPretraining()

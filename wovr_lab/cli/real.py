@@ -16,7 +16,8 @@ from wovr_lab.measure.resumable import examine
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.scales import config_in, scale_config
 from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.real.world import LIBERO, TABLETOP, tasks_of
+from wovr_lab.real.domains import tasks_of
+from wovr_lab.real.names import LIBERO, TABLETOP
 from wovr_lab.runs import write_json
 from wovr_lab.show.pictures import save_video
 

@@ -26,8 +26,8 @@ from wovr_lab.pace.config import LoopConfig, described
 from wovr_lab.pace.data import PAID
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.real.play import play_episodes
-from wovr_lab.real.single import TRAINING_SEEDS
+from wovr_lab.real.env import TRAINING_SEEDS
+from wovr_lab.real.tabletop.play import play_episodes
 from wovr_lab.runs import Metrics, read_json, replacing, write_json
 from wovr_lab.seeding import seed_of
 from wovr_lab.training import FitConfig

@@ -30,8 +30,9 @@ from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.real.chunks import RealChunkEnv, tabletop_chunks
-from wovr_lab.real.world import is_libero
+from wovr_lab.real.chunk_env import RealChunkEnv
+from wovr_lab.real.names import is_libero
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, replacing, write_json

@@ -15,12 +15,12 @@ from wovr_lab.errors import UserError
 from wovr_lab.measure.resumable import Examination
 from wovr_lab.policy.checkpoints import WEIGHTS
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
+from wovr_lab.real.env import TRAINING_SEEDS
+from wovr_lab.real.libero.domain import HELD_OUT, LiberoDomain
 from wovr_lab.real.libero.render import FAST, PACKAGE
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, find_tasks
-from wovr_lab.real.libero.world import HELD_OUT, LiberoWorld
-from wovr_lab.real.pool import PooledChunkEnv
-from wovr_lab.real.single import TRAINING_SEEDS
-from wovr_lab.real.world import LIBERO
+from wovr_lab.real.names import LIBERO
+from wovr_lab.real.process_pool import PooledChunkEnv
 
 ALL_OFFICIAL = "all 50 official ones, of which training may have seen 25"
 RENDERERS = {settings.name: settings for settings in (FAST, PACKAGE)}
@@ -56,7 +56,7 @@ def make_env(choice: Choice, sight: VLAConfig) -> PooledChunkEnv:
     tasks = find_tasks(choice.name)
     names, limit = tuple(task.name for task in tasks), max(task.max_steps for task in tasks)
     settings = RENDERERS[choice.renderer]
-    return LiberoWorld(names, sight.resolution, limit, sight.view, settings, choice.processes).chunks(choice.rows)
+    return LiberoDomain(names, sight.resolution, limit, sight.view, settings, choice.processes).chunks(choice.rows)
 
 
 def examination_of(

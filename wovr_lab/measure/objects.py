@@ -12,8 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from wovr_lab.measure.probes import COLUMNS
-from wovr_lab.real.render import BACKGROUND, COLOURS, TABLE, ZONE
-from wovr_lab.real.tasks import CUBES, get_task
+from wovr_lab.real.tabletop.render import BACKGROUND, COLOURS, TABLE, ZONE
+from wovr_lab.real.tabletop.tasks import CUBES, get_task
 from wovr_lab.types import CHUNK
 
 FAULTS = ("vanished", "duplicated", "moved_without_contact")

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from wovr_lab.errors import UserError
 from wovr_lab.measure.probes import StateProbe, error_cm, read_states
 from wovr_lab.pixels import to_float
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.play import play_episodes
-from wovr_lab.real.single import TRAINING_SEEDS
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.env import TRAINING_SEEDS
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.play import play_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.runs import write_json
 from wovr_lab.seeding import seed_of, stream, torch_stream
 from wovr_lab.training import FitConfig, fit

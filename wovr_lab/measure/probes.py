@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from wovr_lab.errors import UserError
 from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import CUBES, get_task
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.tasks import CUBES, get_task
 
 # What a read-out float32 [..., 10] holds, in metres. "front" is the red cube, "back" the blue or the green one.
 COLUMNS = {"hand": slice(0, 3), "opening": slice(3, 4), "front": slice(4, 7), "back": slice(7, 10)}

@@ -16,6 +16,7 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import baseline_of
 from wovr_lab.publish.results import pooled, provenance, row_of
+from wovr_lab.real.names import suite_of
 from wovr_lab.runs import read_json, write_json
 
 TITLE = "LIBERO at CPU scale: success by method"
@@ -141,5 +142,5 @@ def _rows_of_run(runs: list[dict[str, Any]], name: str, seeds: list[int]) -> lis
 
 
 def _name(tasks: list[str]) -> str:
-    suites = sorted({task.split("/")[0] for task in tasks})
+    suites = sorted({suite_of(task) for task in tasks})
     return tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks of {', '.join(suites)}"

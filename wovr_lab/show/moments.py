@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from wovr_lab.measure.hallucination import action_chunks, psnr
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.seeding import torch_stream
 from wovr_lab.show.reading import spaced
 from wovr_lab.show.style import IMAGINED, INK, QUIET, REAL, plain, styled

@@ -16,9 +16,9 @@ from plotly.subplots import make_subplots
 from wovr_lab.policy.imitation import demonstrations
 from wovr_lab.policy.tokens import TRANSLATION, ActionTokens
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.scene import MOVE
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import CUBES, TASKS, get_task
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.scene import MOVE
+from wovr_lab.real.tabletop.tasks import CUBES, TASKS, get_task
 from wovr_lab.seeding import torch_stream
 from wovr_lab.show.reading import spaced
 from wovr_lab.show.style import INK, OTHERS, QUIET, REAL, plain, styled

@@ -13,8 +13,9 @@ import numpy as np
 from wovr_lab.contracts import Actor
 from wovr_lab.errors import UserError
 from wovr_lab.measure.hallucination import action_chunks
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at

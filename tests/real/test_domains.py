@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.tasks import TASKS
-from wovr_lab.real.world import TABLETOP, TabletopWorld, environment_of, real_world, tasks_of
+from wovr_lab.real.domains import real_world, tasks_of
+from wovr_lab.real.names import TABLETOP, environment_of
+from wovr_lab.real.tabletop.domain import TabletopDomain
+from wovr_lab.real.tabletop.tasks import TASKS
 
 TASK = "libero_object/pick_up_the_milk_and_place_it_in_the_basket"
 
 
 def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and_limit():
     world = real_world(("push_red", "green_on_plate"), 16, 24)
-    assert world == TabletopWorld(("push_red", "green_on_plate"), 16, 24)
+    assert world == TabletopDomain(("push_red", "green_on_plate"), 16, 24)
     assert world.instruction("green_on_plate") == "put the green cube on the plate"
     start = world.starts("green_on_plate", [7])[0]
     assert (start.task, start.seed, start.anchor.shape) == ("green_on_plate", 7, (16, 16, 3))
@@ -58,10 +60,10 @@ def test_liberos_names_give_tasks_of_several_suites_and_a_tabletop_task_is_none_
 
 @pytest.mark.libero
 def test_liberos_processes_give_starts_and_attempts_that_are_those_of_this_one_and_repeatable_play():
+    from wovr_lab.real.libero.domain import LiberoDomain
     from wovr_lab.real.libero.expert import expert_episode
-    from wovr_lab.real.libero.world import LiberoWorld
 
-    world = LiberoWorld((TASK,), 32, 16, processes=1)
+    world = LiberoDomain((TASK,), 32, 16, processes=1)
     start, env = world.starts(TASK, [10_003])[0], world.make()
     observation, _ = env.reset(seed=10_003, options={"task": TASK})
     assert np.array_equal(observation["frame"], start.anchor) and np.array_equal(env.get_state(), start.state)

@@ -9,10 +9,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.expert import expert_action
-from wovr_lab.real.scene import CLOSED, CUBE_HALF, OPEN, ZONE_HALF
-from wovr_lab.real.tabletop import BACK, FRONT, HAND, TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.env import BACK, FRONT, HAND, TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_action
+from wovr_lab.real.tabletop.scene import CLOSED, CUBE_HALF, OPEN, ZONE_HALF
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.types import HOLD
 
 

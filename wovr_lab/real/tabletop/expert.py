@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.record import Recorder
-from wovr_lab.real.scene import CUBE_HALF, MOVE, ZONE_HALF, Readout, is_in_zone, is_on_plate
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import Task
+from wovr_lab.real.record import Recorder, noisy_attempt
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.scene import CUBE_HALF, MOVE, ZONE_HALF, Readout, is_in_zone, is_on_plate
+from wovr_lab.real.tabletop.tasks import Task
 from wovr_lab.seeding import stream
 from wovr_lab.types import ACTION_DIM, Episode
 
@@ -106,13 +106,5 @@ def expert_episodes(
     """
     env = TabletopEnv(task, resolution, max_steps)
     for seed in seeds:
-        generator = stream(run_seed, "expert", task, seed)
-        recorder = Recorder(env, seed)
-        held = 0
-        while held < hold if env.success else env.steps < max_steps:
-            held += env.success
-            clean = expert_action(env.readout(), env.definition)
-            executed = clean.copy()
-            executed[:3] += generator.normal(0.0, noise, 3)
-            recorder.step(np.clip(executed, -1.0, 1.0), clean)
-        yield recorder.episode()
+        generator, recorder = stream(run_seed, "expert", task, seed), Recorder(env, seed)
+        yield noisy_attempt(recorder, lambda: expert_action(env.readout(), env.definition), noise, hold, generator)

@@ -13,9 +13,10 @@ import mujoco
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.proprioception import PHYSICS, proprioception_of, tabletop_robot
-from wovr_lab.real.render import Renderer
-from wovr_lab.real.scene import (
+from wovr_lab.real.env import PEOPLE_RESOLUTION, RealEnv
+from wovr_lab.real.tabletop.proprioception import PHYSICS, proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.render import Renderer
+from wovr_lab.real.tabletop.scene import (
     CLOSED,
     CUBE_HALF,
     HAND_HIGH,
@@ -30,8 +31,7 @@ from wovr_lab.real.scene import (
     draw_layout,
     load_model,
 )
-from wovr_lab.real.single import PEOPLE_RESOLUTION, RealEnv
-from wovr_lab.real.tasks import CUBES, TASKS, Task, get_task
+from wovr_lab.real.tabletop.tasks import CUBES, TASKS, Task, get_task
 from wovr_lab.robot import Robot
 
 FRONT, BACK = slice(0, 7), slice(7, 14)  # of qpos: a cube's position and quaternion

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.expert import expert_action, expert_episodes, towards
-from wovr_lab.real.scene import Readout
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS, Task, add_task, get_task
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_action, expert_episodes, towards
+from wovr_lab.real.tabletop.scene import Readout
+from wovr_lab.real.tabletop.tasks import TASKS, Task, add_task, get_task
 from wovr_lab.types import HOLD
 
 

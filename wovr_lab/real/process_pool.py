@@ -21,8 +21,8 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkFrames
 from wovr_lab.errors import UserError
-from wovr_lab.real.chunks import RealChunkEnv, began, run_chunk, start_of_seed, state_at, went_on
-from wovr_lab.real.single import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
+from wovr_lab.real.chunk_env import RealChunkEnv, began, run_chunk, start_of_seed, state_at, went_on
+from wovr_lab.real.env import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Start

@@ -9,17 +9,16 @@ in it, random walks. Failures are what a simulator must know: the paper trains i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.expert import CLOSE_GRIPPER, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_action, towards
-from wovr_lab.real.record import Recorder
-from wovr_lab.real.scene import CUBE_HALF, TURN
-from wovr_lab.real.single import TRAINING_SEEDS
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.env import TRAINING_SEEDS
+from wovr_lab.real.record import Recorder, as_play
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import CLOSE_GRIPPER, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_action, towards
+from wovr_lab.real.tabletop.scene import CUBE_HALF, TURN
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import ACTION_DIM, Episode
 
@@ -52,8 +51,7 @@ def _play(env: TabletopEnv, run_seed: int, number: int, steps: int, seed: int) -
         recorder.step(disturb(action))
         if env.steps == steps:
             break
-    episode = recorder.episode()
-    return replace(episode, task="play", instruction="play", success=np.zeros(steps, bool))
+    return as_play(recorder.episode())
 
 
 def _scripts(env: TabletopEnv, generator: np.random.Generator) -> Script:

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.scene import Readout, is_in_zone, is_on_plate
+from wovr_lab.real.names import is_libero
+from wovr_lab.real.tabletop.scene import Readout, is_in_zone, is_on_plate
 
 Scene = Literal["push", "plate"]
 CUBES: dict[Scene, tuple[str, str]] = {"push": ("red", "blue"), "plate": ("red", "green")}  # front row, back row
@@ -68,7 +69,7 @@ def add_task(task: Task) -> Task:
     order before you open what was recorded with them. Raises UserError on a shipped name, on one with a slash, and on
     words that another task has.
     """
-    if task.name in SHIPPED or not task.name or "/" in task.name:
+    if task.name in SHIPPED or not task.name or is_libero([task.name]):
         raise UserError(
             f"a new task cannot be called {task.name!r}: {', '.join(SHIPPED)} are taken, a slash is LIBERO's"
         )

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from wovr_lab.real.expert import expert_action, expert_episodes, towards
 from wovr_lab.real.record import broken_off
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_action, expert_episodes, towards
+from wovr_lab.real.tabletop.tasks import TASKS
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from wovr_lab.real.scene import CUBE_HALF, TABLE_HALF, ZONE_HALF
+from wovr_lab.real.tabletop.scene import CUBE_HALF, TABLE_HALF, ZONE_HALF
 
 CAMERA, LOOK_AT, FIELD_OF_VIEW = np.array([0.46, -0.012, 0.52]), np.array([-0.025, -0.012, 0.035]), 29.5
 HALF_VIEW = np.tan(np.radians(FIELD_OF_VIEW) / 2)

@@ -4,11 +4,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from wovr_lab.real.play import play_episodes
-from wovr_lab.real.render import COLOURS, ZONE, Renderer
-from wovr_lab.real.scene import CUBE_HALF, HAND_LOW
-from wovr_lab.real.tabletop import FRONT, HAND, TabletopEnv
-from wovr_lab.real.tasks import CUBES, TASKS
+from wovr_lab.real.tabletop.env import FRONT, HAND, TabletopEnv
+from wovr_lab.real.tabletop.play import play_episodes
+from wovr_lab.real.tabletop.render import COLOURS, ZONE, Renderer
+from wovr_lab.real.tabletop.scene import CUBE_HALF, HAND_LOW
+from wovr_lab.real.tabletop.tasks import CUBES, TASKS
 
 
 def nearest_colour(frame: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from wovr_lab.real.chunks import RealChunkEnv
+from wovr_lab.real.chunk_env import RealChunkEnv
+from wovr_lab.real.domain import Domain
 from wovr_lab.real.libero.env import LiberoEnv
 from wovr_lab.real.libero.expert import expert_episode
 from wovr_lab.real.libero.gl import platform
@@ -17,9 +18,8 @@ from wovr_lab.real.libero.play import play_episode
 from wovr_lab.real.libero.render import FAST, RenderSettings
 from wovr_lab.real.libero.tasks import find_task
 from wovr_lab.real.libero.views import WHOLE
-from wovr_lab.real.pool import PooledChunkEnv, Workers
+from wovr_lab.real.process_pool import PooledChunkEnv, Workers
 from wovr_lab.real.record import broken_off
-from wovr_lab.real.world import RealWorld
 from wovr_lab.types import Episode, Start
 
 PLAY_STEPS = 120  # actions of an episode of play, six seconds
@@ -27,7 +27,7 @@ HELD_OUT = "the 25 official ones kept from training, then fresh draws of the tas
 
 
 @dataclass(frozen=True)
-class LiberoWorld(RealWorld):
+class LiberoDomain(Domain):
     """Tasks of one or more suites, drawn by `settings` in so many `processes` (all cores unless told)."""
 
     view: str = WHOLE
@@ -68,6 +68,6 @@ class LiberoWorld(RealWorld):
 
 
 @cache
-def _workers(world: LiberoWorld) -> Workers:
+def _workers(world: LiberoDomain) -> Workers:
     platform()  # chosen once, inherited by all processes
     return Workers(world.make, world.processes)

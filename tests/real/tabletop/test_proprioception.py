@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
-from wovr_lab.real.render import COLOURS
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.render import COLOURS
 from wovr_lab.world.body import Body
 
 

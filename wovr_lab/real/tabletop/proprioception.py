@@ -11,8 +11,8 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from wovr_lab.real.render import CAMERA, HALF_VIEW, camera_axes
-from wovr_lab.real.scene import HAND_HIGH, HAND_LOW, MOVE, SUBSTEPS, TURN, load_model
+from wovr_lab.real.tabletop.render import CAMERA, HALF_VIEW, camera_axes
+from wovr_lab.real.tabletop.scene import HAND_HIGH, HAND_LOW, MOVE, SUBSTEPS, TURN, load_model
 from wovr_lab.robot import Camera, Controller, Entry, Robot
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION

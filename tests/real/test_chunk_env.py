@@ -5,9 +5,9 @@ import pytest
 
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.types import HOLD, Start
 
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
-from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.env import TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
@@ -116,27 +115,6 @@ def went_on(results: Sequence[tuple[np.ndarray, ...]]) -> ChunkFrames:
     """What `run_chunk` gave for some rows."""
     frames, success, states, proprio = (np.stack(column) for column in zip(*results, strict=True))
     return ChunkFrames(frames, success, {"states": states} | ({"proprio": proprio} if proprio.shape[-1] else {}))
-
-
-def tabletop_chunks(
-    num_envs: int,
-    resolution: int = 32,
-    max_steps: int = 48,
-    hold_after_success: int = 0,
-    every_frame: bool = True,
-    keyframe_steps: int | None = None,
-) -> RealChunkEnv:
-    """The tabletop as a chunk environment; tasks come with the starts."""
-
-    def make_env() -> TabletopEnv:
-        return TabletopEnv(resolution=resolution, max_steps=max_steps)
-
-    return RealChunkEnv(make_env, num_envs, hold_after_success, every_frame, keyframe_steps)
-
-
-def initial_start(task: str, seed: int, resolution: int = 32) -> Start:
-    """The tabletop's initial state of a seed. Raises UserError on an unknown task."""
-    return start_of_seed(TabletopEnv(task, resolution), task, seed)
 
 
 def start_of_seed(env: RealEnv, task: str, seed: int) -> Start:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.driving import driven_episodes
-from wovr_lab.real.play import POLICY_GRID, play_episodes
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.driving import driven_episodes
+from wovr_lab.real.tabletop.play import POLICY_GRID, play_episodes
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 
 HEIGHT, OPENING = tabletop_robot().columns("hand_z", "opening")
 TARGET_HEIGHT, FALL = tabletop_robot().columns("target_z", "velocity_z")

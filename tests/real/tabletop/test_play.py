@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.play import play_episodes
-from wovr_lab.real.tabletop import BACK, FRONT, TabletopEnv
+from wovr_lab.real.tabletop.env import BACK, FRONT, TabletopEnv
+from wovr_lab.real.tabletop.play import play_episodes
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ import pytest
 
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.pool import PooledChunkEnv, Workers
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.process_pool import PooledChunkEnv, Workers
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.env import TabletopEnv
 
 STARTS = [initial_start(task, seed) for seed, task in enumerate(("push_red", "green_on_plate", "push_blue"))]
 make_tabletop = partial(TabletopEnv, resolution=32, max_steps=24)
@@ -100,7 +100,8 @@ def test_processes_that_keep_dying_are_given_up_with_advice(tmp_path: Path):
 
 def test_processes_end_when_what_started_them_is_killed():
     code = (
-        "import os, signal; from wovr_lab.real.pool import Workers; from wovr_lab.real.tabletop import TabletopEnv\n"
+        "import os, signal; from wovr_lab.real.process_pool import Workers\n"
+        "from wovr_lab.real.tabletop.env import TabletopEnv\n"
         "workers = Workers(TabletopEnv, 1); print(workers.call([(os.getpid, ())])[0], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -1,0 +1,1 @@
+"""The tabletop, the embedded real world: scene, pictures, tasks, expert, scripted play."""
