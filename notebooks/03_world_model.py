@@ -37,10 +37,10 @@ from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.control import MOVES
-from wovr_lab.measure.effects import agreement, effects, imagined_moves, real_moves, strength
 from wovr_lab.measure.hallucination import psnr
 from wovr_lab.measure.intervals import bootstrapped
+from wovr_lab.measure.tabletop.control import MOVES
+from wovr_lab.measure.tabletop.effects import agreement, effects, imagined_moves, real_moves, strength
 
 # %%
 from wovr_lab.real.chunk_env import start_of_seed
@@ -148,5 +148,5 @@ assert abs(both - modulation) < 0.1, "the attention channel matters: change the 
 #
 # ## Try to break it
 # - Set `channels = "attention"`: which claim falls?
-# - Make the moves stronger (`STRENGTH` in `wovr_lab/measure/control.py`): where do the two worlds part?
+# - Make the moves stronger (`STRENGTH` in `wovr_lab/measure/tabletop/control.py`): where do the two worlds part?
 # - Compare the evolved model: `models.switches("evolved")`. Is it better where the hand touches a cube?

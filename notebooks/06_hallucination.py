@@ -37,13 +37,13 @@ from ipywidgets import FloatSlider
 
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.pairing import pair, unseen_starts
-from wovr_lab.measure.depth import calibrated_horizon, depth_curves
-from wovr_lab.measure.gallery import mine
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.intervals import paired_difference
 
 # %%
 from wovr_lab.measure.paired import outcomes_at
+from wovr_lab.measure.tabletop.depth import calibrated_horizon, depth_curves
+from wovr_lab.measure.tabletop.gallery import mine
 from wovr_lab.show import load_report, measured, trust
 from wovr_lab.show.keeping import keep
 from wovr_lab.show.widgets import gallery, slide

@@ -22,8 +22,8 @@ FLOORS = (
     ("show", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
-DOMAINS = ("wovr_lab.real.tabletop", "wovr_lab.real.libero")  # the files beside them are general
-FINDS_THE_DOMAIN = ("wovr_lab.real.domains",)
+DOMAINS = ("tabletop", "libero")  # folders of real/ and measure/ that know one real world; below pace no others do
+FINDS_THE_DOMAIN = "wovr_lab.real.domains"
 MOST_FILES_OF_PACE = 15
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
@@ -166,26 +166,32 @@ def test_no_modules_import_each_other_in_a_circle():
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 
-def foreign_domains(own: str) -> tuple[str, ...]:
-    """Domains that a module must not know: those beside it, if it is general, or beside its own."""
-    if own in FINDS_THE_DOMAIN:
-        return ()
-    home = next((folder for folder in DOMAINS if f"{own}.".startswith(f"{folder}.")), own)
-    beside = {folder for folder in DOMAINS if folder.rpartition(".")[0] == home.rpartition(".")[0]}
-    return tuple(sorted(beside - {home}))
+def domain_of(module: str) -> str:
+    """The domain whose folder a module lies in, "" if it is general."""
+    folder = module.split(".")[2:3]
+    return folder[0] if folder and folder[0] in DOMAINS else ""
+
+
+def foreign_domains(module: str, imports: set[str]) -> list[str]:
+    """What a module below pace imports of a domain that is not its own."""
+    top = module.split(".")[1]
+    if module == FINDS_THE_DOMAIN or ORDER.index(top) >= ORDER.index("pace"):
+        return []
+    return sorted(name for name in imports if domain_of(name) not in ("", domain_of(module)))
 
 
 @every_file
 def test_what_is_general_knows_no_domain_and_no_domain_knows_another(path: Path):
-    foreign = foreign_domains(module_name(path))
-    found = sorted(name for name in imported_modules(parse(path)) if foreign and name.startswith(foreign))
-    assert not found, f"{path.name} imports {found}"
+    name = module_name(path)
+    foreign = foreign_domains(name, imported_modules(parse(path))) if top_name(path) else []
+    assert not foreign, f"{name} imports {foreign}"
 
 
 def test_an_import_of_another_domain_is_caught():
-    assert foreign_domains("wovr_lab.real.chunk_env") == ("wovr_lab.real.libero", "wovr_lab.real.tabletop")
-    assert foreign_domains("wovr_lab.real.tabletop.play") == ("wovr_lab.real.libero",)
-    assert not foreign_domains("wovr_lab.real.domains") and not foreign_domains("wovr_lab.pace.loop")
+    both = {"wovr_lab.real.tabletop.env", "wovr_lab.real.libero.env", "wovr_lab.real.env"}
+    assert foreign_domains("wovr_lab.real.chunk_env", both) == sorted(both - {"wovr_lab.real.env"})
+    assert foreign_domains("wovr_lab.measure.tabletop.probes", both) == ["wovr_lab.real.libero.env"]
+    assert not foreign_domains(FINDS_THE_DOMAIN, both) and not foreign_domains("wovr_lab.pace.loop", both)
 
 
 def test_pace_is_the_loop_alone():

@@ -16,9 +16,9 @@ from wovr_lab.experiments.hallucination_run import measure_run
 from wovr_lab.inspector.autopilot import RECORDING, propose
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.measure.gallery import read_gallery
-from wovr_lab.measure.objects import FAULTS
-from wovr_lab.measure.probes import COLUMNS
+from wovr_lab.measure.tabletop.gallery import read_gallery
+from wovr_lab.measure.tabletop.objects import FAULTS
+from wovr_lab.measure.tabletop.probes import COLUMNS
 from wovr_lab.publish.export import ship_gallery
 from wovr_lab.publish.hallucination_table import write_hallucination_table
 from wovr_lab.publish.results import markdown_table

@@ -7,7 +7,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.pixel_ablations import PIXEL_VARIANTS, ablate_pixels
-from wovr_lab.measure.probes import load_probe
+from wovr_lab.measure.tabletop.probes import load_probe
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.real.tabletop.driving import driven_episodes

@@ -12,7 +12,7 @@ import torch
 from wovr_lab.episodes import write_episodes
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.measure.gallery import Case, write_gallery
+from wovr_lab.measure.tabletop.gallery import Case, write_gallery
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy

@@ -11,7 +11,7 @@ import pytest
 from ipywidgets import IntSlider
 from PIL import Image
 
-from wovr_lab.measure.gallery import Case
+from wovr_lab.measure.tabletop.gallery import Case
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.show.pictures import named_strip
 from wovr_lab.show.widgets import FIGURE, Film, episode_browser, gallery, recomputed, slide

@@ -24,7 +24,7 @@ from wovr_lab.experiments.estimate import estimate
 from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
 from wovr_lab.inspector.app import launch
-from wovr_lab.measure.probe_training import ProbeTraining, make_probe
+from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from wovr_lab.measure.depth import AGREEMENT, WITHIN_CM, calibrated_horizon, depth_curves
-from wovr_lab.measure.gallery import read_gallery
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.measure.objects import FAULTS
 from wovr_lab.measure.paired import PairedRollouts, confusion_rows
+from wovr_lab.measure.tabletop.depth import AGREEMENT, WITHIN_CM, calibrated_horizon, depth_curves
+from wovr_lab.measure.tabletop.gallery import read_gallery
+from wovr_lab.measure.tabletop.objects import FAULTS
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
 from wovr_lab.runs import read_json

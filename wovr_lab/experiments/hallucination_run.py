@@ -19,11 +19,11 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.hallucination_json import SCHEMA, gather
 from wovr_lab.experiments.update_efficiency import WRITES, measure_worth
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.control import controllability, imagined_displacements, real_displacements
-from wovr_lab.measure.gallery import mine, write_gallery
-from wovr_lab.measure.paired import pair_rollouts
-from wovr_lab.measure.probe_training import ProbeData, probe_errors
-from wovr_lab.measure.probes import SHIPPED, load_probe
+from wovr_lab.measure.tabletop.control import controllability, imagined_displacements, real_displacements
+from wovr_lab.measure.tabletop.gallery import mine, write_gallery
+from wovr_lab.measure.tabletop.pairing import pair_rollouts
+from wovr_lab.measure.tabletop.probe_training import ProbeData, probe_errors
+from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors, is_comparable
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts

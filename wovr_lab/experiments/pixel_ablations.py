@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.closed_loop import closed_loop
-from wovr_lab.measure.probes import StateProbe
+from wovr_lab.measure.tabletop.closed_loop import closed_loop
+from wovr_lab.measure.tabletop.probes import StateProbe
 from wovr_lab.pace.config import LoopConfig, PixelSize
 from wovr_lab.pace.learning import new_pixel_world
 from wovr_lab.runs import Metrics, write_json

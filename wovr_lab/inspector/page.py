@@ -20,7 +20,7 @@ from wovr_lab.inspector.figure import timeline_figure
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import Branch, Step
 from wovr_lab.measure.hallucination import psnr
-from wovr_lab.measure.probes import COLUMNS, object_columns
+from wovr_lab.measure.tabletop.probes import COLUMNS, object_columns
 from wovr_lab.show.pictures import enlarge, strip
 from wovr_lab.show.style import plain
 

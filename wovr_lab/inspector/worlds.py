@@ -17,7 +17,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import hold_action
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.timeline import State, Step, Switches
-from wovr_lab.measure.probes import read_env
+from wovr_lab.measure.tabletop.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
 from wovr_lab.real.chunk_env import start_of_seed
 from wovr_lab.real.env import PEOPLE_RESOLUTION

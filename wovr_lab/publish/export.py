@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
-from wovr_lab.measure.gallery import KINDS, read_gallery, write_gallery
+from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import current_commit, read_json, replacing, write_json

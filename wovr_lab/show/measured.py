@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from wovr_lab.measure.gallery import Case
-from wovr_lab.measure.probes import COLUMNS, object_columns
+from wovr_lab.measure.tabletop.gallery import Case
+from wovr_lab.measure.tabletop.probes import COLUMNS, object_columns
 from wovr_lab.show.reading import interval, percent, points, sentence_case, spaced
 from wovr_lab.show.style import BASE, IMAGINED, OTHERS, QUIET, REAL, styled
 from wovr_lab.show.tables import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.measure.gallery import KINDS, read_gallery
+from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery
 from wovr_lab.show import measured
 from wovr_lab.show.markup import image, plot, section, table
 from wovr_lab.show.pictures import strip

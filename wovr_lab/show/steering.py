@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipywidgets
 import numpy as np
 
-from wovr_lab.measure.control import CHANNELS, left_with
-from wovr_lab.measure.effects import executed
+from wovr_lab.measure.tabletop.control import CHANNELS, left_with
+from wovr_lab.measure.tabletop.effects import executed
 from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
 from wovr_lab.seeding import torch_stream
 from wovr_lab.show.pictures import named_strip

@@ -15,7 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from wovr_lab.measure.gallery import Case
+from wovr_lab.measure.tabletop.gallery import Case
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.show.measured import case_sentence
 from wovr_lab.show.pictures import GAP, enlarge, named_strip, side_by_side, strip

@@ -5,9 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wovr_lab.measure.depth import agreement, calibrated_horizon, depth_curves, object_error, reliability_horizon
 from wovr_lab.measure.intervals import wilson
 from wovr_lab.measure.paired import PairedRollouts, state_error_cm
+from wovr_lab.measure.tabletop.depth import (
+    agreement,
+    calibrated_horizon,
+    depth_curves,
+    object_error,
+    reliability_horizon,
+)
 from wovr_lab.real.tabletop.proprioception import tabletop_robot
 
 

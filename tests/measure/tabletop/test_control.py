@@ -7,8 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wovr_lab.measure.control import MOVES, controllability, counterfactual_chunks, left_with, real_displacements
-from wovr_lab.measure.probes import load_probe
+from wovr_lab.measure.tabletop.control import (
+    MOVES,
+    controllability,
+    counterfactual_chunks,
+    left_with,
+    real_displacements,
+)
+from wovr_lab.measure.tabletop.probes import load_probe
 from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
 from wovr_lab.real.tabletop.render import camera_axes
 

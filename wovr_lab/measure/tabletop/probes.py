@@ -24,7 +24,7 @@ from wovr_lab.real.tabletop.tasks import CUBES, get_task
 COLUMNS = {"hand": slice(0, 3), "opening": slice(3, 4), "front": slice(4, 7), "back": slice(7, 10)}
 WIDTH = 10
 BATCH = 512
-SHIPPED = Path(__file__).parents[2] / "data" / "probe"
+SHIPPED = Path(__file__).parents[3] / "data" / "probe"
 
 
 def read_states(states: np.ndarray) -> np.ndarray:

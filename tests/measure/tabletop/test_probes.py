@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.probe_training import ProbeData, ProbeTraining, make_probe, practice, probe_errors
-from wovr_lab.measure.probes import (
+from wovr_lab.measure.tabletop.probe_training import ProbeData, ProbeTraining, make_probe, practice, probe_errors
+from wovr_lab.measure.tabletop.probes import (
     COLUMNS,
     SHIPPED,
     StateProbe,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.measure.objects import (
+from wovr_lab.measure.tabletop.objects import (
     coloured,
     faults,
     has_moved_without_contact,
@@ -11,7 +11,7 @@ from wovr_lab.measure.objects import (
     is_duplicated,
     longest_run,
 )
-from wovr_lab.measure.probes import read_states
+from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.real.tabletop.render import COLOURS, TABLE
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.closed_loop import closed_loop, imagine_episodes, moving_psnr
-from wovr_lab.measure.probes import load_probe
+from wovr_lab.measure.tabletop.closed_loop import closed_loop, imagine_episodes, moving_psnr
+from wovr_lab.measure.tabletop.probes import load_probe
 from wovr_lab.real.tabletop.driving import driven_episodes
 from wovr_lab.real.tabletop.proprioception import tabletop_robot
 from wovr_lab.world.pixel_model import PixelWorldModel

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.objects import FAULTS, faults
 from wovr_lab.measure.paired import state_error_cm
-from wovr_lab.measure.probes import StateProbe, object_error_cm, read_states
+from wovr_lab.measure.tabletop.objects import FAULTS, faults
+from wovr_lab.measure.tabletop.probes import StateProbe, object_error_cm, read_states
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import CHUNK, Episode

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wovr_lab.contracts import ChunkEnv
-from wovr_lab.measure.control import MOVES, counterfactual_chunks, left_with
+from wovr_lab.measure.tabletop.control import MOVES, counterfactual_chunks, left_with
 from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import Start

@@ -14,7 +14,7 @@ import numpy as np
 
 from wovr_lab.measure.intervals import bootstrapped, percentile_bounds, rate_of
 from wovr_lab.measure.paired import PairedRollouts
-from wovr_lab.measure.probes import error_cm, object_error_cm
+from wovr_lab.measure.tabletop.probes import error_cm, object_error_cm
 from wovr_lab.seeding import stream
 from wovr_lab.types import Interval
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from wovr_lab.measure.probes import COLUMNS
+from wovr_lab.measure.tabletop.probes import COLUMNS
 from wovr_lab.real.tabletop.render import BACKGROUND, COLOURS, TABLE, ZONE
 from wovr_lab.real.tabletop.tasks import CUBES, get_task
 from wovr_lab.types import CHUNK

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.gallery import mine, read_gallery, write_gallery
+from wovr_lab.measure.tabletop.gallery import mine, read_gallery, write_gallery
 from wovr_lab.starts import start_at
 from wovr_lab.types import Rollouts
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.measure.effects import agreement, effects, imagined_moves, real_moves, strength
+from wovr_lab.measure.tabletop.effects import agreement, effects, imagined_moves, real_moves, strength
 from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel

@@ -16,7 +16,7 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.measure.intervals import bootstrapped
-from wovr_lab.measure.probes import COLUMNS, StateProbe, read_states
+from wovr_lab.measure.tabletop.probes import COLUMNS, StateProbe, read_states
 from wovr_lab.real.tabletop.render import camera_axes
 from wovr_lab.rollout import replay
 from wovr_lab.seeding import torch_stream

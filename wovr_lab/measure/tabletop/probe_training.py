@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.probes import StateProbe, error_cm, read_states
+from wovr_lab.measure.tabletop.probes import StateProbe, error_cm, read_states
 from wovr_lab.pixels import to_float
 from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.real.tabletop.expert import expert_episodes
