@@ -19,7 +19,7 @@ FLOORS = (
     ("measure", "grpo"),
     ("pace",),
     ("experiments", "publish", "face"),
-    ("show", "inspector", "cli"),
+    ("figures", "report", "notebook", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 DOMAINS = ("tabletop", "libero")  # folders of real/ and measure/ that know one real world; below pace no others do

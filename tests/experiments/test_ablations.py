@@ -12,13 +12,13 @@ from PIL import Image
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.ablations import VARIANTS, Ablation, ablate, held_out_files, with_channels
+from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.measure.video.yardsticks import ShippedFeatures
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.publish.results import markdown_table
 from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.show.ablations import draw_ablations
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.training import WorldTraining

@@ -11,8 +11,8 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.measure.intervals import difference_of_rates, wilson
+from wovr_lab.report.gate_history import gate_history_figure, gate_history_table, write_gate_history
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.show.gates import gate_history_figure, gate_history_table, write_gate_history
 
 
 def rate(successes: int, n: int) -> dict:

@@ -22,8 +22,8 @@ from wovr_lab.measure.tabletop.probes import COLUMNS
 from wovr_lab.publish.export import ship_gallery
 from wovr_lab.publish.hallucination_table import write_hallucination_table
 from wovr_lab.publish.results import markdown_table
+from wovr_lab.report.run_report import write_report
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.show.report import write_report
 
 pytestmark = pytest.mark.smoke
 PAIRS = {(policy, world) for policy in ("base", "improved") for world in ("base", "evolved")}

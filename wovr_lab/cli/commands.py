@@ -23,6 +23,8 @@ from wovr_lab.experiments.ablations import Ablation, ablate
 from wovr_lab.experiments.estimate import estimate
 from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
+from wovr_lab.figures.ablation_pictures import draw_ablations
+from wovr_lab.figures.comparison_pictures import draw_comparisons
 from wovr_lab.inspector.app import launch
 from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
@@ -35,13 +37,11 @@ from wovr_lab.publish.libero_results import collect_libero_results
 from wovr_lab.publish.results import collect_results, render_tables
 from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.real.names import TABLETOP, is_libero
+from wovr_lab.report.gate_history import write_gate_history
+from wovr_lab.report.hallucination_tables import measured_sentence
+from wovr_lab.report.run_report import write_report
+from wovr_lab.report.terminal import print_report
 from wovr_lab.runs import read_json
-from wovr_lab.show.ablations import draw_ablations
-from wovr_lab.show.comparisons import draw_comparisons
-from wovr_lab.show.gates import write_gate_history
-from wovr_lab.show.measured import measured_sentence
-from wovr_lab.show.report import write_report
-from wovr_lab.show.terminal import print_report
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pretraining import Pretraining, pretrain
 from wovr_lab.world.training import WorldTraining

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import METHODS, run_longer, run_online
+from wovr_lab.figures.pictures import save_video
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable import examine
 from wovr_lab.pace.data import evaluation_starts, real_env
@@ -19,7 +20,6 @@ from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.domains import tasks_of
 from wovr_lab.real.names import LIBERO, TABLETOP
 from wovr_lab.runs import write_json
-from wovr_lab.show.pictures import save_video
 
 console = Console()
 

@@ -12,7 +12,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, measure_curves
 from wovr_lab.pace.scales import config_of
 from wovr_lab.publish.curve_table import write_learning_curve
-from wovr_lab.show.learning_curve import draw_learning_curve
+from wovr_lab.report.learning_curve import draw_learning_curve
 
 study = typer.Typer(no_args_is_help=True, help="Study finished runs; every study goes on where it stopped.")
 DEFAULT = CurveConfig()

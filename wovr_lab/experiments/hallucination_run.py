@@ -1,8 +1,8 @@
 """`wovr-lab measure RUN`: what the world models of a run hallucinate (paper section 1).
 
 In: checkpoints, the gate's held-out real episodes. Out: RUN/measure/ (paired rollouts, gallery) and RUN/measure.json
-(schema 1, see `measured`). In stages like the loop's: what is done and unchanged is skipped. The real episodes it takes
-judge; nothing learns or is chosen by them, so they are no part of the budget.
+(schema 1, see `hallucination_json`). In stages like the loop's: what is done and unchanged is skipped. The real
+episodes it takes judge; nothing learns or is chosen by them, so they are no part of the budget.
 """
 
 from __future__ import annotations
