@@ -183,6 +183,5 @@ assert cost[1.0] < 0.75 * cost[0.0], "rollouts from keyframes are hardly shorter
 #
 # ## Try to break it
 # - Set `keyframed = False`: which claim falls first?
-# - Set `lead` to 4, then to 20. What is won and lost? (`keyframes(paid, lead, per_failure=True)` cuts failed episodes
-#   where they went wrong themselves: do its groups teach more?)
+# - Set `lead` to 4, then to 20. What is won and lost?
 # - Does the last imagined picture get better with the depth that is saved? Try it on `first[0]`, a push.
