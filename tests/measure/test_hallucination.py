@@ -12,6 +12,7 @@ from wovr_lab.measure.hallucination import (
     imagine_again,
     psnr,
     psnr_by_depth,
+    truly_labelled,
     within_imagined,
 )
 from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
@@ -146,3 +147,19 @@ def test_what_really_happened_is_cut_where_imagination_ended(episodes):
     for cut, episode in zip(within_imagined(real, imagined), episodes, strict=True):
         assert len(cut) == len(cut.success) == 8 and len(cut.states) == 9
         assert (cut.frames == episode.frames[:9]).all()
+
+
+def test_imagined_pictures_are_labelled_with_what_really_happened_by_then(episodes):
+    env = Dream(len(episodes), at=19)  # believes in success at action 19, so every row ends after three chunks
+    imagined = imagine_again(env, episodes, 0, "test")[1]
+    early, late, never = episodes
+    truth = [
+        replace(early, success=np.arange(len(early)) >= 9),
+        given_up(replace(late, success=np.arange(len(late)) >= 10), 12),  # ended for real before it was imagined to
+        replace(never, success=np.zeros(len(never), bool)),
+    ]
+    found = truly_labelled(imagined, truth)
+    assert [len(episode) for episode in found] == [24] * 3
+    assert [episode.first_success for episode in found] == [9, 10, -1]
+    assert found[1].success[10:].all()
+    assert (found[0].frames[5] == imagined.video[0, 5]).all()

@@ -27,6 +27,8 @@ def test_the_loop_learns_and_refines_a_world_model_in_pixels_that_is_told_states
     assert all(world.robot is not None for world in worlds)
     weights = [world.network.spread.matrix for world in worlds]
     assert (weights[0] != weights[1]).any()
+    kept_up = PixelWorldModel.load(run / "checkpoints/world_improved").network.spread.matrix
+    assert (kept_up != weights[0]).any()  # it learns from what the monitor executes, and is refined from there
     for name in ("play", "base", "fresh", "demonstrations"):
         episodes = EpisodeStore([run / f"episodes/{name}.hdf5"])
         assert all(episode.proprio.shape == (len(episode) + 1, 13) for episode in episodes), name

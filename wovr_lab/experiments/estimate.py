@@ -4,6 +4,7 @@ timed and multiplied out. In: a configuration. Out: seconds by stage and the pea
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -36,7 +37,8 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     learn, imagine = _work_in_pixels(world, config) if isinstance(world, PixelWorldModel) else _work(world, config)
     imagined_before = sum(depth * share for depth, share in enumerate(config.world.self_forcing))  # forward only
     step = (1 + imagined_before / 3) * _seconds(learn)
-    reward = _reward_step(config) * config.reward.fit.steps
+    judging = _reward_step(config)
+    reward = judging * config.reward.fit.steps
     imagined = OVERHEAD * _seconds(imagine) * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
     real = _real_frame(config)
     length, tasks = config.max_steps, len(config.tasks)
@@ -49,6 +51,11 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
         imitation += imagined * length * tasks * config.rollouts
     last = imitation if config.imitate_last else 0.0
     looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
+    improve = [
+        imagined * config.iterations[number - 1] * rollouts * 1.3 + config.looks(number) * looks + imitation
+        + _refreshes(config, number, step, judging)
+        for number in (1, 2)
+    ]  # fmt: skip
     seconds = {
         "sft": 1.5 * _imitation_step(config) * config.imitation.fit.steps,
         "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
@@ -56,11 +63,11 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
         "confront": (imagined + real) * length * tasks * config.confronted,
         "train_reward": reward,
         "gate_1": gate,
-        "improve_1": imagined * config.iterations[0] * rollouts * 1.3 + config.looks(1) * looks + imitation,
+        "improve_1": improve[0],
         "collect_again": real * length * tasks * config.fresh,
         "refine": step * config.refine.fit.steps + reward,
         "gate_2": gate,
-        "improve_2": imagined * config.iterations[1] * rollouts * 1.3 + config.looks(2) * looks + imitation + last,
+        "improve_2": improve[1] + last,
         "evaluate": real * length * tasks * config.evaluation_starts * 4,
     }
     frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)
@@ -68,6 +75,14 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     bytes_a_frame = 3 * config.resolution**2 + latent
     parameters = sum(parameter.numel() for parameter in world.parameters())
     return seconds, (1.0e9 + 2 * frames * bytes_a_frame + 30 * parameters) / 1e9
+
+
+def _refreshes(config: LoopConfig, number: int, step: float, judging: float) -> float:
+    """Seconds in which the simulator learns during phase `number`, from a step of each part: after every look but the
+    last."""
+    steps = ((config.world_refresh, step), (config.reward_refresh, judging))
+    once = sum(seconds * training.fit.steps for training, seconds in steps if training is not None)
+    return math.ceil(config.iterations[number - 1] / config.monitor_every[number - 1]) * once
 
 
 def _world(config: LoopConfig) -> WorldModel | PixelWorldModel:

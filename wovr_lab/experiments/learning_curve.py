@@ -19,21 +19,21 @@ from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.imagined.refresh import Executed
 from wovr_lab.imagined.substitutes import LearntRewardEnv, TrueOutcomeEnv
 from wovr_lab.measure.evaluation import evaluate
-from wovr_lab.measure.hallucination import execute_for_real
+from wovr_lab.measure.hallucination import execute_for_real, truly_labelled
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import STARTS, real_env, reward_episodes, seeds, starts, store
-from wovr_lab.pace.improving import starts_of
+from wovr_lab.pace.data import STARTS, real_env, seeds, starts, store
+from wovr_lab.pace.improving import refresh_of, starts_of
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.refresh import FixedReward, RewardRefresh
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import Metrics, read_json, write_json
-from wovr_lab.types import Episode, Rollouts, Start
+from wovr_lab.types import Rollouts, Start
 from wovr_lab.world.protocol import load_world_model
 
 NAME = "learning_curve"
@@ -134,15 +134,15 @@ class _Curve:
             grpo, self.rl_seed, NAME, self.folder, self.metrics,
             run.config.normaliser, run.config.mask, run.config.dual_clip,
         )  # fmt: skip
-        refresh = self._refresh()
+        refresh = refresh_of(run, self.world, self.reward, 1, self.rl_seed, NAME, self.folder)
         for updates in range(trainer.iteration + 1 if trainer.iteration else 0):
             if self._path(updates).exists():
-                refresh.restore(updates, list(EpisodeStore([self._path(updates)])))
+                refresh.restore(updates, self._seen(updates))
 
         def look(updates: int, values: dict[str, float]) -> None:
             if updates in self.config.marks:
                 self._mark(updates, policy, values)
-            if self.setting.learnt_reward and updates % run.config.monitor_every[0] == 0:
+            if refresh.learns and updates % run.config.monitor_every[0] == 0:
                 refresh.update(updates, self._executed(updates, policy))
 
         if trainer.iteration == 0:
@@ -159,29 +159,29 @@ class _Curve:
         imagined = ImaginedEnv(self.world, self.reward, rows, **limits)
         return imagined if self.reward else TrueOutcomeEnv(imagined, config.real.chunks(rows))
 
-    def _refresh(self) -> RewardRefresh | FixedReward:
-        training = self.run.config.reward_refresh
-        if self.reward is None or training is None:
-            return FixedReward()
-        known = reward_episodes(self.run, 1)
-        return RewardRefresh(self.reward, known, training, self.rl_seed, f"{NAME}/reward", self.folder)
+    def _path(self, updates: int, kind: str = "executed") -> Path:
+        return self.folder / f"{kind}-{updates:03}.hdf5"
 
-    def _path(self, updates: int) -> Path:
-        return self.folder / f"executed-{updates:03}.hdf5"
+    def _seen(self, updates: int) -> Executed:
+        """What a look saw, by its files."""
+        paths = (self._path(updates, kind) for kind in ("executed", "imagined"))
+        return Executed(*(list(EpisodeStore([path])) if path.exists() else [] for path in paths))
 
-    def _executed(self, updates: int, policy: VLAPolicy) -> list[Episode]:
+    def _executed(self, updates: int, policy: VLAPolicy) -> Executed:
         """What a look sees: the policy's rollouts in this simulator, executed for real."""
         config = self.run.config
         real = real_env(config, len(self.looked_at), config.hold, every_frame=True)
-        rollouts = self._roll_out(policy, self.looked_at, f"{NAME}/look")
+        rollouts = self._roll_out(policy, self.looked_at, f"{NAME}/look", video=True)
         episodes = execute_for_real(real, rollouts, self.rl_seed, f"{NAME}/look")[1].episodes()
+        if self.world is not None:
+            write_episodes(self._path(updates, "imagined"), truly_labelled(rollouts, episodes))
         write_episodes(self._path(updates), episodes)
-        return episodes
+        return self._seen(updates)
 
-    def _roll_out(self, policy: VLAPolicy, first: Sequence[Start], name: str) -> Rollouts:
+    def _roll_out(self, policy: VLAPolicy, first: Sequence[Start], name: str, video: bool = False) -> Rollouts:
         grpo = self.run.config.grpo
-        env = self._env(min(len(first), self.run.config.imagined_rows))
-        return roll_out(env, ExploringActor(policy, grpo.noise), first, self.rl_seed, name, grpo.temperature)
+        env, actor = self._env(min(len(first), self.run.config.imagined_rows)), ExploringActor(policy, grpo.noise)
+        return roll_out(env, actor, first, self.rl_seed, name, grpo.temperature, video=video)
 
     def _mark(self, updates: int, policy: VLAPolicy, values: dict[str, float]) -> None:
         """Judges the policy for real, and the simulator on groups of its rollouts."""

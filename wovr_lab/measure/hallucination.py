@@ -89,6 +89,16 @@ def within_imagined(real: Rollouts, imagined: Rollouts) -> list[Episode]:
     return episodes
 
 
+def truly_labelled(imagined: Rollouts, real: Sequence[Episode]) -> list[Episode]:
+    """The imagined pictures of the rollouts, each labelled with whether the same actions had really succeeded by then;
+    what ended earlier for real stays as it ended."""
+    episodes = []
+    for pictures, truth in zip(imagined.episodes(), real, strict=True):
+        steps = np.minimum(np.arange(len(pictures)), len(truth) - 1)
+        episodes.append(replace(pictures, success=truth.success[steps]))
+    return episodes
+
+
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     """Peak signal-to-noise ratio of uint8 pictures in dB; 99 where they are equal."""
     error = ((first.astype(np.float64) - second.astype(np.float64)) ** 2).mean()

@@ -103,6 +103,9 @@ class LoopConfig:
     reward_refresh: RewardTraining | None = field(  # on what the monitor executed, after each of its looks
         default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20))
     )
+    world_refresh: WorldTraining | PixelTraining | None = field(  # the same of the world model
+        default_factory=lambda: WorldTraining(FitConfig(60, 2e-4, 20, ema_decay=0.95))
+    )
     world_size: WorldSize | PixelSize = field(default_factory=WorldSize)
     codec: CodecTraining = field(
         default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
@@ -159,8 +162,10 @@ class LoopConfig:
                 f"keyframe_share {self.keyframe_share} must be between 0 and 1, kl_coef "
                 f"{self.kl_coef} not negative"
             )
-        if type(self.world) is not type(self.refine):
-            raise UserError("world and refine train one model: give both a WorldTraining or both a PixelTraining")
+        if len({type(each) for each in (self.world, self.refine, self.world_refresh) if each is not None}) > 1:
+            raise UserError(
+                "world, refine and world_refresh train one model: give all a WorldTraining or all a PixelTraining"
+            )
         allowed = self.budget * len(self.tasks)
         if self.real_episodes > allowed:
             raise UserError(

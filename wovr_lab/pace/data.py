@@ -38,6 +38,7 @@ SEEDS = {  # first training seed and size of the range that a purpose draws from
 }
 STARTS = ("demonstrations", "examples", "base")  # episodes that imagination starts in, before PACE
 PAID = (*STARTS, "nearly")  # what reward and world model learn from before PACE
+MONITORED, IMAGINED = "monitored", "imagined"  # folders of what the monitor saw for real, and in imagination
 ENVIRONMENTS = 32  # rows in a real environment
 
 
@@ -225,13 +226,15 @@ def reward_episodes(run: Run, number: int) -> list[Episode]:
 
 
 def executed_for_reward(run: Run) -> EpisodeStore:
-    """What the monitor executed for real before PACE, if the reward learns from it."""
-    return _monitored(run, 1) if run.config.reward_refresh else monitored_store(run)
+    """What the monitor executed for real before PACE, if the reward learns from it; where it is kept up with the
+    policy also in imagined pictures, labelled with what really happened."""
+    return _monitored(run, 1, MONITORED, IMAGINED) if run.config.reward_refresh else monitored_store(run)
 
 
-def _monitored(run: Run, number: int) -> EpisodeStore:
-    """What the monitor saw happen for real in a phase of RL."""
-    return EpisodeStore(sorted(run.path(f"episodes/monitored_{number}").glob("*.hdf5")))
+def _monitored(run: Run, number: int, *kinds: str) -> EpisodeStore:
+    """What the monitor saw in a phase of RL, for real unless said otherwise."""
+    folders = [run.path(f"episodes/{kind}_{number}") for kind in kinds or (MONITORED,)]
+    return EpisodeStore([path for folder in folders for path in sorted(folder.glob("*.hdf5"))])
 
 
 def own_successes(run: Run, phase: int) -> list[Episode]:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.grpo.loss import penalty_to
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.imagined.refresh import SimulatorRefresh
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import GroupOutcomes, judge_gate
 from wovr_lab.measure.hallucination import imagine_again
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import gate_groups, gate_stores, real_env, reward_episodes, seeds, starts, store
 from wovr_lab.pace.imitating import imitated
+from wovr_lab.pace.learning import world_episodes
 from wovr_lab.pace.monitor import Monitor
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.refresh import FixedReward, RewardRefresh
+from wovr_lab.reward.refresh import RewardRefresh
 from wovr_lab.reward.training import judge_each
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.types import Start
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
+from wovr_lab.world.refresh import WorldRefresh
 
 
 def imagined_env(run: Run, world: str, reward: str, rows: int) -> ImaginedEnv:
@@ -102,10 +106,10 @@ def _keyframes(config: LoopConfig, episodes: EpisodeStore) -> list[Start]:
 
 
 def improve(
-    number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str, kept_reward: str
+    number: int, policy: str, world: str, reward: str, sources: tuple[str, ...], out: str, kept: str
 ) -> Callable[[Run], None]:
-    """The stage `improve_N`: masked GRPO in imagination, from one policy checkpoint to the next. The reward learns from
-    what the monitor executes, and is kept under a name of its own."""
+    """The stage `improve_N`: masked GRPO in imagination, from one policy checkpoint to the next. The simulator learns
+    from what the monitor executes; its parts are kept as `world_KEPT` and `reward_KEPT`."""
 
     def work(run: Run) -> None:
         config, name = run.config, f"improve_{number}"
@@ -121,7 +125,7 @@ def improve(
             config.grpo, config.seed, name, run.scratch, run.metrics,
             config.normaliser, config.mask, config.dual_clip, penalty_to(improving, config.kl_coef),
         )  # fmt: skip
-        refresh = _reward_refresh(run, models[1], number)
+        refresh = refresh_of(run, *models, number, config.seed, name, run.scratch)
         for updates in monitor.looked_at(trainer.iteration) if trainer.iteration else ():
             refresh.restore(updates, monitor.executed(updates))
         check = _real_check(run, name, improving)
@@ -143,22 +147,30 @@ def improve(
             trainer.train(iterations, lambda iteration, _: look(iteration + 1))
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
-        kept = monitor.finish()
+        best = monitor.finish()
         if number == 2 and config.imitate_last:
-            kept = imitated(run, 3, kept, replaying)
-        save_policy(kept, run.path(f"checkpoints/{out}"))
-        models[1].save(run.path(f"checkpoints/{kept_reward}"))
+            best = imitated(run, 3, best, replaying)
+        save_policy(best, run.path(f"checkpoints/{out}"))
+        for part, model in zip(("world", "reward"), models, strict=True):
+            model.save(run.path(f"checkpoints/{part}_{kept}"))
 
     return work
 
 
-def _reward_refresh(run: Run, reward: SuccessClassifier, number: int) -> RewardRefresh | FixedReward:
-    """What keeps the reward up with the policy of phase `number`, where the run says so."""
-    config, name = run.config, f"improve_{number}/reward"
-    if config.reward_refresh is None:
-        return FixedReward()
-    known = reward_episodes(run, number)
-    return RewardRefresh(reward, known, config.reward_refresh, config.seed, name, run.scratch, run.metrics)
+def refresh_of(
+    run: Run, world: ImaginingModel | None, reward: SuccessClassifier | None, number: int, run_seed: int, name: str,
+    folder: Path,
+) -> SimulatorRefresh:  # fmt: skip
+    """What keeps the learnt parts of the simulator up with the policy of phase `number`, where the run says so."""
+    config, (imagines, judges) = run.config, (None, None)
+    if world is not None and config.world_refresh is not None:
+        known, weight = world_episodes(run, number), config.fresh_weight
+        training, label = config.world_refresh, f"{name}/world"
+        imagines = WorldRefresh(world, known, weight, training, run_seed, label, folder, run.metrics)
+    if reward is not None and config.reward_refresh is not None:
+        known, training, label = reward_episodes(run, number), config.reward_refresh, f"{name}/reward"
+        judges = RewardRefresh(reward, known, training, run_seed, label, folder, run.metrics)
+    return SimulatorRefresh(imagines, judges)
 
 
 def _logged(run: Run, phase: str, key: str) -> int:

@@ -102,20 +102,25 @@ def refine(run: Run) -> None:
     """PACE: world model and reward learn from the improved policy's fresh rollouts, once; where the run says so, from
     what the monitor executed for real as well."""
     config = run.config
-    parts = {
-        "play": (store(run, "play"), 1.0),
-        "old": (store(run, *PAID), config.rollout_weight),
-        "confronted": (confronted_store(run), config.monitored_weight),
-        "monitored": (monitored_store(run), config.monitored_weight),
-        "fresh": (store(run, "fresh"), config.fresh_weight),
-    }
-    weights = [weight for episodes, weight in parts.values() for _ in range(len(episodes))]
-    episodes = (episode for episodes, _ in parts.values() for episode in episodes)
-    table = FrameTable.of(config.real.with_proprio(episodes), weights)
-    _learn_world(run, load_world_model(run.path("checkpoints/world")), table, config.refine, "world_evolved")
+    episodes, weights = zip(*world_episodes(run, 2), strict=True)
+    table = FrameTable.of(episodes, weights)
+    _learn_world(run, load_world_model(run.path("checkpoints/world_improved")), table, config.refine, "world_evolved")
     classifier = SuccessClassifier.load(run.path("checkpoints/reward_improved"))
     known = [*reward_episodes(run, 1), *executed_for_reward(run)]
-    _learn_reward(run, classifier, known, list(parts["fresh"][0]), "reward_evolved")
+    _learn_reward(run, classifier, known, list(store(run, "fresh")), "reward_evolved")
+
+
+def world_episodes(run: Run, number: int) -> list[tuple[Episode, float]]:
+    """What a world model may have learnt from when phase `number` of RL begins, each with its weight."""
+    config = run.config
+    parts = [
+        (store(run, "play"), 1.0),
+        (store(run, *PAID), config.rollout_weight),
+        (confronted_store(run), config.monitored_weight),
+    ]
+    if number > 1:
+        parts += [(monitored_store(run), config.monitored_weight), (store(run, "fresh"), config.fresh_weight)]
+    return [(episode, weight) for episodes, weight in parts for episode in config.real.with_proprio(episodes)]
 
 
 def _learn_reward(

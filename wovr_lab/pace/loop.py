@@ -21,12 +21,14 @@ from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.runs import read_json
 
 BASE, HALF, IMPROVED = "checkpoints/base", "checkpoints/half", "checkpoints/improved_1"
-WORLD, REWARD, REWARD_IMPROVED = "checkpoints/world", "checkpoints/reward", "checkpoints/reward_improved"
-EVOLVED = ("checkpoints/world_evolved", "checkpoints/reward_evolved")
+WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
+KEPT_UP, EVOLVED, FINAL = (
+    (f"checkpoints/world_{name}", f"checkpoints/reward_{name}") for name in ("improved", "evolved", "final")
+)
 LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
 HELD_OUT, GROUPS, PLAY = "episodes/gate", "episodes/gate_groups.hdf5", "episodes/play.hdf5"
-CONFRONTED, MONITORED = "episodes/confronted", "episodes/monitored_1"
+CONFRONTED, MONITORED = "episodes/confronted", ("episodes/monitored_1", "episodes/imagined_1")
 
 PREPARE = (
     Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
@@ -40,15 +42,15 @@ PREPARE = (
 FIRST = (
     Stage(
         "improve_1",
-        improve(1, "base", "world", "reward", STARTS, "improved_1", "reward_improved"),
-        (BASE, WORLD, REWARD, *LEARNT_FROM, CONFRONTED, HELD_OUT),
-        (IMPROVED, REWARD_IMPROVED, "monitor_1.json", MONITORED),
+        improve(1, "base", "world", "reward", STARTS, "improved_1", "improved"),
+        (BASE, WORLD, REWARD, PLAY, *LEARNT_FROM, CONFRONTED, HELD_OUT),
+        (IMPROVED, *KEPT_UP, "monitor_1.json", *MONITORED),
     ),
     Stage("collect_again", collect_again, (IMPROVED,), (FRESH,)),
     Stage(
         "refine",
         refine,
-        (WORLD, REWARD_IMPROVED, PLAY, *LEARNT_FROM, CONFRONTED, MONITORED, FRESH, HELD_OUT),
+        (*KEPT_UP, PLAY, *LEARNT_FROM, CONFRONTED, *MONITORED, FRESH, HELD_OUT),
         (*EVOLVED, "reward_evolved.json"),
     ),
     Stage("gate_2", gate(2, "world_evolved", "reward_evolved"), (*EVOLVED, HELD_OUT, GROUPS), ("gate_2.json",)),
@@ -56,9 +58,9 @@ FIRST = (
 SECOND = (
     Stage(
         "improve_2",
-        improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2", "reward_final"),
-        (IMPROVED, *EVOLVED, *LEARNT_FROM, CONFRONTED, HELD_OUT, MONITORED, FRESH),
-        ("checkpoints/improved_2", "checkpoints/reward_final", "monitor_2.json"),
+        improve(2, "improved_1", "world_evolved", "reward_evolved", (*STARTS, "fresh"), "improved_2", "final"),
+        (IMPROVED, *EVOLVED, PLAY, *LEARNT_FROM, CONFRONTED, HELD_OUT, *MONITORED, FRESH),
+        ("checkpoints/improved_2", *FINAL, "monitor_2.json"),
     ),
 )
 
@@ -83,7 +85,7 @@ def run_loop(config: LoopConfig, folder: Path, force: bool = False, until: str |
         if may_improve(run, 2):
             if _done(run, SECOND, until):
                 return None
-            improved = Improved("improved_2", "world_evolved", "reward_final")
+            improved = Improved("improved_2", "world_final", "reward_final")
     if until not in (None, "evaluate"):
         refused = "gate_2" if improved else "gate_1"
         raise UserError(

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again
+from wovr_lab.imagined.refresh import Executed
+from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again, truly_labelled
 from wovr_lab.measure.intervals import difference_of_rates, rate_of, wilson
-from wovr_lab.pace.data import real_env, seeds, starts
+from wovr_lab.pace.data import IMAGINED, MONITORED, real_env, seeds, starts
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.exploration import ExploringActor
@@ -26,7 +27,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.refresh import RewardErrors
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.types import Episode, Interval
+from wovr_lab.types import Interval
 
 RATES = ("imagined", "real", "precision", "false_positive", "false_negative")
 UNKNOWN = wilson(0, 0)
@@ -94,10 +95,11 @@ class Monitor:
         run = self.run
         run.ledger.reserve(run.stage, (len(self.looks) + 1) * len(self.starts))
         label = f"improve_{self.number}/monitor"
-        outcomes, episodes = self._in_both_worlds(policy, label)
-        write_episodes(self._executed(run.scratch, updates), episodes)
-        errors = RewardErrors.of(self.env.reward, episodes)
-        look = Look.of(updates, outcomes, sum(map(len, episodes)), errors)
+        outcomes, executed = self._in_both_worlds(policy, label)
+        write_episodes(self._path(MONITORED, run.scratch, updates), executed.real)
+        write_episodes(self._path(IMAGINED, run.scratch, updates), executed.imagined)
+        errors = RewardErrors.of(self.env.reward, executed.real)
+        look = Look.of(updates, outcomes, sum(map(len, executed.real)), errors)
         self.looks.append(look)
         if best(self.looks) is look:
             save_policy(policy, self._kept)
@@ -106,43 +108,48 @@ class Monitor:
         learns_nothing = run.config.scale == "smoke"  # there noise would decide
         return learns_nothing or not is_over_optimised(self.looks)
 
-    def _in_both_worlds(self, policy: VLAPolicy, label: str) -> tuple[PairedOutcomes, list[Episode]]:
-        """Outcomes of the same actions, and what really happened; the same noise at every look."""
+    def _in_both_worlds(self, policy: VLAPolicy, label: str) -> tuple[PairedOutcomes, Executed]:
+        """Outcomes of the same actions, and how both worlds showed them; the same noise at every look."""
         config = self.run.config
         temperature, actor = config.grpo.temperature, ExploringActor(policy, config.grpo.noise)
         env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
         if config.monitor_acts:
             real = roll_out(env, actor, self.starts, config.seed, label, temperature, video=True, progress=True)
-            episodes = real.episodes()
-            return imagine_again(self.env, episodes, config.seed, label)[0], episodes
-        imagined = roll_out(self.env, actor, self.starts, config.seed, label, temperature, progress=True)
-        outcomes, real = execute_for_real(env, imagined, config.seed, label)
-        return outcomes, real.episodes()
+            outcomes, imagined = imagine_again(self.env, real.episodes(), config.seed, label)
+        else:
+            imagined = roll_out(
+                self.env, actor, self.starts, config.seed, label, temperature, video=True, progress=True
+            )
+            outcomes, real = execute_for_real(env, imagined, config.seed, label)
+        episodes = real.episodes()
+        return outcomes, Executed(episodes, truly_labelled(imagined, episodes))
 
     def looked_at(self, updates: int) -> list[int]:
         """The numbers of updates, up to `updates`, at which this phase was looked at before."""
         return [look.updates for look in self.looks if 0 <= look.updates <= updates]
 
-    def executed(self, updates: int) -> list[Episode]:
-        """What really happened at the look after so many updates."""
-        return list(EpisodeStore([self._executed(self.run.scratch, updates)]))
+    def executed(self, updates: int) -> Executed:
+        """What was seen in both worlds at the look after so many updates."""
+        paths = (self._path(kind, self.run.scratch, updates) for kind in (MONITORED, IMAGINED))
+        return Executed(*(list(EpisodeStore([path])) for path in paths))
 
     def finish(self) -> VLAPolicy:
         """Books all looks, writes them and their episodes down and returns the policy that the stage ends with."""
         run = self.run
         run.ledger.debit(run.stage, "real", sum(x.episodes for x in self.looks), sum(x.frames for x in self.looks))
         kept = best(self.looks).updates
-        shutil.rmtree(run.path(f"episodes/monitored_{self.number}"), ignore_errors=True)  # of an earlier, longer phase
-        for look in self.looks:
-            target = self._executed(run.path("episodes"), look.updates)
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy2(self._executed(run.scratch, look.updates), target)
+        for kind in (MONITORED, IMAGINED):
+            folder = run.path(f"episodes/{kind}_{self.number}")
+            shutil.rmtree(folder, ignore_errors=True)  # of an earlier, longer phase
+            folder.mkdir()
+            for look in self.looks:
+                shutil.copy2(self._path(kind, run.scratch, look.updates), folder)
         looks = [asdict(look) for look in self.looks]
         write_json(run.path(f"monitor_{self.number}.json"), {"kept": kept, "looks": looks})
         return load_policy(self._kept)
 
-    def _executed(self, folder: Path, updates: int) -> Path:
-        return folder / f"monitored_{self.number}" / f"{updates:03}.hdf5"
+    def _path(self, kind: str, folder: Path, updates: int) -> Path:
+        return folder / f"{kind}_{self.number}" / f"{updates:03}.hdf5"
 
     @property
     def _kept(self) -> Path:

@@ -24,10 +24,13 @@ def in_pixels(scale: str, backbone: str | None = None) -> dict[str, Any]:
     UserError on an unknown scale."""
     if scale not in TRAININGS:
         raise UserError(f"unknown scale {scale!r}; scales: {', '.join(TRAININGS)}")
-    world, refine = TRAININGS[scale]
+    world, refine, refresh = TRAININGS[scale]
     size = PixelSize() if scale != "smoke" else PixelSize(16, 16, 2, 16, 1, 16)
     context = ContextBuilder(noise=NOISE)
-    return {"backbone": backbone, "world_size": size, "context": context, "world": world, "refine": refine}
+    return {
+        "backbone": backbone, "world_size": size, "context": context,
+        "world": world, "refine": refine, "world_refresh": refresh,
+    }  # fmt: skip
 
 
 def _tuning(steps: int, rate: float, states: int) -> PixelTraining:
@@ -44,8 +47,9 @@ _SMOKE = PixelTraining(
     FitConfig(4, 1e-3, 2, ema_decay=0.9, checkpoint_every=2, log_every=2), batch=4,
     states=StateTraining(FitConfig(4, 1e-3, 2, checkpoint_every=2, log_every=2), batch=16),
 )  # fmt: skip
-TRAININGS: dict[str, tuple[PixelTraining, PixelTraining]] = {
-    "smoke": (_SMOKE, _SMOKE),
-    "demo": (_tuning(500, 8e-4, 300), _tuning(250, 6e-4, 150)),
-    "full": (_tuning(3000, 8e-4, 600), _tuning(1200, 6e-4, 300)),
+_REFRESH = _tuning(120, 6e-4, 80)
+TRAININGS = {  # at first, by PACE, after each look of the monitor
+    "smoke": (_SMOKE, _SMOKE, _SMOKE),
+    "demo": (_tuning(500, 8e-4, 300), _tuning(250, 6e-4, 150), _REFRESH),
+    "full": (_tuning(3000, 8e-4, 600), _tuning(1200, 6e-4, 300), _REFRESH),
 }

@@ -22,7 +22,7 @@ from wovr_lab.runs import read_json
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 IMPROVED = ("improved_2", "improved_1")  # policies, the last first
-WORLDS = ("world_evolved", "world")
+WORLDS = ("world_final", "world_evolved", "world_improved", "world")
 REWARDS = ("reward_final", "reward_evolved", "reward_improved", "reward")
 
 

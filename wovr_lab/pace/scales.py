@@ -99,6 +99,7 @@ def _smoke() -> LoopConfig:
         codec=CodecTraining(fast, batch=8),
         world=WorldTraining(fast, batch=8),
         refine=WorldTraining(fast, batch=8),
+        world_refresh=WorldTraining(FitConfig(2, 1e-3, 2), batch=8),
         sampler_steps=1,
         grpo=GRPOConfig(groups=2, group_size=2, max_resamples=2, minibatch=8),
         iterations=(2, 2),
@@ -138,7 +139,7 @@ def _on_libero(base: LoopConfig, tasks: tuple[str, ...]) -> LoopConfig:
         backbone="libero_backbone" if base.backbone and on_table(tasks) else None,
         examples=min(base.examples, 24), gate_episodes=min(base.gate_episodes, 6), fresh=min(base.fresh, 40),
         rollouts=min(base.rollouts, 60), monitor_starts=min(base.monitor_starts, 8), play=min(base.play, 60),
-        keyframe_steps=64, budget=250, gate_groups=1, reward_refresh=None,
+        keyframe_steps=64, budget=250, gate_groups=1, reward_refresh=None, world_refresh=None,
         grpo=replace(base.grpo, noise=IndependentNoise()),  # neither is measured there yet
     )  # fmt: skip
     if base.scale == "demo":

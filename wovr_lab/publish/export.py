@@ -19,11 +19,15 @@ from wovr_lab.runs import current_commit, read_json, replacing, write_json
 from wovr_lab.world.protocol import load_world_model
 
 POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
-WORLDS = {"world": "fine-tuned on the base policy's rollouts", "world_evolved": "refined by PACE"}
+WORLDS = {
+    "world": "fine-tuned on the base policy's rollouts",
+    "world_evolved": "refined by PACE",
+    "world_final": "kept up with the policy of the second phase",
+}
 REWARDS = {
     "reward": "learnt beside `world`",
     "reward_evolved": "learnt beside `world_evolved`",
-    "reward_final": "kept up with the policy of the second phase",
+    "reward_final": "learnt beside `world_final`",
 }
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
 NUMBERS = (

@@ -1,9 +1,10 @@
 """A reward kept up with a policy that learns from it (not in the paper, whose classifier is trained once).
 
-In: real rollouts of the current policy, paid for by whoever looks at it anyway. Out: how often the reward is wrong
-about them, and the same reward after it has learnt from them. A policy that is optimised against a fixed classifier
-finds what it takes for success by mistake, on real frames too: agreement on the base policy's rollouts says nothing
-about that.
+In: real rollouts of the current policy, paid for by whoever looks at it anyway, and the imagined pictures of the same
+actions. Out: how often the reward is wrong about the real ones, and the same reward after it has learnt from both. An
+imagined picture is labelled with what really happened: where imagination is wrong, its success is worth less. A policy
+that is optimised against a fixed classifier finds what it takes for success by mistake, on real frames too: agreement
+on the base policy's rollouts says nothing about that.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ def split(episodes: Sequence[Episode]) -> tuple[list[Episode], list[Episode]]:
     return [e for row, e in rows if row % CALIBRATION], [e for row, e in rows if not row % CALIBRATION]
 
 
+def _split_alike(newest: Sequence[Episode], imagined: Sequence[Episode]) -> tuple[list[Episode], list[Episode]]:
+    """`split` of both, so that no rollout is learnt from in one world and chooses the threshold in the other."""
+    (learning, calibrating), (own, own_calibrating) = split(newest), split(imagined)
+    return learning + own, calibrating + own_calibrating
+
+
 class RewardRefresh:
     """Trains `reward` in place on what was known before and on the newest rollouts; with a folder resumable: what it
     learnt at each number of updates is kept there, and `restore` goes back to it."""
@@ -71,10 +78,10 @@ class RewardRefresh:
         self.learning, self.calibrating = split(known)
         self.run_seed, self.name, self.folder, self.metrics = run_seed, name, folder, metrics
 
-    def update(self, updates: int, newest: Sequence[Episode]) -> None:
+    def update(self, updates: int, newest: Sequence[Episode], imagined: Sequence[Episode] = ()) -> None:
         """Learns from the rollouts of the policy after so many updates; they are known from then on."""
         instructions = tuple(self.reward.config.instructions)
-        learning, calibrating = split(newest)
+        learning, calibrating = _split_alike(newest, imagined)
         name = f"{self.name}/{updates}"
         train_reward(
             self.reward.requires_grad_(True),
@@ -91,26 +98,15 @@ class RewardRefresh:
         if self.folder:
             save_tensors(self._path(updates), dict(self.reward.state_dict()))
 
-    def restore(self, updates: int, newest: Sequence[Episode]) -> bool:
+    def restore(self, updates: int, newest: Sequence[Episode], imagined: Sequence[Episode] = ()) -> bool:
         """Takes back what was learnt at so many updates from these rollouts; False if that was never done."""
         if self.folder is None or not self._path(updates).exists():
             return False
         load_into(self.reward, load_tensors(self._path(updates)), self._path(updates))
-        learning, calibrating = split(newest)
+        learning, calibrating = _split_alike(newest, imagined)
         self.learning += learning
         self.calibrating += calibrating
         return True
 
     def _path(self, updates: int) -> Path:
         return self.folder / f"reward-{updates:03}.safetensors"
-
-
-class FixedReward:
-    """The reward stays as it was trained (the paper's)."""
-
-    def update(self, updates: int, newest: Sequence[Episode]) -> None:
-        """Nothing is learnt."""
-
-    def restore(self, updates: int, newest: Sequence[Episode]) -> bool:
-        """Nothing was."""
-        return False
