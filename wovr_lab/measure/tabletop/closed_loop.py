@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.measure.hallucination import decibels
 from wovr_lab.measure.paired import state_error_cm
 from wovr_lab.measure.tabletop.objects import FAULTS, faults
 from wovr_lab.measure.tabletop.probes import StateProbe, object_error_cm, read_states
@@ -23,7 +24,6 @@ from wovr_lab.world.protocol import ImaginingModel
 
 ROWS = 64  # imagined at once
 CHANGE = 12  # grey levels by which a pixel differs from the start where something has moved
-MOST_DB = 99.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def moving_psnr(imagined: np.ndarray, real: np.ndarray, before: np.ndarray) -> n
     moves = (np.abs(real.astype(np.int16) - before[:, None]) > CHANGE).any(-1)
     error = ((imagined.astype(np.float64) - real) ** 2).mean(-1)
     pooled = (error * moves).sum((0, 2, 3)) / moves.sum((0, 2, 3)).clip(min=1)
-    return 10 * np.log10(255**2 / pooled.clip(min=255**2 / 10 ** (MOST_DB / 10)))
+    return decibels(pooled)
 
 
 def _alike(episodes: Sequence[Episode]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from wovr_lab.contracts import Actor, ChunkEnv
 from wovr_lab.imagined.environment import ImaginedEnv
+from wovr_lab.measure.hallucination import decibels
 from wovr_lab.measure.paired import PairedRollouts, state_error_cm
 from wovr_lab.measure.tabletop.objects import faults
 from wovr_lab.measure.tabletop.probes import StateProbe, read_states
@@ -35,7 +36,7 @@ def pair_rollouts(
         real_success=real.success,
         alone=alone,
         probability=imagined_env.reward.probability(imagined.video[:, 1:], imagined.instructions),
-        psnr=(10 * np.log10(255**2 / error.mean((2, 3, 4)).clip(255**2 / 10**9.9))).astype(np.float32),
+        psnr=decibels(error.mean((2, 3, 4))).astype(np.float32),
         found=found,
         seen=seen,
         truth=read_states(real.states),
