@@ -8,10 +8,11 @@ from itertools import pairwise
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import SCALES, described
+from wovr_lab.pace.config import SCALES
 from wovr_lab.pace.data import SEEDS, evaluation_starts, seeds
 from wovr_lab.pace.learning import policy_size
 from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.settings import described
 
 
 @pytest.mark.parametrize("scale", SCALES)

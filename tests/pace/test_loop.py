@@ -15,10 +15,11 @@ from wovr_lab.cli.commands import REFUSED, _loop
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.measure.gate import GateBounds
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.settings import described
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import read_json, write_json
 

@@ -6,11 +6,12 @@ import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import PixelSize, described
+from wovr_lab.pace.config import PixelSize
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer
 from wovr_lab.pace.loop import run_loop
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
 from wovr_lab.pace.scales import config_in, config_of, scale_config
+from wovr_lab.pace.settings import described
 from wovr_lab.runs import load_metrics, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel

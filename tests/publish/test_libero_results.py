@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import described
 from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.settings import described
 from wovr_lab.publish.libero_results import COLUMNS, collect_libero_results, put_rows
 from wovr_lab.publish.results import markdown_table
 from wovr_lab.runs import read_json, write_json

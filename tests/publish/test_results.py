@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import described
 from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.settings import described
 from wovr_lab.publish.results import collect_results, markdown_table, pooled_interval, render_tables
 from wovr_lab.runs import read_json, write_json
 

@@ -22,8 +22,9 @@ from wovr_lab.errors import UserError
 from wovr_lab.measure.video.quality import VideoJudge
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.measure.video.yardsticks import Yardsticks
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import PAID
+from wovr_lab.pace.settings import described
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.env import TRAINING_SEEDS

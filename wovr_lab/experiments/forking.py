@@ -10,8 +10,9 @@ import shutil
 from pathlib import Path
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.loop import PREPARE
+from wovr_lab.pace.settings import described, parsed
 from wovr_lab.runs import Metrics, read_json, write_json
 
 OF_RL = {  # settings that no stage up to the first gate knows
@@ -28,7 +29,8 @@ def fork_run(source: Path, folder: Path, config: LoopConfig) -> None:
 
     Raises UserError if that run has no gate yet, if it differs in more than RL, or if `folder` exists.
     """
-    found, wanted = read_json(source / "config.json"), described(config)
+    path = source / "config.json"
+    found, wanted = described(parsed(LoopConfig, read_json(path), str(path))), described(config)
     differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if not OF_RL.issuperset(differing):
         names = ", ".join(key for key in differing if key not in OF_RL)

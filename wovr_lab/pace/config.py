@@ -7,11 +7,10 @@ Mechanisms are objects (context, mask, normaliser, starts by their share), so th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from wovr_lab.errors import UserError
-from wovr_lab.grpo.formulas import DualClip, Mask, MeanAndStd, NoDualClip, Normaliser, SuccessMask
+from wovr_lab.grpo.formulas import DualClip, MeanAndStd, NoDualClip, NoMask, Normaliser, SuccessMask
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
 from wovr_lab.policy.imitation import ImitationConfig
@@ -123,7 +122,7 @@ class LoopConfig:
     imitate_imagined: bool = False  # these also in imagined pictures
     imitate_last: bool = False  # once more after the second phase; no look judges what comes of it
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(max_resamples=4))  # imagined groups cost nothing real
-    mask: Mask = field(default_factory=SuccessMask)
+    mask: SuccessMask | NoMask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
     dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
     kl_coef: float = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
@@ -205,13 +204,3 @@ class LoopConfig:
         monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
         judged = self.gate_policies * self.gate_episodes + self.gate_groups * self.grpo.group_size
         return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)
-
-
-def described(value: Any) -> Any:
-    """A configuration as JSON, mechanisms by their class names."""
-    if is_dataclass(value) and not isinstance(value, type):
-        entries = {entry.name: described(getattr(value, entry.name)) for entry in fields(value)}
-        return {"kind": type(value).__name__} | entries
-    if isinstance(value, list | tuple):
-        return [described(entry) for entry in value]
-    return value

@@ -11,13 +11,14 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
-from wovr_lab.pace.config import LoopConfig, PixelSize, PolicySize, WorldSize, described
+from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize
 from wovr_lab.pace.pixels import in_pixels
+from wovr_lab.pace.settings import parsed
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domains import tasks_of
 from wovr_lab.real.libero.sizes import official_limit, on_table
-from wovr_lab.real.names import TABLETOP, environment_of, is_libero
+from wovr_lab.real.names import TABLETOP, is_libero
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
@@ -59,21 +60,12 @@ def config_in(environment: str, scale: str, seed: int = 0, world: str = LATENT) 
 
 
 def config_of(folder: Path) -> LoopConfig:
-    """The configuration a run was made with. Raises UserError if there is none, or if it was changed from Python."""
+    """The configuration a run was made with, however it was chosen. Raises UserError if there is none, or if it is of
+    another version that had settings which this one does not know."""
     found = read_json(folder / "config.json")
     if not isinstance(found, dict) or not {"scale", "seed"} <= found.keys():
         raise UserError(f"{folder} is no run folder (its config.json names no scale and seed); choose another folder")
-    tasks = found.get("tasks")
-    names = tuple(map(str, tasks)) if isinstance(tasks, list) else ()
-    size = found.get("world_size")
-    world = PIXELS if isinstance(size, dict) and size.get("kind") == PixelSize.__name__ else LATENT
-    config = config_in(environment_of(names), found["scale"], found["seed"], world)
-    if described(config) != found:
-        raise UserError(
-            f"{folder} was made with other settings than today's {found['scale']} scale: from Python (resume it there "
-            "with wovr_lab.pace.run_loop) or by another version (use that one, or run it anew)"
-        )
-    return config
+    return parsed(LoopConfig, found, f"{folder}/config.json")
 
 
 def _smoke() -> LoopConfig:

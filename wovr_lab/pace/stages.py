@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import LoopConfig, described
+from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.settings import described, parsed
 from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.types import Episode
 
@@ -106,7 +107,7 @@ def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
     """
     path, wanted = folder / "config.json", described(config)
     if path.exists():
-        found = read_json(path)
+        found = described(parsed(LoopConfig, read_json(path), str(path)))
         if found != wanted:
             keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
             raise UserError(
