@@ -15,7 +15,8 @@ from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.world import RealWorld, real_world
+from wovr_lab.real.domain import Domain
+from wovr_lab.real.domains import real_world
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -40,7 +41,7 @@ class RunFolder:
         return read_json(self.path / "config.json")
 
     @cached_property
-    def domain(self) -> RealWorld:
+    def domain(self) -> Domain:
         """The real world that the run was made in."""
         tasks, found = tuple(self.settings["tasks"]), self.settings
         return real_world(tasks, found["resolution"], found["max_steps"])

@@ -16,7 +16,9 @@ from wovr_lab.pace.pixels import in_pixels
 from wovr_lab.pace.settings import parsed
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.world import TABLETOP, is_libero, official_limit, on_table, tasks_of
+from wovr_lab.real.domains import tasks_of
+from wovr_lab.real.libero.sizes import official_limit, on_table
+from wovr_lab.real.names import TABLETOP, is_libero
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig

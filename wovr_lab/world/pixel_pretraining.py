@@ -15,7 +15,8 @@ import torch
 from tqdm import tqdm
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
-from wovr_lab.real.world import RealWorld, environment_of
+from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.seeding import stream
 from wovr_lab.training import FitConfig

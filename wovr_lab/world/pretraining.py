@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
-from wovr_lab.real.world import RealWorld, environment_of
+from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, current_commit, read_json, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
