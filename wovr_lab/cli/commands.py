@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from wovr_lab.cli.configuring import Changes, SettingsFile, ShowConfig, configured, shown
 from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.pixels import pretrain_pixels
 from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
@@ -87,19 +88,32 @@ def _show(folder: Path) -> None:
     print_report(read_json(folder / "report.json"), console, html)
 
 
-@app.command()
-def run(
-    folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
-    env: Environment = TABLETOP, world: World = LATENT,
-) -> None:  # fmt: skip
-    """Run the whole loop, or go on where it stopped."""
-    config = config_in(env, scale, seed, world)
-    if not folder.exists():
-        seconds, gigabytes = estimate(config)
-        console.print(
-            f"about {sum(seconds.values()) / 60:.0f} minutes and {gigabytes:.1f} GB of memory on this machine"
-        )
-    _loop(config, folder, force)
+def _loop_command(until: str | None) -> Callable[..., None]:
+    """The whole loop, or its beginning up to and including a stage."""
+
+    def command(
+        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
+        env: Environment = TABLETOP, world: World = LATENT, file: SettingsFile = None, changes: Changes = None,
+        show_config: ShowConfig = False,
+    ) -> None:  # fmt: skip
+        config = configured(config_in(env, scale, seed, world), file, changes)
+        if show_config:
+            return print(shown(config))
+        if until is None and not folder.exists():
+            console.print(_expected(config))
+        _loop(config, folder, force, until)
+
+    what = "Run the whole loop, or go on where it stopped"
+    command.__doc__ = f"Run the loop up to and including {until}; what is done already is skipped." if until else what
+    return command
+
+
+def _expected(config: LoopConfig) -> str:
+    seconds, gigabytes = estimate(config)
+    return f"about {sum(seconds.values()) / 60:.0f} minutes and {gigabytes:.1f} GB of memory on this machine"
+
+
+app.command("run")(_loop_command(None))
 
 
 @app.command()
@@ -108,22 +122,11 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
     _loop(config_of(folder), folder, force)
 
 
-def _stage_command(name: str) -> Callable[..., None]:
-    def command(
-        folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
-        env: Environment = TABLETOP, world: World = LATENT,
-    ) -> None:  # fmt: skip
-        _loop(config_in(env, scale, seed, world), folder, force, until=name)
-
-    command.__doc__ = f"Run the loop up to and including {name}; what is done already is skipped."
-    return command
-
-
 app.add_typer(study, name="study")
 for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
-    app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_stage_command(stage_name))
+    app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_loop_command(stage_name))
 
 
 @app.command()
