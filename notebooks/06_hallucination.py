@@ -46,7 +46,9 @@ from wovr_lab.measure.paired import outcomes_at
 from wovr_lab.measure.tabletop.depth import calibrated_horizon, depth_curves
 from wovr_lab.measure.tabletop.gallery import mine
 from wovr_lab.notebook import gallery, keep, slide
+from wovr_lab.report.learning_curve import learning_curve_figure
 from wovr_lab.report.reading import load_report
+from wovr_lab.runs import read_json
 
 # %% tags=["parameters"]
 scale = "smoke"  # rollouts: smoke 96, demo 200, glance 12
@@ -121,6 +123,16 @@ gate_figures.gate_figure("gate_1", gate).show()
 print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="; ")
 own = outcomes.precision
 print(f"the improved policy alone: {own.rate:.0%} [{own.low:.0%}, {own.high:.0%}],", *alone.reasons or ["passed"])
+
+# %% [markdown]
+# ## How long it can be learnt in
+# What all of this costs is seen only in learning. The same base policy learns by the same updates, with simulator and
+# reward each learnt or replaced by the truth, and is judged for real at every mark (`wovr-lab study learning-curve`).
+# Where a curve turns away from the ceiling, RL has begun to exploit what is learnt; dotted, what training believed.
+
+# %%
+curves_of_learning = read_json(Path("../data/results/learning_curve.json"))
+learning_curve_figure(curves_of_learning).show()
 
 # %% [markdown]
 # ## The claims of this page
