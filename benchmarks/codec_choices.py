@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wovr_lab.measure.video.metrics import psnr, ssim
 from wovr_lab.pixels import to_float, to_uint8
-from wovr_lab.real.play import play_episodes
+from wovr_lab.real.tabletop.play import play_episodes
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.training import FitConfig, fit

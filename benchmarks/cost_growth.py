@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from timing import Figure, in_turns
 
-from wovr_lab.real.chunks import initial_start
+from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.types import CHUNK, HOLD
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel

@@ -14,7 +14,7 @@ from timing import Figure
 
 from wovr_lab.grpo.trainer import GRPOConfig, GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.real.chunks import initial_start
+from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.starts import InitialStarts
 from wovr_lab.world.model import WorldModel
 

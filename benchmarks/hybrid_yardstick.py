@@ -27,10 +27,10 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.hallucination import imagine_again, psnr_by_depth
 from wovr_lab.pace.data import PAID, gate_stores, store
-from wovr_lab.pace.results import provenance
 from wovr_lab.pace.scales import config_of
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
+from wovr_lab.publish.results import provenance
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors, write_json
 from wovr_lab.seeding import stream, torch_stream

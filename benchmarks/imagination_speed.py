@@ -15,7 +15,7 @@ from naive_loop import against_naive
 from roofline import roofline
 from timing import Figure
 
-from wovr_lab.pace.results import provenance
+from wovr_lab.publish.results import provenance
 from wovr_lab.runs import write_json
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pretraining import load_backbone

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from timing import Figure, Work, in_turns
 
-from wovr_lab.pace.libero_results import put_rows
+from wovr_lab.publish.libero_results import put_rows
 from wovr_lab.real.libero.env import CAMERA, LiberoEnv
 from wovr_lab.real.libero.render import FAST, PACKAGE, Renderer
 from wovr_lab.real.libero.robosuite import global_randomness

@@ -16,7 +16,7 @@ from timing import Figure
 from wovr_lab.measure.hallucination import action_chunks
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.measure.video.rollouts import imagine_videos
-from wovr_lab.real.play import play_episodes
+from wovr_lab.real.tabletop.play import play_episodes
 from wovr_lab.seeding import seed_of, torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import MEMORY, Episode

@@ -12,7 +12,7 @@ from timing import Figure, flops, in_turns, matmul
 
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.chunks import initial_start
+from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.types import CHUNK, HOLD
 from wovr_lab.world.model import FUTURE, WorldModel

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 
 import wovr_lab  # noqa: F401 (registers the tabletop)
-from wovr_lab.real.single import RealEnv
+from wovr_lab.real.env import RealEnv
 
 
 def steps_per_second(resolution: int, steps: int) -> float:

@@ -39,13 +39,13 @@ from tempfile import mkdtemp
 
 from PIL import Image
 
+from wovr_lab.figures import gate_figures, pictures, run_figures
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
-from wovr_lab.real.chunks import initial_start
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.show import figures, load_metrics, pictures, trust
+from wovr_lab.real.tabletop import expert_episodes, initial_start
+from wovr_lab.runs import load_metrics
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke or demo
@@ -84,7 +84,7 @@ Image.fromarray(pictures.strip([episode.frames[::4]], scale=3))
 # %%
 folder = Path(run or ("../runs/demo" if scale == "demo" else mkdtemp(prefix="wovr-map-")))
 report = run_loop(config, folder, force=True)  # a tour shows every stage; what the gate says of it stands below
-figures.stage_times(report["stages"]).show()
+run_figures.stage_times(report["stages"]).show()
 
 # %% [markdown]
 # ## What came of it, in the real world
@@ -92,8 +92,8 @@ figures.stage_times(report["stages"]).show()
 # everything after them says whether to believe in the road that led there.
 
 # %%
-figures.success_bars(report["success"], f"sampled at T = {report['protocol']['sampled_temperature']}").show()
-figures.learning_curve(load_metrics(folder)).show()
+run_figures.success_bars(report["success"], f"sampled at T = {report['protocol']['sampled_temperature']}").show()
+run_figures.learning_curve(load_metrics(folder)).show()
 
 # %% [markdown]
 # ## One imagined chunk beside the same chunk in the real world
@@ -113,7 +113,7 @@ Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scal
 # the cheapest one there is, which says that nothing ever moves.
 
 # %%
-trust.error_by_depth(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
+gate_figures.error_by_depth(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
 
 # %% [markdown]
 # ## The gate: may we practise in there at all?
@@ -125,7 +125,7 @@ trust.error_by_depth(report["world"]["psnr_by_depth"], report["world"]["psnr_by_
 gate = report["gate"]["gate_1"]
 print("passed" if gate["passed"] else "not passed:", *gate["reasons"], sep="\n- ")
 print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="\n")
-trust.gate_figure("gate_1", gate).show()
+gate_figures.gate_figure("gate_1", gate).show()
 
 # %% [markdown]
 # ## The claims of this page

@@ -37,13 +37,10 @@ from PIL import Image
 # %%
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.episodes.validation import validate_file
+from wovr_lab.figures import pictures
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
-from wovr_lab.show import pictures
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.widgets import episode_browser
+from wovr_lab.notebook import episode_browser, keep
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes
 
 # %% tags=["parameters"]
 scale = "smoke"  # smoke: 5 starts a task; demo: 50

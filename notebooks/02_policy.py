@@ -38,19 +38,17 @@ from ipywidgets import FloatSlider
 from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
+from wovr_lab.figures import pictures, policy_figures
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.intervals import paired_difference, rate_of
 
 # %%
+from wovr_lab.measure.intervals import paired_difference, rate_of
+from wovr_lab.notebook import keep, slide
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, tabletop_chunks
 from wovr_lab.rollout import roll_out
-from wovr_lab.show import pictures, policies
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.widgets import slide
 from wovr_lab.training import FitConfig
 
 # %% tags=["parameters"]
@@ -71,7 +69,7 @@ policy, tokens = models.policy("base policy"), models.policy("base policy").acti
 values = torch.linspace(-1, 1, 1001)
 rounding = float((tokens.decode(tokens.encode(values)) - values).abs().max())
 print(f"{policy.num_parameters():,} parameters; tokens round an action by at most {rounding:.3f}")
-policies.label_figure(tokens, 0.37).show()
+policy_figures.label_figure(tokens, 0.37).show()
 
 # %% [markdown]
 # ## The words decide
@@ -84,7 +82,7 @@ start = start_of_seed(table, "push_red", 8001)
 
 
 def draw(temperature):
-    return policies.plan_figure(policies.sampled_plans(policy, start, temperature, count=24, seed=seed))
+    return policy_figures.plan_figure(policy_figures.sampled_plans(policy, start, temperature, count=24, seed=seed))
 
 
 display(Image.fromarray(pictures.enlarge(start.anchor[None], 6)[0]))
@@ -98,10 +96,10 @@ slide(draw, FloatSlider(0.8, min=0, max=2, step=0.1, description="temperature"))
 # %%
 demonstrations = list(EpisodeStore([Path(run) / "episodes" / "demonstrations.hdf5"]))
 fresh = VLAPolicy.create(policy.config, policy.instructions.tokenizer, seed)
-before = policies.imitation_error(fresh, demonstrations)
+before = policy_figures.imitation_error(fresh, demonstrations)
 imitate(fresh, demonstrations, ImitationConfig(FitConfig(30, 1e-3), batch=32), seed)
-errors = {"new": before, "30 steps": policies.imitation_error(fresh, demonstrations)}
-errors["base"] = policies.imitation_error(policy, demonstrations)
+errors = {"new": before, "30 steps": policy_figures.imitation_error(fresh, demonstrations)}
+errors["base"] = policy_figures.imitation_error(policy, demonstrations)
 print("bins beside the demonstrated one:", {name: round(error, 2) for name, error in errors.items()})
 films = {e.task: e.frames[np.linspace(0, len(e), 7).astype(int)] for e in demonstrations}
 Image.fromarray(pictures.named_strip(films, [], scale=3))
@@ -114,7 +112,7 @@ Image.fromarray(pictures.named_strip(films, [], scale=3))
 # %%
 seeds = range(8000, 8000 + {"glance": 4, "smoke": 32, "demo": 200}[scale])
 starts = [start_of_seed(table, name, each) for name in TASKS for each in seeds]
-heard = starts if listens else [policies.misled(each) for each in starts]
+heard = starts if listens else [policy_figures.misled(each) for each in starts]
 env = tabletop_chunks(32, every_frame=False)
 told = roll_out(env, policy, heard, seed, "told", 0.0).succeeded
 success = rate_of(told)
@@ -125,10 +123,10 @@ print(f"{success.rate:.0%} [{success.low:.0%}, {success.high:.0%}] of {success.n
 # A star marks where the cube stood in the demonstration. Look at the distance from it.
 
 # %%
-names, places = [each.task for each in starts], policies.target_places(starts)
-shown = policies.demonstrated_places(demonstrations)
-policies.places_figure(names, places, told, shown).show()
-distance = policies.distance_to_nearest(names, places, shown)
+names, places = [each.task for each in starts], policy_figures.target_places(starts)
+shown = policy_figures.demonstrated_places(demonstrations)
+policy_figures.places_figure(names, places, told, shown).show()
+distance = policy_figures.distance_to_nearest(names, places, shown)
 close, far = rate_of(told[distance < 4]), rate_of(told[distance >= 4])
 print(f"nearer than 4 cm: {close.rate:.0%} of {close.n}, farther: {far.rate:.0%} of {far.n}")
 
@@ -138,7 +136,7 @@ print(f"nearer than 4 cm: {close.rate:.0%} of {close.n}, farther: {far.rate:.0%}
 # that it did not listen.
 
 # %%
-misled = roll_out(env, policy, [policies.misled(each) for each in starts[::2]], seed, "told", 0.0).succeeded
+misled = roll_out(env, policy, [policy_figures.misled(each) for each in starts[::2]], seed, "told", 0.0).succeeded
 gain = paired_difference(misled, told[::2])
 print(f"told of the other cube: {rate_of(misled).rate:.0%} of {gain.n}")
 print(f"difference: {gain.rate:+.0%} [{gain.low:+.0%}, {gain.high:+.0%}]")

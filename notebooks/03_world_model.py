@@ -36,19 +36,18 @@ import numpy as np
 from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
+from wovr_lab.figures import action_figures, keyframe_figures, pictures
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.control import MOVES
-from wovr_lab.measure.effects import agreement, effects, imagined_moves, real_moves, strength
 from wovr_lab.measure.hallucination import psnr
 from wovr_lab.measure.intervals import bootstrapped
 
 # %%
-from wovr_lab.real.chunks import start_of_seed
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
-from wovr_lab.show import dynamics, moments, pictures
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.steering import steering
+from wovr_lab.measure.tabletop.control import MOVES
+from wovr_lab.measure.tabletop.effects import agreement, effects, imagined_moves, real_moves, strength
+from wovr_lab.notebook import keep
+from wovr_lab.notebook.steering import steering
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop import TASKS, TabletopEnv
 from wovr_lab.starts import start_at
 
 # %% tags=["parameters"]
@@ -67,7 +66,7 @@ models = Models(Path(run))
 world = models.world(models.switches("base"))
 paid = EpisodeStore([Path(run) / "episodes" / f"{name}.hdf5" for name in ("demonstrations", "examples")])
 episode = next(iter(paid.select(task="red_on_plate")))
-dream = moments.imagined_from(world, episode, 0, seed)
+dream = keyframe_figures.imagined_from(world, episode, 0, seed)
 print(f"{world.transformer.num_parameters():,} parameters, {world.sampler.steps} sampler step(s) a chunk of 8 frames")
 times = np.linspace(1, len(dream), 7).astype(int)
 both = {"real": episode.frames[times], "imagined": dream[times - 1]}
@@ -96,7 +95,7 @@ Image.fromarray(pictures.named_strip(ends, list(MOVES), scale=4))
 # %%
 truth = effects(real)
 answers = {name: effects(imagined[channels if name == "both" else name]) for name in imagined}
-rows = {name: dynamics.visible(effect[1, :, -1]) for name, effect in {"real": truth, **answers}.items()}
+rows = {name: action_figures.visible(effect[1, :, -1]) for name, effect in {"real": truth, **answers}.items()}
 Image.fromarray(pictures.named_strip(rows, ["+x minus -x", "+y minus -y", "+z minus -z"], scale=4))
 
 # %% [markdown]
@@ -107,7 +106,7 @@ Image.fromarray(pictures.named_strip(rows, ["+x minus -x", "+y minus -y", "+z mi
 scores = {name: agreement(truth, effect) for name, effect in answers.items()}
 found = {name: bootstrapped(lambda rows: float(rows.mean()), score) for name, score in scores.items()}
 size = {name: strength(truth, effect) for name, effect in answers.items()}
-dynamics.agreement_figure(found, size).show()
+action_figures.agreement_figure(found, size).show()
 
 # %% [markdown]
 # ## Steer it yourself
@@ -148,5 +147,5 @@ assert abs(both - modulation) < 0.1, "the attention channel matters: change the 
 #
 # ## Try to break it
 # - Set `channels = "attention"`: which claim falls?
-# - Make the moves stronger (`STRENGTH` in `wovr_lab/measure/control.py`): where do the two worlds part?
+# - Make the moves stronger (`STRENGTH` in `wovr_lab/measure/tabletop/control.py`): where do the two worlds part?
 # - Compare the evolved model: `models.switches("evolved")`. Is it better where the hand touches a cube?

@@ -39,16 +39,14 @@ import numpy as np
 from ipywidgets import Checkbox, FloatSlider, IntSlider, ToggleButtons
 from PIL import Image
 
+# %%
+from wovr_lab.figures.drift_figures import drift_curves
+from wovr_lab.figures.pictures import named_strip
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.drift import DisturbedMemory, drift, with_context
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
-
-# %%
-from wovr_lab.show.drift import drift_curves
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.pictures import named_strip
-from wovr_lab.show.widgets import recomputed
+from wovr_lab.notebook import keep, recomputed
 from wovr_lab.types import Interval
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.sampler import FlowSampler

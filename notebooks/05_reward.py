@@ -35,21 +35,18 @@ import numpy as np
 from ipywidgets import FloatSlider
 from PIL import Image
 
+from wovr_lab.figures import pictures, reward_figures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.fooling import towards_success
 from wovr_lab.measure.hallucination import execute_for_real, within_imagined
+from wovr_lab.notebook import keep, slide
 
 # %%
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes, tabletop_chunks
 from wovr_lab.reward.training import judge, judge_answers
 from wovr_lab.rollout import roll_out
-from wovr_lab.show import judgement, pictures
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.widgets import slide
 
 # %% tags=["parameters"]
 scale = "smoke"  # glance: 4 starts a task; smoke: 12; demo: 50
@@ -84,7 +81,7 @@ answers = [reward.probability(e.frames[None, 1:], [e.instruction])[0] for e in e
 
 
 def draw(value):
-    return judgement.answers_figure(answers, episodes, value, reward.config.consecutive)
+    return reward_figures.answers_figure(answers, episodes, value, reward.config.consecutive)
 
 
 slide(draw, FloatSlider(used, min=0, max=1, step=0.025, description="threshold"))
@@ -96,7 +93,7 @@ slide(draw, FloatSlider(used, min=0, max=1, step=0.025, description="threshold")
 
 # %%
 probability, success = np.concatenate(answers), np.concatenate([e.success for e in episodes])
-judgement.reliability_figure(probability, success).show()
+reward_figures.reliability_figure(probability, success).show()
 decided = np.mean((probability < 0.1) | (probability > 0.9))
 print(f"{decided:.1%} of the frames get a clear answer")
 
@@ -108,7 +105,7 @@ print(f"{decided:.1%} of the frames get a clear answer")
 # %%
 grid, truth = np.linspace(0.05, 0.95, 37), [e.first_success >= 0 for e in episodes]
 judged = [judge_answers([a[None] for a in answers], truth, float(v), reward.config.consecutive) for v in grid]
-judgement.threshold_figure(grid, [j.precision for j in judged], [j.recall for j in judged], used).show()
+reward_figures.threshold_figure(grid, [j.precision for j in judged], [j.recall for j in judged], used).show()
 real = judge(reward, episodes)
 print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n")
 
@@ -123,10 +120,10 @@ dream = ImaginedEnv(world, reward, 48, 48)
 imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
 outcomes, awake = execute_for_real(tabletop_chunks(48), imagined, seed, "awake")
 seen = judge(reward, within_imagined(awake, imagined))
-rates = {"held-out real frames": judgement.precision_of(real),
-         "real frames of the same actions": judgement.precision_of(seen),
+rates = {"held-out real frames": reward_figures.precision_of(real),
+         "real frames of the same actions": reward_figures.precision_of(seen),
          "imagined frames": outcomes.precision}  # fmt: skip
-judgement.precision_bars(rates).show()
+reward_figures.precision_bars(rates).show()
 
 # %% [markdown]
 # One that was only imagined: above what the world model showed, below what really came of the same actions.
@@ -150,7 +147,7 @@ last, words = np.stack([e.frames[-1] for e in failures]), [e.instruction for e i
 changed = {levels: towards_success(reward, last, words, levels) for levels in (0, 2, 4, 8, 16)}
 answered = {n: reward.probability(frames[:, None], words) for n, frames in changed.items()}
 fooled = {n: float((probability >= used).mean()) for n, probability in answered.items()}
-judgement.fooled_figure(fooled).show()
+reward_figures.fooled_figure(fooled).show()
 rows = {f"{n} grey levels": changed[n][:7] for n in (0, 4, 16)}
 Image.fromarray(pictures.named_strip(rows, [], scale=3))
 

@@ -35,18 +35,20 @@ from pathlib import Path
 
 from ipywidgets import FloatSlider
 
+from wovr_lab.figures import gate_figures, hallucination_figures
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.pairing import pair, unseen_starts
-from wovr_lab.measure.depth import calibrated_horizon, depth_curves
-from wovr_lab.measure.gallery import mine
 from wovr_lab.measure.gate import judge_gate
 from wovr_lab.measure.intervals import paired_difference
 
 # %%
 from wovr_lab.measure.paired import outcomes_at
-from wovr_lab.show import load_report, measured, trust
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.widgets import gallery, slide
+from wovr_lab.measure.tabletop.depth import calibrated_horizon, depth_curves
+from wovr_lab.measure.tabletop.gallery import mine
+from wovr_lab.notebook import gallery, keep, slide
+from wovr_lab.report.learning_curve import learning_curve_figure
+from wovr_lab.report.reading import load_report
+from wovr_lab.runs import read_json
 
 # %% tags=["parameters"]
 scale = "smoke"  # rollouts: smoke 96, demo 200, glance 12
@@ -66,7 +68,7 @@ starts = unseen_starts(models, {"smoke": 96, "demo": 200, "glance": 12}[scale])
 dreamt, imagined, real = pair(models, "improved policy", "base", starts, seed)
 pairs = replace(dreamt, imagined_success=dreamt.real_success, found=dreamt.seen) if perfect else dreamt
 outcomes = pairs.outcomes
-print(trust.confusion_sentence("improved", outcomes.counts()))
+print(gate_figures.confusion_sentence("improved", outcomes.counts()))
 
 # %% [markdown]
 # ## How often it is true
@@ -76,7 +78,7 @@ print(trust.confusion_sentence("improved", outcomes.counts()))
 # %%
 def draw(threshold: float):
     found = outcomes if perfect else outcomes_at(pairs, threshold, models.reward("base").config.consecutive)
-    return trust.confusion_figure({"improved": found.counts()})
+    return gate_figures.confusion_figure({"improved": found.counts()})
 
 
 usual = round(models.switches("base").threshold, 2)
@@ -88,7 +90,7 @@ slide(draw, FloatSlider(usual, min=0.05, max=0.95, step=0.05, description="rewar
 
 # %%
 curves = depth_curves(pairs)
-measured.depth_figure(
+hallucination_figures.depth_figure(
     [{"policy": "improved", "world": "base", "start": "initial", "curves": curves}], "improved", "base"
 ).show()
 horizon = calibrated_horizon(pairs, seed)
@@ -107,7 +109,7 @@ gallery(cases)
 # The first of them: where the task's cube is, in truth and as the probe reads it off the imagined frames.
 
 # %%
-measured.track_figure(cases[0]).show()
+hallucination_figures.track_figure(cases[0]).show()
 
 # %% [markdown]
 # ## The gate, and what it cannot see
@@ -117,10 +119,20 @@ measured.track_figure(cases[0]).show()
 # %%
 gate = load_report(Path(run))["gate"]["gate_1"]
 alone = judge_gate({"improved policy, acting in imagination": outcomes})
-trust.gate_figure("gate_1", gate).show()
+gate_figures.gate_figure("gate_1", gate).show()
 print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="; ")
 own = outcomes.precision
 print(f"the improved policy alone: {own.rate:.0%} [{own.low:.0%}, {own.high:.0%}],", *alone.reasons or ["passed"])
+
+# %% [markdown]
+# ## How long it can be learnt in
+# What all of this costs is seen only in learning. The same base policy learns by the same updates, with simulator and
+# reward each learnt or replaced by the truth, and is judged for real at every mark (`wovr-lab study learning-curve`).
+# Where a curve turns away from the ceiling, RL has begun to exploit what is learnt; dotted, what training believed.
+
+# %%
+curves_of_learning = read_json(Path("../data/results/learning_curve.json"))
+learning_curve_figure(curves_of_learning).show()
 
 # %% [markdown]
 # ## The claims of this page

@@ -36,21 +36,19 @@ from ipywidgets import IntSlider
 from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
+from wovr_lab.figures import gate_figures, keyframe_figures, pictures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
-from wovr_lab.measure.video.metrics import psnr
 
 # %%
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.tabletop import TabletopEnv
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
+from wovr_lab.measure.video.metrics import psnr
+from wovr_lab.notebook import keep, slide
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, tabletop_chunks
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
-from wovr_lab.show import moments, pictures, trust
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.widgets import slide
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, keyframe_steps, keyframes, start_at
 
 # %% tags=["parameters"]
@@ -69,7 +67,7 @@ keyframed = True  # False: no KIR, every rollout begins at an initial state
 folder = Path(run) / "episodes"
 paid = EpisodeStore([folder / f"{name}.hdf5" for name in ("demonstrations", "examples", "base")])
 indices = keyframe_steps(paid, lead) if keyframed else dict.fromkeys(TASKS, 0)
-moments.moments_figure(list(paid), indices).show()
+keyframe_figures.moments_figure(list(paid), indices).show()
 first = [next(iter(paid.select(task=name, success=True))) for name in TASKS]
 shown = {e.task: e.frames[np.linspace(indices[e.task], e.first_success + 1, 6).astype(int)] for e in first}
 Image.fromarray(pictures.named_strip(shown, ["keyframe", *[""] * 4, "success"], scale=3))
@@ -84,7 +82,7 @@ world, reward = models.world(models.switches("base")), models.reward("base")
 
 
 def draw(step):
-    return moments.film_figure(moments.imagined_from(world, first[2], step, seed), first[2], step)
+    return keyframe_figures.film_figure(keyframe_figures.imagined_from(world, first[2], step, seed), first[2], step)
 
 
 last = first[2].first_success - 1
@@ -104,7 +102,7 @@ episodes = [e for e in acted if e.first_success < 0 or e.first_success > indices
 begin, hit = np.array([indices[e.task] for e in episodes]), np.array([e.first_success for e in episodes])
 saved = float(begin[hit >= 0].mean() / (hit[hit >= 0] + 1).mean())
 print(f"{len(episodes)} episodes, {(hit >= 0).sum()} successes; {saved:.0%} of the depth is saved")
-moments.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
+keyframe_figures.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
 
 # %% [markdown]
 # ## What that does to hallucination
@@ -115,7 +113,7 @@ moments.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
 dream = ImaginedEnv(world, reward, 48, 48, hold_after_success=4)
 whole, long_films = imagine_again(dream, episodes, seed, "again")
 short, short_films = imagine_again(dream, episodes, seed, "again", begin.tolist())
-trust.confusion_figure({"from the beginning": whole.counts(), "from the keyframe": short.counts()}).show()
+gate_figures.confusion_figure({"from the beginning": whole.counts(), "from the keyframe": short.counts()}).show()
 failed = ~whole.real
 fewer = paired_difference(short.imagined[failed], whole.imagined[failed])
 rates = [rate_of(outcomes.imagined[failed]).rate for outcomes in (whole, short)]
@@ -185,6 +183,5 @@ assert cost[1.0] < 0.75 * cost[0.0], "rollouts from keyframes are hardly shorter
 #
 # ## Try to break it
 # - Set `keyframed = False`: which claim falls first?
-# - Set `lead` to 4, then to 20. What is won and lost? (`keyframes(paid, lead, per_failure=True)` cuts failed episodes
-#   where they went wrong themselves: do its groups teach more?)
+# - Set `lead` to 4, then to 20. What is won and lost?
 # - Does the last imagined picture get better with the depth that is saved? Try it on `first[0]`, a push.

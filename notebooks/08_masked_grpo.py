@@ -34,10 +34,9 @@
 import torch
 from ipywidgets import IntSlider
 
+from wovr_lab.figures import grpo_figures
 from wovr_lab.grpo import formulas
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.objective import gradient_by_action, mask_picture, mixed_share, mixed_share_curve, weight_by_action
-from wovr_lab.show.widgets import slide
+from wovr_lab.notebook import keep, slide
 
 # %% tags=["parameters"]
 scale = "smoke"  # the same at every scale
@@ -64,7 +63,7 @@ print("returns", returns.tolist(), "advantages", advantages.tolist())
 executed = torch.ones(4, 2, dtype=torch.bool)
 mask = (formulas.SuccessMask() if masked else formulas.NoMask())(first_success, executed, 8)
 print("actions that count:", formulas.valid_actions(mask).tolist())
-mask_picture(mask, first_success).show()
+grpo_figures.mask_picture(mask, first_success).show()
 
 # %% [markdown]
 # ## The weights
@@ -86,7 +85,7 @@ def draw(quick: int):
     moments = torch.tensor([quick, 11, -1, -1])
     kind = formulas.SuccessMask() if masked else formulas.NoMask()
     found = formulas.trajectory_weights(kind(moments, executed, 8)).flatten(1)
-    return weight_by_action({"first success": found[0], "second success, at 11": found[1]}, quick)
+    return grpo_figures.weight_by_action({"first success": found[0], "second success, at 11": found[1]}, quick)
 
 
 slide(draw, IntSlider(5, 0, 15, description="action of the first trajectory's success"))
@@ -113,7 +112,7 @@ other = torch.zeros_like(log_ratio, requires_grad=True)
 unmasked = formulas.trajectory_weights(formulas.NoMask()(first_success, executed, 8))
 formulas.clipped_objective(other, arguments[0], unmasked.flatten(0, 1)).backward()
 quick = {"as chosen above": gradient[0], "without a mask": other.grad.view(4, 16, 7).mean(-1)[0]}
-gradient_by_action(quick, int(first_success[0])).show()
+grpo_figures.gradient_by_action(quick, int(first_success[0])).show()
 after = gradient[0, 6:].abs().sum() / gradient[0].abs().sum()
 
 # %% [markdown]
@@ -140,7 +139,7 @@ print(f"at five times the probability: praise {praised:.2f}, blame {blame}")
 generator = torch.Generator().manual_seed(seed)
 rates = (0.02, 0.1, 0.3, 0.5, 0.8, 0.95)
 drawn = {p: formulas.mixed_groups(torch.rand(4000, 8, generator=generator) < p).float().mean().item() for p in rates}
-mixed_share_curve(8, drawn).show()
+grpo_figures.mixed_share_curve(8, drawn).show()
 
 # %% [markdown]
 # ## The claims of this page
@@ -150,7 +149,8 @@ keep(gradient_after_success=after, quick_action_weight=weights[0].max(), praise=
 assert after == 0, f"{after:.0%} of the quick success's gradient falls on actions that came after it"
 assert weights[0].max() == 2 * weights[1].max(), "the quick success's actions do not weigh twice as much"
 assert abs(praised - 1.28) < 1e-6 and abs(blame["DualClip"] + 3) < 1e-6, "the clips do not bound as stated"
-assert all(abs(drawn[p] - mixed_share(p, 8)) < 0.025 for p in rates), "mixed groups are not as frequent as computed"
+expected = {p: grpo_figures.mixed_share(p, 8) for p in rates}
+assert all(abs(drawn[p] - expected[p]) < 0.025 for p in rates), "mixed groups are not as frequent as computed"
 
 # %% [markdown]
 # ## What we learnt

@@ -39,21 +39,22 @@ import numpy as np
 from PIL import Image
 
 from wovr_lab.errors import UserError
+from wovr_lab.figures import gate_figures, pace_figures, pictures, run_figures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.pairing import outcomes_in, unseen_starts
 from wovr_lab.measure.hallucination import imagine_again
-from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
-from wovr_lab.measure.video.metrics import psnr
 
 # %%
+from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
+from wovr_lab.measure.video.metrics import psnr
+from wovr_lab.notebook import keep
 from wovr_lab.pace.monitor import Look
 from wovr_lab.pace.stages import Entry, Ledger
-from wovr_lab.real.chunks import tabletop_chunks
+from wovr_lab.real.tabletop import tabletop_chunks
+from wovr_lab.report.reading import load_report
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import read_json
-from wovr_lab.show import coevolution, figures, load_metrics, load_report, pictures, trust
-from wovr_lab.show.keeping import keep
+from wovr_lab.runs import load_metrics, read_json
 
 # %% tags=["parameters"]
 scale = "smoke"  # rollouts in each world model: smoke 96, demo 400, glance 16
@@ -72,14 +73,14 @@ looks = [[Look.from_json(row) for row in read_json(folder / f"monitor_{n}.json")
 for phase, seen in zip(("before", "after"), looks, strict=True):
     for look in seen:
         print(f"{phase} PACE, {look.updates} updates: imagined {look.imagined.rate:.0%}, real {look.real.rate:.0%}")
-coevolution.looks_figure(*looks).show()
+pace_figures.looks_figure(*looks).show()
 
 # %% [markdown]
 # ## The whole learning curve
 # Imagined success as trained, and real success by checks that chose nothing.
 
 # %%
-figures.learning_curve(load_metrics(folder)).show()
+run_figures.learning_curve(load_metrics(folder)).show()
 
 # %% [markdown]
 # ## The same real rollouts, imagined by both world models
@@ -88,7 +89,7 @@ figures.learning_curve(load_metrics(folder)).show()
 # %%
 report = load_report(folder)
 gates = [report["gate"][name] for name in ("gate_1", "gate_2")]
-coevolution.gaps_figure(*gates).show()
+pace_figures.gaps_figure(*gates).show()
 
 # %% [markdown]
 # ## Live: what the improved policy really does, imagined by both world models
@@ -128,7 +129,7 @@ Image.fromarray(pictures.named_strip(rows, [f"action {time}" for time in times],
 
 # %%
 found = {name: outcomes_in(models, improved, world, starts, seed) for name, world in worlds.items()}
-trust.confusion_figure({name: outcomes.counts() for name, outcomes in found.items()}).show()
+gate_figures.confusion_figure({name: outcomes.counts() for name, outcomes in found.items()}).show()
 mended = paired_difference(*(each.imagined.astype(int) - each.real for each in reversed(found.values())))
 gap = {name: paired_difference(outcomes.real, outcomes.imagined) for name, outcomes in found.items()}
 for name, outcomes in found.items():
@@ -142,7 +143,7 @@ print(f"mended: {mended.rate:.0%} [{mended.low:.0%}, {mended.high:.0%}], n = {me
 
 # %%
 ledger = Ledger(report["budget"]["real_episodes_allowed"], [Entry(**entry) for entry in report["ledger"]])
-coevolution.ledger_figure(ledger).show()
+pace_figures.ledger_figure(ledger).show()
 try:
     ledger.reserve("one more PACE", ledger.budget)
 except UserError as error:

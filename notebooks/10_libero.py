@@ -39,10 +39,8 @@ import numpy as np
 from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
-from wovr_lab.show.keeping import keep
-from wovr_lab.show.pictures import strip
-from wovr_lab.show.skipping import need
-from wovr_lab.show.widgets import Film
+from wovr_lab.figures.pictures import strip
+from wovr_lab.notebook import Film, keep, need
 
 # %%
 need("libero", "get it by `make libero`, and the GL libraries by `make system-deps`")

@@ -35,7 +35,9 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
+from wovr_lab.figures import pace_figures, pictures, run_figures
 from wovr_lab.measure.intervals import paired_difference, rate_of
+from wovr_lab.notebook import keep
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.pace.loop import STAGE_NAMES
 
@@ -44,15 +46,10 @@ from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, expert_episodes, towards
-from wovr_lab.real.scene import CUBE_HALF
-from wovr_lab.real.tasks import Task, add_task, get_task
-
-# %%
+from wovr_lab.real.tabletop import Task, add_task, expert_episodes, get_task, initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, towards
+from wovr_lab.real.tabletop.scene import CUBE_HALF
 from wovr_lab.rollout import roll_out
-from wovr_lab.show import coevolution, figures, pictures
-from wovr_lab.show.keeping import keep
 from wovr_lab.training import FitConfig
 
 # %% tags=["parameters"]
@@ -132,12 +129,12 @@ print(f"learnt: {learnt.rate:+.0%} [{learnt.low:+.0%}, {learnt.high:+.0%}]")
 config = scale_config(scale, seed=seed, tasks=(task.name,))
 folder = Path(run or ("../runs/lift_green" if scale == "demo" else mkdtemp(prefix="wovr-own-task-")))
 report = run_loop(config, folder)
-figures.stage_times(report["stages"]).show()
+run_figures.stage_times(report["stages"]).show()
 
 # %%
-figures.success_bars(report["success"], f"sampled at T = {report['protocol']['sampled_temperature']}").show()
+run_figures.success_bars(report["success"], f"sampled at T = {report['protocol']['sampled_temperature']}").show()
 ledger = Ledger(report["budget"]["real_episodes_allowed"], [Entry(**entry) for entry in report["ledger"]])
-coevolution.ledger_figure(ledger).show()
+pace_figures.ledger_figure(ledger).show()
 print(f"{ledger.used('real')[0]} real episodes of {ledger.budget} that were allowed, all of task {task.name}")
 
 # %% [markdown]

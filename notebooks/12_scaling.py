@@ -42,14 +42,15 @@ from pathlib import Path
 import torch
 from torch.utils.benchmark import Timer
 
+from wovr_lab.experiments.estimate import estimate
+from wovr_lab.figures import scaling_figures
 from wovr_lab.inspector.models import Models
+from wovr_lab.notebook import keep
 from wovr_lab.pace import scale_config
-from wovr_lab.pace.estimate import estimate
+from wovr_lab.report.reading import load_report
 
 # %%
 from wovr_lab.runs import read_json
-from wovr_lab.show import load_report, scaling
-from wovr_lab.show.keeping import keep
 from wovr_lab.world.cost import cost_of, count
 from wovr_lab.world.wan import TI2V_5B
 
@@ -91,7 +92,7 @@ print(f"with one window of 13 frames: {needed:.0f} GB, of which what backward ne
 # %%
 devices = (1, 2, 4, 8, 16, 32, 64)
 memory = {f"windows on each GPU: {n}": [paper.gigabytes(trains, n, d) for d in devices] for n in (1, 8, 32)}
-scaling.memory_figure(devices, memory, limit=80).show()
+scaling_figures.memory_figure(devices, memory, limit=80).show()
 fits = next(d for d, gigabytes in zip(devices, memory["windows on each GPU: 8"], strict=True) if gigabytes < 80)
 print(f"with 8 windows on each it trains on {fits} GPUs of 80 GB, without recomputing anything")
 
@@ -125,7 +126,7 @@ print(f"{share:.1%} of 989 TFLOP/s: a single rollout leaves it idle, groups of r
 # - **steps**: each is one forward pass, while the context is encoded and the frames are decoded once.
 
 # %%
-scaling.growth_figure(read_json(Path("../data/results/speed.json"))["rows"]).show()
+scaling_figures.growth_figure(read_json(Path("../data/results/speed.json"))["rows"]).show()
 
 # %% [markdown]
 # ## A whole run on this machine, before it starts
@@ -135,7 +136,7 @@ scaling.growth_figure(read_json(Path("../data/results/speed.json"))["rows"]).sho
 # %%
 estimated, gigabytes = estimate(scale_config("demo", seed=seed))
 recorded = {stage["name"]: stage["seconds"] for stage in load_report(Path(run))["stages"]}
-scaling.stages_figure(estimated, recorded).show()
+scaling_figures.stages_figure(estimated, recorded).show()
 print(f"{sum(estimated.values()) / 60:.0f} minutes and {gigabytes:.1f} GB estimated")
 
 # %% [markdown]

@@ -29,10 +29,13 @@ FLOORS = (
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
-    ("experiments", "face"),
-    ("show", "inspector", "cli_options", "cli_real", "cli_study", "cli_pixels", "cli"),
+    ("experiments", "publish", "face"),
+    ("figures", "report", "notebook", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
+DOMAINS = ("tabletop", "libero")  # folders of real/ and measure/ that know one real world; below pace no others do
+FINDS_THE_DOMAIN = "wovr_lab.real.domains"
+MOST_FILES_OF_PACE = 15
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
 NEVER_USED = {
@@ -82,6 +85,44 @@ def wrong_imports(name: str, imports: set[str]) -> list[str]:
     ]
 
 
+def module_name(path: Path) -> str:
+    """As Python imports it, e.g. wovr_lab.real.domain."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """Modules of this package that a module imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= submodules or {node.module or ""}
+    return found & MODULES.keys()
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Names that import each other in a circle; none if there is no circle."""
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if circle := walk(other, [*way, name]):
+                return circle
+        done.add(name)
+        return []
+
+    return next((circle for name in sorted(graph) if (circle := walk(name, []))), [])
+
+
 def functions(tree: ast.Module) -> list[Function]:
     return [node for node in ast.walk(tree) if isinstance(node, Function)]
 
@@ -128,6 +169,45 @@ def test_an_import_from_above_an_unknown_one_and_one_hidden_in_a_function_are_ca
         "pace imports cli, which is not below it",
         "pace imports elsewhere, which is not in the table of floors",
     ]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name: imported_modules(parse(path)) for name, path in MODULES.items() if name != "wovr_lab"}
+    assert not circle_in(graph)
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def domain_of(module: str) -> str:
+    """The domain whose folder a module lies in, "" if it is general."""
+    folder = module.split(".")[2:3]
+    return folder[0] if folder and folder[0] in DOMAINS else ""
+
+
+def foreign_domains(module: str, imports: set[str]) -> list[str]:
+    """What a module below pace imports of a domain that is not its own."""
+    top = module.split(".")[1]
+    if module == FINDS_THE_DOMAIN or ORDER.index(top) >= ORDER.index("pace"):
+        return []
+    return sorted(name for name in imports if domain_of(name) not in ("", domain_of(module)))
+
+
+@every_file
+def test_what_is_general_knows_no_domain_and_no_domain_knows_another(path: Path):
+    name = module_name(path)
+    foreign = foreign_domains(name, imported_modules(parse(path))) if top_name(path) else []
+    assert not foreign, f"{name} imports {foreign}"
+
+
+def test_an_import_of_another_domain_is_caught():
+    both = {"wovr_lab.real.tabletop.env", "wovr_lab.real.libero.env", "wovr_lab.real.env"}
+    assert foreign_domains("wovr_lab.real.chunk_env", both) == sorted(both - {"wovr_lab.real.env"})
+    assert foreign_domains("wovr_lab.measure.tabletop.probes", both) == ["wovr_lab.real.libero.env"]
+    assert not foreign_domains(FINDS_THE_DOMAIN, both) and not foreign_domains("wovr_lab.pace.loop", both)
+
+
+def test_pace_is_the_loop_alone():
+    files = sorted(path.name for path in (PACKAGE / "pace").glob("*.py"))
+    assert len(files) <= MOST_FILES_OF_PACE, f"pace has {len(files)} files: what is built on the loop goes above it"
 
 
 @every_file

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from wovr_lab.cli import app
-from wovr_lab.pace.results import render_tables
+from wovr_lab.publish.results import render_tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

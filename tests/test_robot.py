@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.proprioception import tabletop_robot
+from wovr_lab.real.tabletop.proprioception import tabletop_robot
 from wovr_lab.robot import Robot
 
 

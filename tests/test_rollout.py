@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import Recorded, join, replay, roll_out
 from wovr_lab.starts import start_at
 from wovr_lab.types import HOLD, ActionChunk, Start

@@ -27,12 +27,6 @@ def make_store(tmp_path):
     return make
 
 
-def with_gripper(episode, closes_at: int):
-    """The gripper closes at that action."""
-    episode.actions[:, 6] = np.where(np.arange(len(episode)) >= closes_at, 1, -1)
-    return episode
-
-
 def test_a_keyframe_holds_the_first_and_the_four_latest_frames_and_what_made_them(make_episode):
     episode = make_episode(3, 20)
     start = start_at(episode, 9)
@@ -111,15 +105,6 @@ def test_keyframes_are_cut_around_the_index_before_success_and_before_the_end(ma
     assert steps == {(0, 2), (0, 8), (0, 14), (1, 2), (1, 8), (2, 2), (2, 8)}
     exact = {(start.seed, start.step) for start in keyframes(store, lead=12, spread=0)}
     assert exact == {(0, 8), (1, 8), (2, 8)}
-
-
-def test_per_failure_a_failed_episode_gives_the_moment_before_its_own_last_gripper_event(make_store, make_episode):
-    failed, unmoved = with_gripper(make_episode(1, 40), closes_at=30), with_gripper(make_episode(2, 40), closes_at=99)
-    store = make_store([make_episode(0, 40, success_at=22), failed, unmoved])
-    found = {start.seed: start.step for start in keyframes(store, lead=12, spread=0, per_failure=True)}
-    assert found == {0: 10, 1: 18, 2: 8}  # without an event: from the middle
-    together = {start.seed: start.step for start in keyframes(store, lead=12, spread=0)}
-    assert together == {0: 10, 1: 10, 2: 10}
 
 
 def test_exported_keyframes_come_back_as_they_were(make_store, make_episode, tmp_path):

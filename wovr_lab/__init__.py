@@ -42,7 +42,7 @@ _MODULES = {
     "run_loop": "wovr_lab.pace.loop",
 }
 
-gymnasium.register(id="wovr_lab/Tabletop-v0", entry_point="wovr_lab.real.tabletop:TabletopEnv")
+gymnasium.register(id="wovr_lab/Tabletop-v0", entry_point="wovr_lab.real.tabletop.env:TabletopEnv")
 
 
 def __getattr__(name: str) -> Any:

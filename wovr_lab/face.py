@@ -17,7 +17,7 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.pace.run_folder import RunFolder
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.world import RealWorld
+from wovr_lab.real.domain import Domain
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.starts import InitialStarts
@@ -66,7 +66,7 @@ def improve(
     return better.eval()
 
 
-def evaluate(policy: Actor, domain: RealWorld, seeds: Iterable[int], temperature: float = 0.0) -> Interval:
+def evaluate(policy: Actor, domain: Domain, seeds: Iterable[int], temperature: float = 0.0) -> Interval:
     """Real success over all tasks of a domain, one episode of each from the initial state of each seed, with its 95 %
     interval; greedy unless told. Seeds from 10,000 on were never used to train anything that is shipped."""
     chosen = list(seeds)

@@ -103,28 +103,17 @@ def keyframe_steps(store: EpisodeStore, lead: int = 12) -> dict[str, int]:
     return steps
 
 
-def keyframes(store: EpisodeStore, lead: int = 12, spread: int = 4, per_failure: bool = False) -> list[Start]:
-    """Keyframes of real rollouts, near decisive and failure states.
-
-    Around the task's index, `spread` steps before and after it too (0: the index alone, as the paper has it). With
-    `per_failure`, failed episodes give the frame `lead` actions before their last gripper event instead: where this
-    episode, not the task as a whole, went wrong.
-    """
+def keyframes(store: EpisodeStore, lead: int = 12, spread: int = 4) -> list[Start]:
+    """Keyframes of real rollouts, near decisive and failure states: around the task's index, `spread` steps before and
+    after it too (0: the index alone, as the paper has it)."""
     steps = keyframe_steps(store, lead)
     offsets = (-spread, 0, spread) if spread else (0,)
     found = []
     for episode in store:
-        failed = per_failure and episode.first_success < 0
-        middle = _last_gripper_event(episode) - lead if failed else steps[episode.task]
         limit = episode.first_success if episode.first_success >= 0 else len(episode) - CHUNK
-        candidates = {max(1, middle + offset) for offset in offsets}
+        candidates = {max(1, steps[episode.task] + offset) for offset in offsets}
         found += [start_at(episode, step) for step in sorted(candidates) if step < limit]
     return found
-
-
-def _last_gripper_event(episode: Episode) -> int:
-    changes = np.flatnonzero(np.diff(episode.actions[:, 6] > 0))
-    return int(changes[-1]) + 1 if len(changes) else len(episode) // 2
 
 
 def export_keyframes(path: Path, starts: Sequence[Start]) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.experiments.curve_table import trusted_updates, write_learning_curve
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, marks_of, measure_curves
 from wovr_lab.pace.scales import config_of
+from wovr_lab.publish.curve_table import trusted_updates, write_learning_curve
+from wovr_lab.report.learning_curve import learning_curve_figure, learning_curve_table
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.show.learning_curve import learning_curve_figure, learning_curve_table
 
 SMALL = CurveConfig(marks=(0, 1, 2), rl_seeds=(0,), starts=2, groups=2)
 

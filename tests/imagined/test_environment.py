@@ -9,8 +9,8 @@ import torch
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.proprioception import tabletop_robot
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.proprioception import tabletop_robot
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import replay
 from wovr_lab.starts import InitialStarts, start_at

@@ -7,9 +7,9 @@ from wovr_lab.checks import check_chunk_env
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.substitutes import LearntRewardEnv, TrueOutcomeEnv
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import replay
 from wovr_lab.starts import start_at

@@ -12,12 +12,12 @@ import torch
 from wovr_lab.episodes import write_episodes
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.measure.gallery import Case, write_gallery
+from wovr_lab.measure.tabletop.gallery import Case, write_gallery
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import write_json
 from wovr_lab.world.codec import FrameGroupCodec

@@ -9,7 +9,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.autopilot import EXPERT, RECORDING, pilots, propose
 from wovr_lab.inspector.models import EPISODE
 from wovr_lab.inspector.session import Session
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.expert import expert_episodes
 
 
 def test_the_expert_does_in_chunks_what_it_does_alone(session: Session):

@@ -18,7 +18,7 @@ from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import KEYFRAME, Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.expert import expert_episodes
 
 RIGHT = direction_chunk("d", -1.0)
 

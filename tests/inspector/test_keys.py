@@ -8,7 +8,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import ALIASES, DIRECTIONS, direction_chunk
 from wovr_lab.inspector.session import Session
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.tabletop.env import TabletopEnv
 
 
 @pytest.mark.parametrize("key", [*DIRECTIONS, "space", *ALIASES])

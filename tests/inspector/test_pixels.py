@@ -9,7 +9,7 @@ import torch
 
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.worlds import Worlds
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.state_head import StateHead

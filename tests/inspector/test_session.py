@@ -14,9 +14,9 @@ from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, 
 from wovr_lab.inspector.page import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
 from wovr_lab.inspector.timeline import Origin, Step, verdict
-from wovr_lab.measure.probes import read_states
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.measure.tabletop.probes import read_states
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.types import HOLD
 

@@ -5,8 +5,8 @@ import torch
 
 from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
 from wovr_lab.measure.intervals import mcnemar, paired_difference, wilson
-from wovr_lab.real.chunks import initial_start, tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import Recorded
 from wovr_lab.types import ActionChunk
 

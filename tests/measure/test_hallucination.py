@@ -15,8 +15,8 @@ from wovr_lab.measure.hallucination import (
     truly_labelled,
     within_imagined,
 )
-from wovr_lab.real.chunks import tabletop_chunks
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import replay
 from wovr_lab.starts import start_at
 from wovr_lab.types import Episode

@@ -12,10 +12,10 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.measure.resumable import Examination, examine
-from wovr_lab.real.chunks import initial_start
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.pool import PooledChunkEnv, Workers
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.process_pool import PooledChunkEnv, Workers
+from wovr_lab.real.tabletop.chunk_env import initial_start
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.runs import read_json
 from wovr_lab.types import CHUNK, ActionChunk
 

@@ -35,7 +35,7 @@ ABSENT = """
 height = 1
 
 # %%
-from wovr_lab.show.skipping import need
+from wovr_lab.notebook.require import need
 need("no_such_package", "get it by `make dreams`")
 
 # %%

@@ -10,9 +10,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import SCALES
 from wovr_lab.pace.data import SEEDS, evaluation_starts, seeds
-from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.learning import policy_size
-from wovr_lab.pace.loop import STAGE_NAMES
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.settings import described
 
@@ -97,10 +95,3 @@ def test_seeds_of_a_purpose_depend_on_the_run_and_keep_to_their_range():
     assert one != other
     assert one == seeds(scale_config("smoke", 0), "gate", 20)
     assert len(set(one)) == 20 and all(3000 <= seed < 4000 for seed in one + other)
-
-
-def test_an_estimate_is_finite_and_positive_for_every_stage_that_takes_time():
-    seconds, gigabytes = estimate(scale_config("smoke"))
-    assert set(STAGE_NAMES) - seconds.keys() == {"demonstrate"}
-    assert all(0 < value < 3600 for value in seconds.values())
-    assert 0.5 < gigabytes < 5

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from wovr_lab.cli import REFUSED, _loop
+from wovr_lab.cli.commands import REFUSED, _loop
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.measure.gate import GateBounds

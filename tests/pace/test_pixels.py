@@ -7,7 +7,6 @@ import pytest
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import PixelSize
-from wovr_lab.pace.estimate import estimate
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer
 from wovr_lab.pace.loop import run_loop
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
@@ -79,11 +78,6 @@ def test_states_and_warping_are_one_argument_each():
     size = type(config.world_size)(16, 16, 2, 16, 1, 16, states=False, warping=False)
     plain = new_pixel_world(scale_config("smoke", **in_pixels("smoke") | {"world_size": size}))
     assert plain.robot is None and plain.state_head is None and not plain.network.config.warping
-
-
-def test_a_run_in_pixels_can_be_estimated():
-    seconds, gigabytes = estimate(scale_config("smoke", **in_pixels("smoke")))
-    assert seconds["train_world"] > 0 and gigabytes > 0
 
 
 def test_a_run_in_pixels_is_named_by_one_word_and_known_again_by_its_folder(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.expert import expert_episodes
+from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.training import (

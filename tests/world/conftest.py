@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.real.expert import expert_episodes
-from wovr_lab.real.play import play_episodes
+from wovr_lab.real.tabletop.expert import expert_episodes
+from wovr_lab.real.tabletop.play import play_episodes
 from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 from wovr_lab.world.codec import FrameGroupCodec

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wovr_lab.real.proprioception import tabletop_robot
+from wovr_lab.real.tabletop.proprioception import tabletop_robot
 from wovr_lab.world.body import Body, picture_grid, relative_maps
 from wovr_lab.world.decoder import WarpDecoder, warp
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
 from wovr_lab.types import HOLD

@@ -8,7 +8,7 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.training import FitConfig
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.histogram import histogram_distance

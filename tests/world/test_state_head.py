@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.proprioception import proprioception_of, tabletop_robot
+from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork

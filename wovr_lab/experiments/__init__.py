@@ -1,1 +1,1 @@
-"""What is built on finished runs to learn something about them, one experiment a file."""
+"""What is built on the loop and on finished runs to learn something about them, one experiment a file."""

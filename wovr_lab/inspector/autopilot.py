@@ -8,7 +8,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import hold_action
 from wovr_lab.inspector.models import POLICIES
 from wovr_lab.inspector.session import Session
-from wovr_lab.real.expert import expert_action
+from wovr_lab.real.tabletop.expert import expert_action
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import CHUNK
 

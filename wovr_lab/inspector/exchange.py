@@ -13,11 +13,11 @@ import numpy as np
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.figures.pictures import save_gif, save_video, side_by_side
 from wovr_lab.inspector.links import UPLOAD, write_link
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import Branch, Origin
 from wovr_lab.runs import write_json, write_text
-from wovr_lab.show import save_gif, save_video, side_by_side
 from wovr_lab.types import Episode
 
 MOST_UPLOADED = "8mb"
@@ -28,7 +28,7 @@ CELL = """from pathlib import Path
 from IPython.display import Image
 from wovr_lab.inspector.links import session_from
 from wovr_lab.inspector.models import Models
-from wovr_lab.show import save_gif, side_by_side
+from wovr_lab.figures.pictures import save_gif, side_by_side
 
 session = session_from(Models(Path({run!r})), {query!r})
 branch = session.branch  # branch.imagined, branch.real: uint8 [T + 1, H, W, 3]; branch.actions: float32 [T, 7]

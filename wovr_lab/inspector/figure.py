@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from wovr_lab.figures.style import IMAGINED, QUIET, REAL, plain, styled
 from wovr_lab.inspector.timeline import Branch, Step
-from wovr_lab.show.style import IMAGINED, QUIET, REAL, plain, styled
 
 VERDICTS = {"agree": "#3A9D6B", "imagined only": "#C62828", "real only": "#F2B134"}
 HEIGHT = 330

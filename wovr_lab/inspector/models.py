@@ -17,10 +17,10 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Natural
 from wovr_lab.inspector.timeline import Origin, Switches
-from wovr_lab.measure.probes import SHIPPED, StateProbe, load_probe
+from wovr_lab.measure.tabletop.probes import SHIPPED, StateProbe, load_probe
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.tasks import TASKS
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_rows
 from wovr_lab.types import Episode

@@ -16,13 +16,13 @@ from gradio.data_classes import ImageData
 from PIL import Image
 
 from wovr_lab.errors import UserError
+from wovr_lab.figures.pictures import enlarge, strip
+from wovr_lab.figures.style import plain
 from wovr_lab.inspector.figure import timeline_figure
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import Branch, Step
 from wovr_lab.measure.hallucination import psnr
-from wovr_lab.measure.probes import COLUMNS, object_columns
-from wovr_lab.show.pictures import enlarge, strip
-from wovr_lab.show.style import plain
+from wovr_lab.measure.tabletop.probes import COLUMNS, object_columns
 
 SHOWN = 160  # pixels a side, about; the page enlarges them further, and one key sends five pictures
 FILM_SCALE = 2

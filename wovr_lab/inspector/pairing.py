@@ -11,10 +11,12 @@ from wovr_lab.fields import Count
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
-from wovr_lab.measure.paired import PairedRollouts, pair_rollouts
-from wovr_lab.measure.probes import load_probe
-from wovr_lab.real.chunks import start_of_seed, tabletop_chunks
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.measure.paired import PairedRollouts
+from wovr_lab.measure.tabletop.pairing import pair_rollouts
+from wovr_lab.measure.tabletop.probes import load_probe
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_object
 from wovr_lab.types import Rollouts, Start

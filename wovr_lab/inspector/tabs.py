@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from wovr_lab.errors import UserError
+from wovr_lab.figures.style import plain
 from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.links import Gallery, session_from, write_link
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.page import view
 from wovr_lab.inspector.session import Session
-from wovr_lab.show.style import plain
 
 MOST_TABS = 64
 # One at a time, and no progress shown on any output: even hidden, Gradio would draw each of them anew at every frame.

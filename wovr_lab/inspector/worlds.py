@@ -17,12 +17,12 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import hold_action
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.timeline import State, Step, Switches
-from wovr_lab.measure.probes import read_env
+from wovr_lab.measure.tabletop.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
-from wovr_lab.real.chunks import start_of_seed
-from wovr_lab.real.proprioception import proprioception_of
-from wovr_lab.real.single import PEOPLE_RESOLUTION
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.chunk_env import start_of_seed
+from wovr_lab.real.env import PEOPLE_RESOLUTION
+from wovr_lab.real.tabletop.env import TabletopEnv
+from wovr_lab.real.tabletop.proprioception import proprioception_of
 from wovr_lab.reward.classifier import consecutive_hits
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at

@@ -1,7 +1,7 @@
 """How fast imagination drifts from reality, and what each mechanism of the context is worth (paper section 2, Table 4).
 
 In: a trained world model and deep real rollouts. Out: picture error of every rollout by error depth. A mechanism is
-switched off when imagining; what a model becomes that was trained without it is measured by pace/ablations.py.
+switched off when imagining; what a model becomes that was trained without it is measured by experiments/ablations.py.
 """
 
 from __future__ import annotations

@@ -99,6 +99,11 @@ def truly_labelled(imagined: Rollouts, real: Sequence[Episode]) -> list[Episode]
     return episodes
 
 
+def decibels(error: np.ndarray) -> np.ndarray:
+    """PSNR in dB of mean squared errors of uint8 pictures, at most 99."""
+    return 10 * np.log10(255**2 / error.clip(min=255**2 / 10**9.9))
+
+
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     """Peak signal-to-noise ratio of uint8 pictures in dB; 99 where they are equal."""
     error = ((first.astype(np.float64) - second.astype(np.float64)) ** 2).mean()

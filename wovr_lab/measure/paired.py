@@ -1,8 +1,8 @@
 """Imagined rollouts beside what the same actions really do, frame by frame (paper section 1: hallucination).
 
-In: both worlds, a policy, starts. Out: `PairedRollouts`, from which everything else is counted: outcomes (confusion,
-over-optimism) here, error by depth and the reliability horizon in `depth`. No rollout ends at success, so that every
-depth is seen by all; what an RL rollout would have earned is cut out afterwards.
+In: `PairedRollouts`, which `tabletop.pairing` makes. Out: outcomes (confusion, over-optimism) as training would have
+seen them; error by depth and the reliability horizon are counted in `tabletop.depth`. No rollout ends at success, so
+that every depth is seen by all; what an RL rollout would have earned is cut out afterwards.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from wovr_lab.contracts import Actor, ChunkEnv
-from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import paired_difference, rate_of
-from wovr_lab.measure.objects import faults
-from wovr_lab.measure.probes import StateProbe, read_states
 from wovr_lab.reward.classifier import consecutive_hits
 from wovr_lab.robot import HAND, OPENING, Robot
-from wovr_lab.rollout import replay, roll_out
 from wovr_lab.runs import load_tensors, save_tensors
-from wovr_lab.types import CHUNK, Rollouts, Start
+from wovr_lab.types import CHUNK
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class PairedRollouts:
     found: np.ndarray  # float32 [N, T + 1, 10], what the probe reads in imagined frames
     seen: np.ndarray  # float32 [N, T + 1, 10], what it reads in the real ones: its own error
     truth: np.ndarray  # float32 [N, T + 1, 10], what the simulator says
-    imagined_faults: np.ndarray  # bool [N, 3], `objects.FAULTS` of the imagined video
+    imagined_faults: np.ndarray  # bool [N, 3], `tabletop.objects.FAULTS` of the imagined video
     real_faults: np.ndarray  # bool [N, 3], the same rules on the real one: false alarms
     state_error: np.ndarray | None = None  # float32 [N, T, 2] in cm, of the imagined hand and opening; None unless told
 
@@ -87,33 +82,6 @@ def outcomes_at(pairs: PairedRollouts, threshold: float, consecutive: int) -> Pa
     are a success. Actions stay those that were taken."""
     hits = consecutive_hits(pairs.probability >= threshold, consecutive)
     return replace(pairs, imagined_success=np.logical_or.accumulate(hits, 1)).outcomes
-
-
-def pair_rollouts(
-    imagined_env: ImaginedEnv, real_env: ChunkEnv, actor: Actor, starts: Sequence[Start], alone: np.ndarray,
-    probe: StateProbe, run_seed: int, name: str, temperature: float,
-) -> tuple[PairedRollouts, Rollouts, Rollouts]:  # fmt: skip
-    """The policy acts in imagination, then the simulator repeats its actions; both environments must hold after success
-    to their end. `alone` is `PairedRollouts.alone`, which does not depend on the world model."""
-    imagined = roll_out(imagined_env, actor, starts, run_seed, name, temperature, video=True, progress=True)
-    real = replay(real_env, starts, imagined.actions, run_seed, f"{name}/real", video=True)
-    tasks = [start.task for start in starts]
-    found, seen = probe.read(imagined.video), probe.read(real.video)
-    error = (imagined.video[:, 1:].astype(np.float32) - real.video[:, 1:]) ** 2
-    return PairedRollouts(
-        tasks=tuple(tasks),
-        imagined_success=imagined.success,
-        real_success=real.success,
-        alone=alone,
-        probability=imagined_env.reward.probability(imagined.video[:, 1:], imagined.instructions),
-        psnr=(10 * np.log10(255**2 / error.mean((2, 3, 4)).clip(255**2 / 10**9.9))).astype(np.float32),
-        found=found,
-        seen=seen,
-        truth=read_states(real.states),
-        imagined_faults=faults(imagined.video, found, tasks),
-        real_faults=faults(real.video, seen, tasks),
-        state_error=state_error_cm(imagined_env.robot, imagined.proprio, real.proprio),
-    ), imagined, real  # fmt: skip
 
 
 def state_error_cm(robot: Robot | None, imagined: np.ndarray | None, real: np.ndarray | None) -> np.ndarray | None:

@@ -17,7 +17,7 @@ from wovr_lab.contracts import Actor
 from wovr_lab.errors import UserError
 from wovr_lab.measure.evaluation import Evaluation
 from wovr_lab.outputs import claim_work_folder
-from wovr_lab.real.pool import PooledChunkEnv
+from wovr_lab.real.process_pool import PooledChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import Rollouts

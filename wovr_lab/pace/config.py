@@ -16,8 +16,9 @@ from wovr_lab.grpo.formulas import DualClip, MeanAndStd, NoDualClip, NoMask, Nor
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.tasks import TASKS
-from wovr_lab.real.world import RealWorld, real_world
+from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.domains import real_world
+from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK

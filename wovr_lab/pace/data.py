@@ -20,7 +20,7 @@ from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor
-from wovr_lab.real.chunks import RealChunkEnv
+from wovr_lab.real.chunk_env import RealChunkEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.types import Episode, Start

@@ -14,10 +14,11 @@ from wovr_lab.borders import as_path
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.pace.config_file import read_config
+from wovr_lab.pace.settings import read_config
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
-from wovr_lab.real.world import RealWorld, real_world
+from wovr_lab.real.domain import Domain
+from wovr_lab.real.domains import real_world
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_object
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -41,7 +42,7 @@ class RunFolder:
         return read_config(self.path)
 
     @cached_property
-    def domain(self) -> RealWorld:
+    def domain(self) -> Domain:
         """The real world that the run was made in."""
         tasks, found = tuple(self.settings["tasks"]), self.settings
         return real_world(tasks, found["resolution"], found["max_steps"])

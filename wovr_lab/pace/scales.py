@@ -12,12 +12,13 @@ from typing import Any
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize
-from wovr_lab.pace.config_file import read_config
 from wovr_lab.pace.pixels import in_pixels
-from wovr_lab.pace.settings import parsed
+from wovr_lab.pace.settings import parsed, read_config
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.world import TABLETOP, is_libero, official_limit, on_table, tasks_of
+from wovr_lab.real.domains import tasks_of
+from wovr_lab.real.libero.sizes import official_limit, on_table
+from wovr_lab.real.names import TABLETOP, is_libero
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK

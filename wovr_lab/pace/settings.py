@@ -11,14 +11,18 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.runs import read_object
 
 KIND = "kind"
+NAME = "config.json"
 T = TypeVar("T")
 
 
@@ -123,3 +127,25 @@ def _leaf(annotation: Any, found: Any, where: str) -> Any:
         return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False)).validate_python(found)
     except ValidationError as error:
         raise UserError(f"{where} is {found!r}: {error.errors()[0]['msg'].lower()}") from error
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """What RUN/config.json says. Raises UserError if `folder` is no run, or if its configuration is lost or damaged."""
+    folder = as_path(folder)
+    path = folder / NAME
+    if (folder / "stages").is_dir() and not path.exists():
+        raise UserError(
+            f"{path} does not exist, although {folder} is a run: put it back from a run with the same settings "
+            "(wovr-lab demonstrate --scale SCALE --seed SEED --run OTHER writes OTHER/config.json)"
+        )
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {folder} is no run folder; choose another, or make one: wovr-lab run")
+    found = read_object(path)
+    tasks = found.get("tasks")
+    told = {"scale": str, "seed": int, "tasks": list}
+    wrong = [name for name, kind in told.items() if type(found.get(name)) is not kind]
+    if wrong or not all(isinstance(task, str) for task in tasks):
+        raise UserError(
+            f"{folder} is no run folder (its {NAME} names no {wrong[0] if wrong else 'tasks'}); choose another folder"
+        )
+    return found

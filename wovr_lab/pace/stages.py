@@ -22,8 +22,7 @@ from wovr_lab.fields import NonNegative
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import MARKER, recover
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.config_file import read_config
-from wovr_lab.pace.settings import described, parsed
+from wovr_lab.pace.settings import described, parsed, read_config
 from wovr_lab.runs import Metrics, read_json, read_object, write_json
 from wovr_lab.types import Episode
 

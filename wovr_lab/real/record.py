@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
-from wovr_lab.real.single import RealEnv
+from wovr_lab.real.env import RealEnv
 from wovr_lab.types import ACTION_DIM, Episode
 
 
@@ -44,6 +47,26 @@ class Recorder:
             proprio=None if self.env.robot is None else np.stack(self.proprio),
             expert_actions=np.stack(self.labels).astype(np.float32) if labelled else None,
         )
+
+
+def noisy_attempt(
+    recorder: Recorder, act: Callable[[], np.ndarray], noise: float, hold: int, generator: np.random.Generator
+) -> Episode:
+    """An expert's demonstration, successful or not: `act` gives its clean actions, `noise` is the standard deviation on
+    executed x, y, z. Success must come within the environment's limit; then `hold` more actions are recorded."""
+    env, held = recorder.env, 0
+    while held < hold if env.success else env.steps < env.max_steps:
+        held += env.success
+        clean = act()
+        executed = clean.copy()
+        executed[:3] += generator.normal(0.0, noise, 3)
+        recorder.step(np.clip(executed, -1.0, 1.0), clean)
+    return recorder.episode()
+
+
+def as_play(episode: Episode) -> Episode:
+    """What was recorded as play: no task, no success."""
+    return replace(episode, task="play", instruction="play", success=np.zeros(len(episode), bool))
 
 
 def broken_off(env: RealEnv, episode: Episode, ahead: int, hold: int = 4) -> Episode:

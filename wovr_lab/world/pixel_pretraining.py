@@ -16,7 +16,8 @@ from tqdm import tqdm
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.fields import Count, Size, configuration
 from wovr_lab.machine import current_commit
-from wovr_lab.real.world import RealWorld, environment_of
+from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream
 from wovr_lab.training import FitConfig

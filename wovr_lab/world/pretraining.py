@@ -21,7 +21,8 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Size, configuration
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import claim_folder, claim_work_folder, replacing
-from wovr_lab.real.world import RealWorld, environment_of
+from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, read_object, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec

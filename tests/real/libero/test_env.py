@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
-from wovr_lab.real.pool import PooledChunkEnv, Workers
+from wovr_lab.real.process_pool import PooledChunkEnv, Workers
 
 pytestmark = pytest.mark.libero
 

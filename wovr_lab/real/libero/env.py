@@ -14,11 +14,11 @@ import gymnasium as gym
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.real.env import TRAINING_SEEDS, RealEnv
 from wovr_lab.real.libero.render import FAST, Renderer, RenderSettings
 from wovr_lab.real.libero.simulator import Simulator
 from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, LiberoTask, find_tasks
 from wovr_lab.real.libero.views import EVERYTHING, WHOLE, window_of
-from wovr_lab.real.single import TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Entry, Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import HOLD

@@ -14,7 +14,7 @@ from wovr_lab.real.libero.grasp import Grasp, best_grasp, turn_to
 from wovr_lab.real.libero.robosuite import orientation_error
 from wovr_lab.real.libero.shapes import Errand, Shapes
 from wovr_lab.real.libero.simulator import Simulator
-from wovr_lab.real.record import Recorder
+from wovr_lab.real.record import Recorder, noisy_attempt
 from wovr_lab.seeding import stream
 from wovr_lab.types import ACTION_DIM, Episode
 
@@ -150,17 +150,8 @@ def expert_episode(
 
     Success must come within the task's limit; then `hold` more actions are recorded.
     """
-    generator = stream(run_seed, "expert", task, seed)
-    recorder = Recorder(env, seed, task)
-    expert = Expert(env.simulator)
-    held = 0
-    while held < hold if env.success else env.steps < env.max_steps:
-        held += env.success
-        clean = expert.act()
-        executed = clean.copy()
-        executed[:3] += generator.normal(0.0, noise, 3)
-        recorder.step(np.clip(executed, -1.0, 1.0), clean)
-    return recorder.episode()
+    generator, recorder = stream(run_seed, "expert", task, seed), Recorder(env, seed, task)
+    return noisy_attempt(recorder, Expert(env.simulator).act, noise, hold, generator)
 
 
 def expert_succeeds(env: LiberoEnv, task: str, seed: int, noise: float = 0.0) -> tuple[bool, int]:

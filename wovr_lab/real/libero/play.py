@@ -9,14 +9,13 @@ beside the thing or its place, or let go where they should not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
+from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.real.libero.env import LiberoEnv
 from wovr_lab.real.libero.expert import Expert
-from wovr_lab.real.record import Recorder
-from wovr_lab.real.single import TRAINING_SEEDS
+from wovr_lab.real.record import Recorder, as_play
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import ACTION_DIM, Episode
 
@@ -37,7 +36,7 @@ def play_episode(env: LiberoEnv, number: int, run_seed: int, steps: int) -> Epis
     actions = _actions(Expert(env.simulator), generator)
     for _ in range(steps):
         recorder.step(next(actions))
-    return replace(recorder.episode(), task="play", instruction="play", success=np.zeros(steps, bool))
+    return as_play(recorder.episode())
 
 
 def _actions(expert: Expert, generator: np.random.Generator) -> Iterator[np.ndarray]:
