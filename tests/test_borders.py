@@ -14,8 +14,9 @@ import torch
 from wovr_lab.borders import as_array, as_floats, as_frames, as_path, as_texts
 from wovr_lab.errors import Doubt, UserError
 from wovr_lab.policy.language import Instructions, build_tokenizer
-from wovr_lab.real.chunk_env import RealChunkEnv, initial_start
-from wovr_lab.real.tabletop import TabletopEnv
+from wovr_lab.real.chunk_env import RealChunkEnv
+from wovr_lab.real.tabletop.chunk_env import initial_start
+from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.start_checks import check_start
 from wovr_lab.types import CHUNK, Start
 
