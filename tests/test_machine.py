@@ -17,7 +17,7 @@ from wovr_lab.machine import UNKNOWN, cache_folder, check_proxies, cores, curren
 
 PACKAGE = Path(machine.__file__).parent
 POSIX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "posix"}
-HEAVY = {"gradio", "uvicorn", "fastapi", "jupyterlab", "matplotlib", "IPython"}  # what the line of commands never needs
+HEAVY = {"gradio", "uvicorn", "fastapi", "jupyterlab", "IPython"}  # what the line of commands never needs
 
 
 def python(code: str, *options: str, **environment: str | None) -> str:

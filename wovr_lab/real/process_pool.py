@@ -116,7 +116,7 @@ class PooledChunkEnv(RealChunkEnv):
         for start in starts:
             self._check(start)
         found = self.workers.call([(_state_at, (_bare(start),)) for start in starts])
-        for row, (state, _) in zip(rows, found, strict=True):
+        for row, (state, *_) in zip(rows, found, strict=True):
             self.states[row] = state
         return began(found)
 
@@ -173,7 +173,7 @@ def _start_of_seed(task: str, seed: int) -> Start:
     return start_of_seed(_ENV[0], task, seed)
 
 
-def _state_at(start: Start) -> tuple[np.ndarray, np.ndarray]:
+def _state_at(start: Start) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return state_at(_ENV[0], start)
 
 
