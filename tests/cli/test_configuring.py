@@ -43,7 +43,7 @@ def test_a_file_changes_the_preset_and_an_option_the_file(tmp_path: Path):
         ('scale = "full"', None, "give it as --scale"),
         ("", ["grpo.group=3"], "did you mean groups"),
         ("", ["grpo"], "write NAME=VALUE"),
-        ("", ["keyframe_share=2"], "must be between 0 and 1"),
+        ("", ["keyframe_share=2"], "keyframe_share is 2.0, not a number, 0 or more and at most 1"),
     ],
 )
 def test_what_cannot_be_set_is_one_error(tmp_path: Path, text, changes, said):

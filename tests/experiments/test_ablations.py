@@ -113,6 +113,12 @@ def test_other_settings_in_the_same_folder_are_refused(done, smoke_run):
         ablate(smoke_run, config, out, Ablation(rollouts=3), ShippedFeatures())
 
 
+def test_a_run_that_imagines_in_pixels_has_not_what_is_taken_away(tmp_path: Path):
+    with pytest.raises(UserError, match="give it a run that was made with --world latent"):
+        ablate(tmp_path, scale_config("demo"), tmp_path / "out", TINY, ShippedFeatures())
+    assert not (tmp_path / "out").exists()
+
+
 def qualities(folder: Path, setting: str, seed: int, psnr: list[float]) -> None:
     distance = {"16": [-value for value in psnr]}
     rollouts = {"psnr": {"16": psnr}, "efficientnet_distance": distance}
@@ -131,7 +137,8 @@ def test_worse_and_better_are_said_only_where_the_paired_interval_leaves_zero_ou
     for reference in ("codec_alone", "copied_first_frame"):
         qualities(tmp_path, reference, 0, [1.0])
         (tmp_path / f"{reference}-0" / "all.json").rename(tmp_path / f"{reference}.json")
-    found = write_video_table(tmp_path, tmp_path / "v.json", scale_config("demo"), ablation, "", ShippedFeatures())
+    config = scale_config("demo", imagined_in="latent")
+    found = write_video_table(tmp_path, tmp_path / "v.json", config, ablation, "", ShippedFeatures())
     verdicts = {(row["setting"], row["metric"]): row.get("than") for row in found["rows"]}
     assert verdicts["no_reference", "psnr"] == "worse" == verdicts["no_reference", "efficientnet_distance"]
     assert verdicts["memory_1", "psnr"] == "better" and verdicts["no_noisy_context", "psnr"] == ""

@@ -6,7 +6,7 @@ import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import PixelSize
+from wovr_lab.pace.config import SCALES, PixelSize
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer
 from wovr_lab.pace.loop import run_loop
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
@@ -81,13 +81,19 @@ def test_states_and_warping_are_one_argument_each():
 
 
 def test_a_run_in_pixels_is_named_by_one_word_and_known_again_by_its_folder(tmp_path: Path):
-    for scale in ("smoke", "demo"):
+    for scale in SCALES:
         config = config_in("tabletop", scale, seed=3, world="pixels")
-        assert isinstance(config.world_size, PixelSize) and config != config_in("tabletop", scale, seed=3)
+        assert isinstance(config.world_size, PixelSize)
+        assert config != config_in("tabletop", scale, seed=3, world="latent")
         write_json(tmp_path / "config.json", described(config))
         assert config_of(tmp_path) == config
     with pytest.raises(UserError, match="unknown world model 'dream'; there are latent and pixels"):
         config_in("tabletop", "demo", world="dream")
+
+
+def test_the_tabletop_is_imagined_in_pixels_unless_told_otherwise_but_for_the_smallest_runs():
+    for scale, world in (("smoke", "latent"), ("demo", "pixels"), ("full", "pixels")):
+        assert scale_config(scale) == config_in("tabletop", scale, world=world)
 
 
 def test_the_shipped_backbone_in_pixels_is_the_one_that_the_demo_begins_with():

@@ -78,7 +78,7 @@ def test_changes_by_dotted_name_reach_where_they_point_and_nothing_else():
         ({"grpo.groups.size": 1}, "it has no parts to set"),
         ({"mask": 3}, "a table of settings of SuccessMask or NoMask"),
         ({"mask": {"kind": "HalfMask"}}, "the kinds known here are SuccessMask, NoMask"),
-        ({"grpo.group_size": 1}, "a group needs at least two"),  # what the dataclass itself refuses
+        ({"grpo.group_size": 1}, "group_size is 1, not a whole number, 2 or more"),
     ],
     ids=str,
 )

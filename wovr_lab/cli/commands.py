@@ -55,7 +55,9 @@ BAD_INPUT, REFUSED = 2, 3
 BACKBONE = Pretraining()
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
-World = Annotated[str, typer.Option("--world", help="what imagines: latent, the paper's geometry, or pixels")]
+World = Annotated[
+    str | None, typer.Option("--world", help="what imagines: pixels, the tabletop's, or latent, the paper's geometry")
+]
 Force = Annotated[bool, typer.Option("--force", help="start RL in imagination although the gate did not pass")]
 
 
@@ -97,7 +99,7 @@ def _loop_command(until: str | None) -> Callable[..., None]:
 
     def command(
         folder: Folder = Path("runs/demo"), scale: Scale = "demo", seed: Seed = 0, force: Force = False,
-        env: Environment = TABLETOP, world: World = LATENT, file: SettingsFile = None, changes: Changes = None,
+        env: Environment = TABLETOP, world: World = None, file: SettingsFile = None, changes: Changes = None,
         show_config: ShowConfig = False,
     ) -> None:  # fmt: skip
         config = configured(config_in(env, scale, seed, world), file, changes)
@@ -199,7 +201,7 @@ def pretrain_command(
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours), for demo runs of that environment; a second call goes on from the
     saved weights."""
-    sizes = config_in(env, "demo")
+    sizes = config_in(env, "demo", world=LATENT)
     codec, world = BACKBONE.codec, BACKBONE.world
     codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
     own = "blocks" if muon else ""

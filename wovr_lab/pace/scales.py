@@ -27,35 +27,37 @@ from wovr_lab.world.training import CodecTraining, WorldTraining
 LATENT, PIXELS = WORLDS = ("latent", "pixels")  # world models as people name them
 
 
-def scale_config(scale: str, seed: int = 0, **changes: Any) -> LoopConfig:
+def scale_config(scale: str, seed: int = 0, imagined_in: str | None = None, **changes: Any) -> LoopConfig:
     """The configuration of a scale, with changes by field name; LIBERO's tasks bring their own sizes and limits.
 
-    Raises UserError on an unknown scale or field.
+    `imagined_in` is latent or pixels; unless told, a tabletop run of any size imagines in pixels, smoke and LIBERO in
+    latents. Raises UserError on an unknown scale, world model or field.
     """
     names = {entry.name for entry in fields(LoopConfig)}
     unknown = sorted(set(changes) - names)
     if unknown:
         raise UserError(f"unknown setting {unknown[0]!r}; settings: {', '.join(sorted(names))}")
+    if imagined_in not in (None, *WORLDS):
+        raise UserError(f"unknown world model {imagined_in!r}; there are {' and '.join(WORLDS)}")
     if scale == "smoke":
         base = _smoke()
     elif scale == "full":
         base = _full()
     else:
         base = LoopConfig(scale=scale)
-    tasks = changes.get("tasks", ())
-    return replace(_on_libero(base, tasks) if is_libero(tasks) else base, seed=seed, **changes)
+    tasks, is_small = changes.get("tasks", ()), scale == "smoke"
+    on_libero = is_libero(tasks)
+    base = _on_libero(base, tasks) if on_libero else base
+    if imagined_in == PIXELS or (imagined_in is None and not is_small and not on_libero):
+        base = replace(base, **in_pixels(scale, None if is_small or on_libero else "pixel_backbone"))
+    return replace(base, seed=seed, **changes)
 
 
-def config_in(environment: str, scale: str, seed: int = 0, world: str = LATENT) -> LoopConfig:
+def config_in(environment: str, scale: str, seed: int = 0, world: str | None = None) -> LoopConfig:
     """A scale's configuration in an environment as people name it, imagined in the latents of a codec or in pixels.
     Raises UserError on unknown names."""
-    if world not in WORLDS:
-        raise UserError(f"unknown world model {world!r}; there are {' and '.join(WORLDS)}")
-    changes = {} if environment == TABLETOP else {"tasks": tasks_of(environment)}
-    if world == PIXELS:
-        has_backbone = environment == TABLETOP and scale != "smoke"
-        changes |= in_pixels(scale, "pixel_backbone" if has_backbone else None)
-    return scale_config(scale, seed, **changes)
+    tasks = {} if environment == TABLETOP else {"tasks": tasks_of(environment)}
+    return scale_config(scale, seed, world, **tasks)
 
 
 def config_of(folder: Path) -> LoopConfig:
