@@ -16,7 +16,7 @@ from wovr_lab.grpo.formulas import DualClip, MeanAndStd, NoDualClip, NoMask, Nor
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import real_world
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.training import RewardTraining
@@ -167,7 +167,7 @@ class LoopConfig:
             )
 
     @property
-    def real(self) -> RealWorld:
+    def real(self) -> Domain:
         """The real world in which the tasks are."""
         return real_world(self.tasks, self.resolution, self.max_steps)
 

@@ -82,7 +82,7 @@ class Monitor:
         config = run.config
         self.run, self.number, self.env = run, number, env
         # what is seen before PACE is no judge of what comes after, if that learns from it
-        learners = (config.reward_refresh, config.imitate_successes)
+        learners = (config.reward_refresh, config.world_refresh, config.imitate_successes)
         self.learnt_from = config.monitored_weight > 0 or any(learner is not None for learner in learners)
         skip = config.monitor_starts * (number - 1) if self.learnt_from else 0
         self.starts = starts(config, seeds(config, "monitor", config.monitor_starts, skip))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.fields import Count, Size, configuration
 from wovr_lab.machine import current_commit
-from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.domain import Domain
 from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream
@@ -50,7 +50,7 @@ class PixelPretraining:
 
 
 def pretrain_in_pixels(
-    real: RealWorld, out: Path, run: Path, config: PixelPretraining, run_seed: int
+    real: Domain, out: Path, run: Path, config: PixelPretraining, run_seed: int
 ) -> PixelWorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out`; `run` keeps episodes, metrics and what a resume needs.
 
@@ -102,7 +102,7 @@ def _learn(
     train_pixel_world(world, table, config.world, run_seed, run, metrics)
 
 
-def new_backbone(real: RealWorld, table: FrameTable, config: PixelPretraining, run_seed: int) -> PixelWorldModel:
+def new_backbone(real: Domain, table: FrameTable, config: PixelPretraining, run_seed: int) -> PixelWorldModel:
     """An untrained one for this world, which is told the robot's state where the world describes it."""
     robot = real.robot.to_dict() if real.robot else None
     with torch.random.fork_rng(devices=[]):
@@ -113,7 +113,7 @@ def new_backbone(real: RealWorld, table: FrameTable, config: PixelPretraining, r
     return PixelWorldModel(network, head)
 
 
-def collect_driven(real: RealWorld, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
+def collect_driven(real: Domain, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
     """Driven episodes in files of 250; files that are there already are kept."""
     files = {first: folder / f"driven-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
     for first, path in tqdm(files.items(), desc="driven", mininterval=1.0, dynamic_ncols=True):

@@ -21,7 +21,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Size, configuration
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import claim_folder, claim_work_folder, replacing
-from wovr_lab.real.domain import Domain as RealWorld
+from wovr_lab.real.domain import Domain
 from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, read_object, write_json
 from wovr_lab.training import FitConfig
@@ -51,7 +51,7 @@ class Pretraining:
     world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 2e-3, 200, ema_decay=0.998)))
 
 
-def collect_play(real: RealWorld, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
+def collect_play(real: Domain, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
     """Play in files of 250 episodes; files that are there already are kept."""
     files = {first: folder / f"play-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
     for first, path in tqdm(files.items(), desc="play", mininterval=1.0, dynamic_ncols=True):
@@ -61,7 +61,7 @@ def collect_play(real: RealWorld, folder: Path, episodes: int, run_seed: int) ->
 
 
 def pretrain(
-    real: RealWorld, out: Path, run: Path, config: Pretraining, run_seed: int, from_scratch: bool = False
+    real: Domain, out: Path, run: Path, config: Pretraining, run_seed: int, from_scratch: bool = False
 ) -> WorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out` on play of this world; `run` keeps the play, the metrics and
     what a resume needs.
