@@ -9,6 +9,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.forking import fork_run
+from wovr_lab.grpo.formulas import NoMask
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.pace.loop import PREPARE
 from wovr_lab.pace.stages import digest
@@ -35,7 +36,7 @@ def test_a_fork_trains_no_simulator_again_and_reports_whose_work_it_is(smoke_run
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"seed": 1}, r"other settings \(seed\)"), ({"rollouts": 4, "mask": None}, r"other settings \(rollouts\)")],
+    [({"seed": 1}, r"other settings \(seed\)"), ({"rollouts": 4, "mask": NoMask()}, r"other settings \(rollouts\)")],
 )
 def test_what_is_prepared_otherwise_cannot_be_forked(smoke_run: Path, tmp_path: Path, change: dict, message: str):
     with pytest.raises(UserError, match=message):

@@ -122,5 +122,5 @@ def test_self_forcing_deepens_linearly_over_the_ramp_by_hand():
 
 @pytest.mark.parametrize("shares", [(), (0.5, 0.4), (1.5, -0.5)])
 def test_shares_that_do_not_add_up_are_refused(shares):
-    with pytest.raises(UserError, match="add up to 1"):
+    with pytest.raises(UserError, match=r"add up to 1|self_forcing is .* not a tuple of a number, 0 or more"):
         WorldTraining(FitConfig(1), self_forcing=shares)

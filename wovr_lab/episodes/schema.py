@@ -12,8 +12,8 @@ begins at f1: it has the T - 1 actions a1.. and its last state, which nobody sto
 group `wovr/` that other readers ignore, so nothing is lost. Pictures are turned by 180 degrees on disk.
 
 Files made again without their no-ops (OpenVLA's script) keep the picture *before* the action. They are told by the
-hand's place and read in step: their episodes begin at f0 and end at f(T-1), without the last action, whose outcome no
-picture shows.
+arm's joints, or by the hand's place, and read in step: their episodes begin at f0 and end at f(T-1), without the last
+action, whose outcome no picture shows.
 
 The robot's own state stands beside the pictures, after each action: LIBERO's as `obs/ee_pos`, `ee_ori` and
 `gripper_states`, which an official file's episode reads in that order; ours, of any robot, whole in `wovr/`. A file
@@ -34,7 +34,11 @@ FRAMES = "obs/agentview_rgb"
 INITIAL_FRAME, FINAL_STATE, SUCCESS = f"{OURS}/initial_frame", f"{OURS}/final_state", f"{OURS}/success"
 PROPRIO, INITIAL_PROPRIO = f"{OURS}/proprio", f"{OURS}/initial_proprio"
 READINGS = ("obs/ee_pos", "obs/ee_ori", "obs/gripper_states")  # LIBERO's names, 3 + 3 + 2 numbers
-HAND_BESIDE, HAND_BEFORE, PLACE = "obs/ee_pos", "robot_states", slice(2, 5)  # gripper 2, place 3, turn 4
+HAND_BEFORE = "robot_states"  # gripper 2, place 3, turn 4; LIBERO's own script takes it after the action
+# what is read beside the pictures, what is known of the state before the action, and the columns that tell the same
+JOINTS = ("obs/joint_states", "states", slice(1, 8))  # the simulator's: time, then positions, the arm's first
+HAND = ("obs/ee_pos", HAND_BEFORE, slice(2, 5))
+OFFICIAL_MARK = "model_file"  # an attribute that LIBERO's script gives every demonstration
 LARGEST_DATASET = 2**30  # bytes unpacked; ten times the longest LIBERO episode at 256 x 256
 
 
@@ -79,15 +83,26 @@ def fields_of(demonstration: h5py.Group) -> tuple[Field, ...]:
 
 
 def pictures_come_first(demonstration: h5py.Group) -> bool:
-    """Whether picture i was taken *before* action i, as in files made again without their no-ops: the hand's place
-    beside the picture is then that of state i, not of the one after it. Files that do not say it are official ones."""
-    if is_ours(demonstration) or HAND_BESIDE not in demonstration or HAND_BEFORE not in demonstration:
+    """Whether picture i was taken *before* action i, as in files made again without their no-ops. The arm's joints say
+    it; without them the hand's place does, but for LIBERO's own script, which takes `robot_states` after the action.
+    Files that do not say it are official ones."""
+    if is_ours(demonstration):
         return False
-    shown = demonstration[HAND_BESIDE][()][:-1]
-    places = demonstration[HAND_BEFORE][()][:, PLACE]
-    if shown.ndim != 2 or shown.shape != places[1:].shape:
-        return False
-    return bool(np.abs(shown - places[:-1]).mean() < np.abs(shown - places[1:]).mean())
+    joints = _is_of_same_state(demonstration, *JOINTS)
+    if joints is not None:
+        return joints
+    return OFFICIAL_MARK not in demonstration.attrs and bool(_is_of_same_state(demonstration, *HAND))
+
+
+def _is_of_same_state(demonstration: h5py.Group, beside: str, before: str, part: slice) -> bool | None:
+    """Whether what was read beside picture i is that of state i rather than of the one after it; None if unknown."""
+    if beside not in demonstration or before not in demonstration:
+        return None
+    shown, states = demonstration[beside][()], demonstration[before][()]
+    if shown.ndim != 2 or states.ndim != 2 or shown.shape != states[:, part].shape:
+        return None
+    shown, known = shown[:-1], states[:, part]
+    return bool(np.abs(shown - known[:-1]).mean() < np.abs(shown - known[1:]).mean())
 
 
 def first_action(demonstration: h5py.Group) -> int:

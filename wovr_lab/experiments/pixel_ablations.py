@@ -97,7 +97,8 @@ def _learnt(
     world.network.background.copy_(table.background(stream(seed, "background")))
     # one stream for all variants, so that they differ in nothing but what was taken away
     learn_world(
-        world, table, replace(training, **variant.training), seed_of(seed, "ablation"), folder, Metrics(folder)
+        world, table, replace(training, **variant.training), seed_of(seed, "ablation"), folder / "training",
+        Metrics(folder),
     )  # fmt: skip
     world.save(folder / "world")
     for path in folder.rglob("*.training.safetensors"):
