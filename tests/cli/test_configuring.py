@@ -71,3 +71,12 @@ def test_a_run_that_was_changed_on_the_command_line_says_so_and_is_resumed(tmp_p
     assert read_json(folder / "config.json")["imitation"]["fit"]["steps"] == 4
     again = CliRunner().invoke(app, ["collect", *given[1:]], catch_exceptions=False)
     assert again.exit_code == 0 and again.output.count("done before") == 2
+
+
+@pytest.mark.smoke
+def test_the_baselines_take_the_same_changes(tmp_path: Path):
+    folder = tmp_path / "online"
+    given = ["online", "--scale", "smoke", "--run", str(folder), "--trajectories", "4", "--set", "grpo.temperature=1.2"]
+    result = CliRunner().invoke(app, [*given, "--set", "evaluation_starts=1"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert read_json(folder / "config.json")["grpo"]["temperature"] == 1.2

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from wovr_lab.cli.configuring import Changes, SettingsFile, configured
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import METHODS, run_longer, run_online
 from wovr_lab.figures.pictures import save_video
@@ -93,19 +94,21 @@ def demonstrations(
 def online(
     folder: Folder = Path("runs/online"), scale: Scale = "demo", seed: Seed = 0,
     trajectories: Annotated[int, typer.Option(min=1, help="real trajectories over all tasks")] = 6000,
-    env: Environment = TABLETOP,
+    env: Environment = TABLETOP, file: SettingsFile = None, changes: Changes = None,
 ) -> None:  # fmt: skip
     """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    _print_rates(run_online(config_in(env, scale, seed), folder, trajectories), METHODS["online"])
+    config = configured(config_in(env, scale, seed), file, changes)
+    _print_rates(run_online(config, folder, trajectories), METHODS["online"])
 
 
 def longer(
     folder: Folder = Path("runs/longer"), scale: Scale = "demo", seed: Seed = 0,
     steps: Annotated[int, typer.Option(min=1, help="of imitation, beyond the base's")] = 5000,
-    env: Environment = TABLETOP,
+    env: Environment = TABLETOP, file: SettingsFile = None, changes: Changes = None,
 ) -> None:  # fmt: skip
     """The control: the base imitates its demonstrations for longer, without any rollout."""
-    _print_rates(run_longer(config_in(env, scale, seed), folder, steps), METHODS["longer"])
+    config = configured(config_in(env, scale, seed), file, changes)
+    _print_rates(run_longer(config, folder, steps), METHODS["longer"])
 
 
 def _print_rates(result: dict[str, Any], method: str) -> None:
