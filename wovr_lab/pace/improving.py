@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.grpo.loss import penalty_to
@@ -162,15 +163,19 @@ def refresh_of(
     folder: Path,
 ) -> SimulatorRefresh:  # fmt: skip
     """What keeps the learnt parts of the simulator up with the policy of phase `number`, where the run says so."""
-    config, (imagines, judges) = run.config, (None, None)
+    config = run.config
+    refreshed: dict[str, Any] = {}
     if world is not None and config.world_refresh is not None:
-        known, weight = world_episodes(run, number), config.fresh_weight
-        training, label = config.world_refresh, f"{name}/world"
-        imagines = WorldRefresh(world, known, weight, training, run_seed, label, folder, run.metrics)
+        refreshed["world"] = WorldRefresh(
+            world, world_episodes(run, number), config.fresh_weight, config.world_refresh,
+            run_seed, f"{name}/world", folder, run.metrics,
+        )  # fmt: skip
     if reward is not None and config.reward_refresh is not None:
-        known, training, label = reward_episodes(run, number), config.reward_refresh, f"{name}/reward"
-        judges = RewardRefresh(reward, known, training, run_seed, label, folder, run.metrics)
-    return SimulatorRefresh(imagines, judges)
+        refreshed["reward"] = RewardRefresh(
+            reward, reward_episodes(run, number), config.reward_refresh,
+            run_seed, f"{name}/reward", folder, run.metrics,
+        )  # fmt: skip
+    return SimulatorRefresh(**refreshed)
 
 
 def _logged(run: Run, phase: str, key: str) -> int:
