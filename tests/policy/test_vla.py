@@ -98,17 +98,17 @@ def test_larger_pictures_take_more_tokens_or_larger_patches():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        np.zeros((3, 16, 16, 3), np.uint8),
-        np.zeros((2, 32, 32, 3), np.uint8),
-        np.zeros((3, 3, 32, 32), np.uint8),
-        np.zeros((3, 32, 32, 3), np.float32),
+        (np.zeros((3, 16, 16, 3), np.uint8), "frames"),
+        (np.zeros((2, 32, 32, 3), np.uint8), "instructions must be 2 texts"),
+        (np.zeros((3, 3, 32, 32), np.uint8), "frames"),
+        (np.zeros((3, 32, 32, 3), np.float32), "frames"),
     ],
     ids=["resolution", "rows", "channels first", "float"],
 )
-def test_frames_of_another_shape_or_type_are_refused(policy, wrong):
-    with pytest.raises(UserError, match=r"frames|instructions must be 2 texts"):
+def test_frames_of_another_shape_or_type_are_refused(policy, wrong, said):
+    with pytest.raises(UserError, match=said):
         policy.act({"frame": wrong}, INSTRUCTIONS, generator(), 0.0)
 
 
