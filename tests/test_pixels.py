@@ -31,8 +31,12 @@ def test_values_are_rounded_to_the_nearest_level_and_cut_at_the_ends():
 
 
 @pytest.mark.parametrize(
-    "frames", [LEVELS.astype(np.float32), LEVELS.astype(np.int64), LEVELS[..., 0], LEVELS.transpose(2, 0, 1)]
+    "frames", [LEVELS.astype(np.float32), LEVELS.astype(np.int64) + 1, LEVELS[..., 0], LEVELS.transpose(2, 0, 1)]
 )
 def test_what_is_no_uint8_picture_is_refused(frames):
     with pytest.raises(UserError, match="frames must be uint8"):
         to_float(frames)
+
+
+def test_whole_numbers_of_another_width_are_taken_where_they_are_levels():
+    assert torch.equal(to_float(LEVELS.astype(np.int64)), to_float(LEVELS))
