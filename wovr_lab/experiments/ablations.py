@@ -24,7 +24,7 @@ from wovr_lab.measure.video.quality import VideoJudge
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.outputs import claim_work_folder, replacing
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import PAID
 from wovr_lab.pace.settings import described
 from wovr_lab.pace.stages import digest
@@ -84,11 +84,6 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
 
     Raises UserError if `out` was made with other settings or another backbone, or if the run has no base policy yet.
     """
-    if isinstance(config.world_size, PixelSize):
-        raise UserError(
-            f"{run} imagines in pixels; this takes away what the paper's world model has: give it a run that was made "
-            "with --world latent"
-        )
     settings = {
         "ablation": described(ablation), "run": described(config), "networks": yardsticks.source,
         "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / "checkpoints/base"),
@@ -160,7 +155,10 @@ def _table(run: Path, config: LoopConfig, context: ContextBuilder) -> LatentTabl
 def _backbone(run: Path, config: LoopConfig) -> WorldModel:
     world = load_backbone(config.backbone) if config.backbone else load_world_model(run / "checkpoints/world")
     if not isinstance(world, WorldModel):
-        raise UserError(f"{run} imagines in pixels; these ablations are of the latent world model, choose such a run")
+        raise UserError(
+            f"{run} imagines in pixels; these ablations are of the latent world model: give it a run that was made "
+            "with --world latent"
+        )
     return world
 
 
