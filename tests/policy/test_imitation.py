@@ -6,8 +6,8 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.policy.imitation import (
-    Imitation,
     ImitationConfig,
+    ImitationLoss,
     augment,
     demonstrated_chunks,
     demonstrations,
@@ -57,7 +57,7 @@ def test_the_loss_of_uniform_predictions_is_the_logarithm_of_the_bins(policy):
         "word_mask": word_mask,
         "chunks": torch.zeros(2, 8, 7),
     }
-    loss, metrics = Imitation(policy, rotation_weight=0.1)(batch)
+    loss, metrics = ImitationLoss(policy, rotation_weight=0.1)(batch)
     assert loss.item() == pytest.approx(1.1 * math.log(21), rel=1e-5)
     assert metrics["rotation_loss"].item() == pytest.approx(math.log(21), rel=1e-5)
 

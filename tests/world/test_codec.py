@@ -7,7 +7,7 @@ import torch
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.world.codec import CodecReconstruction, FrameGroupCodec
+from wovr_lab.world.codec import CodecLoss, FrameGroupCodec
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_training_step_reaches_encoder_and_decoder(groups):
     for half in (codec.autoencoder.encoder, codec.autoencoder.decoder):
         torch.nn.init.normal_(half.layers[-1].weight, std=0.1)
     batch = {"frames": torch.as_tensor(groups[:4]), "noise": torch.zeros(4, *codec.latent_shape)}
-    loss, values = CodecReconstruction(codec)(batch)
+    loss, values = CodecLoss(codec)(batch)
     loss.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in codec.parameters())
     assert values["psnr"] > 0 and values["l1"] > 0

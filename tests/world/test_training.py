@@ -9,7 +9,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.context import Context, ContextBuilder
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler, add_noise
-from wovr_lab.world.training import FlowMatching, WorldTraining, flow_noise, motion, train_world
+from wovr_lab.world.training import FlowMatchingLoss, WorldTraining, flow_noise, motion, train_world
 from wovr_lab.world.windows import LatentTable
 
 UNIFORM = (0.1, 0.49, 0.6, 0.74, 0.76, 0.79, 0.81, 0.89, 0.91, 0.999)
@@ -28,7 +28,7 @@ def batch_of(table: LatentTable, chunks: int = 1, seed: int = 0) -> dict[str, to
 def test_the_loss_is_the_weighted_velocity_error_on_the_future_alone(make_world, latent_table):
     world, batch = make_world(loud=False), batch_of(latent_table)
     world.context = ContextBuilder(noise=0.0)
-    loss, values = FlowMatching(world, 4.0, 1)(batch)
+    loss, values = FlowMatchingLoss(world, 4.0, 1)(batch)
     clean, noise, sigma = batch["future"][:, 0], batch["noise"][:, 0], batch["sigma"].view(-1, 1, 1, 1, 1)
     # an untrained network says "nothing moves": x = memory
     velocity = (add_noise(clean, noise, batch["sigma"]) - batch["memory"][:, :, None]) / sigma
@@ -48,14 +48,14 @@ def test_motion_is_0_where_nothing_changes_and_at_most_1():
 def test_the_codec_gets_no_gradient_and_the_transformer_does(make_world, latent_table):
     world = make_world()
     world.codec.zero_grad()
-    FlowMatching(world, 4.0, 1)(batch_of(latent_table))[0].backward()
+    FlowMatchingLoss(world, 4.0, 1)(batch_of(latent_table))[0].backward()
     assert all(parameter.grad is None for parameter in world.codec.parameters())
     assert all(parameter.grad is not None for parameter in world.transformer.parameters())
 
 
 def test_a_deeper_window_is_scored_on_its_last_chunk_from_an_imagined_memory(make_world, latent_table):
     world = make_world()
-    learner = FlowMatching(world, 4.0, 1)
+    learner = FlowMatchingLoss(world, 4.0, 1)
     batch = batch_of(latent_table, chunks=2)
     loss, values = learner(batch)
     assert values["depth"] == 1
@@ -71,17 +71,17 @@ def test_the_imagined_memory_of_training_is_what_the_sampler_gives(make_world, l
     world = make_world(sampler=FlowSampler(1))
     batch = batch_of(latent_table, chunks=2)
     batch["context_sigma"] = torch.zeros(4)
-    loss, _ = FlowMatching(world, 4.0, 1)(batch)
+    loss, _ = FlowMatchingLoss(world, 4.0, 1)(batch)
     first = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
     future = world.imagine_latents(first, batch["actions"][:, 0], batch["noise"][:, 0])
     second = batch | {name: batch[name][:, 1:] for name in ("actions", "future", "noise")}
     second |= {"memory": future[:, :, 1], "memory_actions": batch["actions"][:, 0, 4:]}
-    torch.testing.assert_close(FlowMatching(world, 4.0, 1)(second)[0], loss)
+    torch.testing.assert_close(FlowMatchingLoss(world, 4.0, 1)(second)[0], loss)
 
 
 def test_the_loss_falls_on_a_small_set(make_world, latent_table):
     world = make_world(loud=False)
-    learner = FlowMatching(world, 4.0, 1)
+    learner = FlowMatchingLoss(world, 4.0, 1)
 
     def loss() -> float:
         with torch.no_grad():

@@ -14,18 +14,18 @@ import torch
 from wovr_lab.pace.config import LoopConfig, PixelSize
 from wovr_lab.pace.data import real_env, starts
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer, policy_size
-from wovr_lab.policy.imitation import Imitation
+from wovr_lab.policy.imitation import ImitationLoss
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.training import SuccessLearning
+from wovr_lab.reward.training import SuccessLoss
 from wovr_lab.rollout import replay
 from wovr_lab.types import CHUNK, HOLD, MEMORY
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pretraining import load_backbone
-from wovr_lab.world.training import FlowMatching, flow_noise
+from wovr_lab.world.training import FlowMatchingLoss, flow_noise
 
 OVERHEAD = 1.4  # policy, reward, decoding and bookkeeping beside the transformer's share of an imagined chunk
 
@@ -96,7 +96,7 @@ def _world(config: LoopConfig) -> WorldModel | PixelWorldModel:
 def _work(world: WorldModel, config: LoopConfig) -> tuple[Callable[[], object], Callable[[], object]]:
     """A training step of the latent world model, and what imagines a batch of chunks."""
     batch = _random_batch(world, config.world.batch)
-    learner = FlowMatching(world, config.world.motion_weight, config.world.self_forcing_steps)
+    learner = FlowMatchingLoss(world, config.world.motion_weight, config.world.self_forcing_steps)
     context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
     return (
         lambda: learner(batch)[0].backward(),
@@ -141,13 +141,13 @@ def _imitation_step(config: LoopConfig) -> float:
     pictures = torch.zeros(rows, 3, config.resolution, config.resolution)
     chunks = torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
     batch = {"pictures": pictures, "words": words, "word_mask": mask, "chunks": chunks}
-    learner = Imitation(policy)
+    learner = ImitationLoss(policy)
     return _seconds(lambda: learner(batch)[0].backward())
 
 
 def _reward_step(config: LoopConfig) -> float:
     instructions = [config.real.instruction(task) for task in config.tasks]
-    learner = SuccessLearning(SuccessClassifier(instructions, config.resolution))
+    learner = SuccessLoss(SuccessClassifier(instructions, config.resolution))
     rows = config.reward.batch
     batch = {
         "pictures": torch.zeros(rows, 3, config.resolution, config.resolution),

@@ -83,7 +83,7 @@ def augment(pictures: Tensor, config: ImitationConfig, generator: torch.Generato
     return shifted * contrast + config.brightness * torch.randn(count, 3, 1, 1, generator=generator)
 
 
-class Imitation(nn.Module):
+class ImitationLoss(nn.Module):
     """The learner: a batch of pictures, words and demonstrated chunks to the loss of `policy`."""
 
     def __init__(self, policy: VLAPolicy, rotation_weight: float = ImitationConfig.rotation_weight):
@@ -144,5 +144,5 @@ def imitate(
             f"{policy.config.resolution}: collect them again at its resolution"
         )
     batches = _Batches(policy, data, config, run_seed)
-    fit(Imitation(policy, config.rotation_weight), batches, config.fit, name, folder, metrics)
+    fit(ImitationLoss(policy, config.rotation_weight), batches, config.fit, name, folder, metrics)
     return policy.eval()

@@ -42,7 +42,7 @@ class RewardTraining:
     )
 
 
-class SuccessLearning(nn.Module):
+class SuccessLoss(nn.Module):
     """Binary cross-entropy on the logit of each frame's instruction."""
 
     def __init__(self, classifier: SuccessClassifier):
@@ -80,7 +80,7 @@ def train_reward(
         )
         return {"pictures": pictures, "columns": torch.as_tensor(columns), "labels": torch.as_tensor(labels).float()}
 
-    fit(SuccessLearning(classifier), batch_at, config.fit, name, folder, metrics)
+    fit(SuccessLoss(classifier), batch_at, config.fit, name, folder, metrics)
     return classifier.eval()
 
 

@@ -117,7 +117,7 @@ class FrameGroupCodec(Network):
         self.latent_std.copy_(raw.std((0, 2, 3))[:, None, None])
 
 
-class CodecReconstruction(nn.Module):
+class CodecLoss(nn.Module):
     """What the codec learns: L1 reconstruction, heavier where something moves or differs from the background, with a
     little noise on the latents so that the decoder forgives what the transformer gets slightly wrong."""
 

@@ -18,7 +18,7 @@ from wovr_lab.runs import Metrics
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import MEMORY
-from wovr_lab.world.codec import CodecReconstruction, FrameGroupCodec
+from wovr_lab.world.codec import CodecLoss, FrameGroupCodec
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shifted
@@ -42,7 +42,7 @@ def train_codec(
     codec.background.copy_(table.background(stream(run_seed, "codec", "background")))
     chosen = stream(run_seed, "codec", "components").integers(len(table.frames), size=4096)
     codec.project_onto_components(table.groups(chosen), torch_stream(run_seed, "codec", "components"))
-    learner = CodecReconstruction(codec, latent_noise=config.latent_noise)
+    learner = CodecLoss(codec, latent_noise=config.latent_noise)
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(run_seed, "codec", step)
@@ -85,7 +85,7 @@ def depth_of(self_forcing: tuple[float, ...], grown: float, uniform: float) -> i
     return int(np.searchsorted(np.cumsum(shares), uniform, side="right").clip(0, len(shares) - 1))
 
 
-class FlowMatching(nn.Module):
+class FlowMatchingLoss(nn.Module):
     """Learns the velocity of the future latents; the loss weighs what moves more than what stands still."""
 
     def __init__(self, world: WorldModel, motion_weight: float, self_forcing_steps: int):
@@ -140,7 +140,7 @@ def train_world(
         batch = table.window(index[np.searchsorted(cumulative, rng.random(config.batch), side="right")], chunks)
         return batch | flow_noise(batch, torch_stream(run_seed, "world", step), config.pure_noise)
 
-    learner = FlowMatching(world, config.motion_weight, config.self_forcing_steps)
+    learner = FlowMatchingLoss(world, config.motion_weight, config.self_forcing_steps)
     fit(learner, batch_at, config.fit, name, folder, metrics)
     return world.eval()
 

@@ -78,7 +78,7 @@ def practice(count: int, run_seed: int, first: int, resolution: int) -> Iterator
         yield from expert_episodes(task, [seed], noise, hold=12, resolution=resolution, run_seed=own_noise)
 
 
-class ProbeLearning(nn.Module):
+class ProbeLoss(nn.Module):
     """Smooth L1 on read-outs in units of their deviations, so that hidden cubes do not dominate."""
 
     def __init__(self, probe: StateProbe):
@@ -101,7 +101,7 @@ def train_probe(probe: StateProbe, data: ProbeData, config: ProbeTraining, run_s
         pictures = disturbed(to_float(data.frames[index]), config, torch_stream(run_seed, "probe", step))
         return {"pictures": pictures, "readouts": torch.as_tensor(data.readouts[index])}
 
-    fit(ProbeLearning(probe), batch_at, config.fit, "probe")
+    fit(ProbeLoss(probe), batch_at, config.fit, "probe")
     return probe.eval()
 
 
