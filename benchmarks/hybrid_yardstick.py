@@ -24,7 +24,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.gate import judge_gate
+from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.hallucination import imagine_again, psnr_by_depth
 from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.scales import config_of
@@ -211,7 +211,7 @@ def judged(run: Run, setting: str, world: WorldModel) -> Iterator[dict[str, Any]
     base = [episode for name, episodes in stores.items() if name.startswith("base") for episode in episodes]
     whole = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, config.max_steps)
     curve = psnr_by_depth(base, imagine_again(whole, base, config.seed, "video")[1])["world"]
-    verdict = judge_gate(outcomes, config.gate)
+    verdict = evaluate_gate(outcomes, config.gate)
     numbers = {("precision", "all"): verdict.precision} | {
         (metric, policy.name): getattr(policy, metric)
         for policy in verdict.policies

@@ -45,7 +45,7 @@ from wovr_lab.notebook import keep, slide
 # %%
 from wovr_lab.real.chunk_env import start_of_seed
 from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes, tabletop_chunks
-from wovr_lab.reward.training import judge, judge_answers
+from wovr_lab.reward.training import evaluate_classifier, evaluate_probabilities
 from wovr_lab.rollout import roll_out
 
 # %% tags=["parameters"]
@@ -104,9 +104,9 @@ print(f"{decided:.1%} of the frames get a clear answer")
 
 # %%
 grid, truth = np.linspace(0.05, 0.95, 37), [e.first_success >= 0 for e in episodes]
-judged = [judge_answers([a[None] for a in answers], truth, float(v), reward.config.consecutive) for v in grid]
+judged = [evaluate_probabilities([a[None] for a in answers], truth, float(v), reward.config.consecutive) for v in grid]
 reward_figures.threshold_figure(grid, [j.precision for j in judged], [j.recall for j in judged], used).show()
-real = judge(reward, episodes)
+real = evaluate_classifier(reward, episodes)
 print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n")
 
 # %% [markdown]
@@ -119,7 +119,7 @@ print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n
 dream = ImaginedEnv(world, reward, 48, 48)
 imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
 outcomes, awake = execute_for_real(tabletop_chunks(48), imagined, seed, "awake")
-seen = judge(reward, within_imagined(awake, imagined))
+seen = evaluate_classifier(reward, within_imagined(awake, imagined))
 rates = {"held-out real frames": reward_figures.precision_of(real),
          "real frames of the same actions": reward_figures.precision_of(seen),
          "imagined frames": outcomes.precision}  # fmt: skip

@@ -38,7 +38,7 @@ from ipywidgets import FloatSlider
 from wovr_lab.figures import gate_figures, hallucination_figures
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.pairing import pair, unseen_starts
-from wovr_lab.measure.gate import judge_gate
+from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.intervals import paired_difference
 
 # %%
@@ -118,7 +118,7 @@ hallucination_figures.track_figure(cases[0]).show()
 
 # %%
 gate = load_report(Path(run))["gate"]["gate_1"]
-alone = judge_gate({"improved policy, acting in imagination": outcomes})
+alone = evaluate_gate({"improved policy, acting in imagination": outcomes})
 gate_figures.gate_figure("gate_1", gate).show()
 print(*(f"{number}: {policy['name']}" for number, policy in enumerate(gate["policies"], 1)), sep="; ")
 own = outcomes.precision

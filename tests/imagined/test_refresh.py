@@ -8,7 +8,7 @@ import pytest
 from wovr_lab.imagined.refresh import Executed, SimulatorRefresh
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardRefresh
-from wovr_lab.reward.training import RewardTraining, judge_each
+from wovr_lab.reward.training import RewardTraining, classify_episodes
 from wovr_lab.training import FitConfig
 
 WORDS = ("push the red cube",)
@@ -42,8 +42,8 @@ def test_the_reward_learns_what_imagined_success_is_worth_from_what_really_happe
     simulator = SimulatorRefresh(reward=part)
     assert simulator.learns
     simulator.update(0, Executed(known))
-    assert judge_each(reward, hallucinated).mean() > 0.8
+    assert classify_episodes(reward, hallucinated).mean() > 0.8
     simulator.update(4, Executed(known, hallucinated))
-    assert judge_each(reward, hallucinated).mean() < 0.3
-    assert judge_each(reward, known[1::2]).mean() > 0.7
+    assert classify_episodes(reward, hallucinated).mean() < 0.3
+    assert classify_episodes(reward, known[1::2]).mean() > 0.7
     assert len(part.learning) + len(part.calibrating) == 4 * 12

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from wovr_lab.measure.gate import GateBounds, GatedPolicy, GroupOutcomes, judge_gate, misranked
+from wovr_lab.measure.gate import GateBounds, GatedPolicy, GroupOutcomes, evaluate_gate, misranked
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import wilson
 
@@ -26,7 +26,7 @@ def test_the_confusion_matrix_counts_every_pair_once():
 
 
 def test_a_truthful_imagination_passes():
-    verdict = judge_gate({"weak": outcomes(30, 5, 3, 62), "strong": outcomes(80, 5, 5, 10)})
+    verdict = evaluate_gate({"weak": outcomes(30, 5, 3, 62), "strong": outcomes(80, 5, 5, 10)})
     assert verdict.passed and verdict.reasons == ()
     assert verdict.precision == wilson(110, 120)
     assert verdict.policies == (
@@ -39,32 +39,32 @@ def test_a_truthful_imagination_passes():
     ("made", "said"), [((64, 36, 0, 0), "only 64% of"), ((7, 3, 0, 90), "too few to tell: 70% of")]
 )
 def test_imagined_successes_that_are_not_real_or_too_few_to_tell_are_a_reason_to_refuse(made, said):
-    verdict = judge_gate({"only": outcomes(*made)})
+    verdict = evaluate_gate({"only": outcomes(*made)})
     assert not verdict.passed and len(verdict.reasons) == 1
     assert verdict.reasons[0].startswith(f"{said} imagined successes are real")
     assert f"n = {made[0] + made[1]}" in verdict.reasons[0]
 
 
 def test_an_imagination_without_a_single_success_is_refused():
-    verdict = judge_gate({"only": outcomes(0, 0, 50, 50)})
+    verdict = evaluate_gate({"only": outcomes(0, 0, 50, 50)})
     assert not verdict.passed and verdict.precision == wilson(0, 0)
     assert "not a single success was imagined" in verdict.reasons[0]
 
 
 def test_the_bounds_on_precision_are_both_used_and_can_be_moved():
-    assert wilson(65, 100).low > 0.5 and judge_gate({"only": outcomes(65, 35, 0, 0)}).passed
-    assert not judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision=0.7)).passed
-    assert not judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision_low=0.6)).passed
+    assert wilson(65, 100).low > 0.5 and evaluate_gate({"only": outcomes(65, 35, 0, 0)}).passed
+    assert not evaluate_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision=0.7)).passed
+    assert not evaluate_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(precision_low=0.6)).passed
 
 
 def test_precision_is_pooled_over_policies():
     bad, good = outcomes(10, 20, 0, 70), outcomes(80, 5, 0, 15)
-    assert judge_gate({"bad": bad, "good": good}).precision == wilson(90, 115)
-    assert judge_gate({"bad": bad, "good": good}).passed and not judge_gate({"bad": bad}).passed
+    assert evaluate_gate({"bad": bad, "good": good}).precision == wilson(90, 115)
+    assert evaluate_gate({"bad": bad, "good": good}).passed and not evaluate_gate({"bad": bad}).passed
 
 
 def test_a_wrong_order_of_policies_that_really_differ_is_a_reason_to_refuse():
-    verdict = judge_gate({"strong": outcomes(40, 0, 45, 15), "weak": outcomes(30, 20, 0, 50)})
+    verdict = evaluate_gate({"strong": outcomes(40, 0, 45, 15), "weak": outcomes(30, 20, 0, 50)})
     assert not verdict.passed and len(verdict.reasons) == 1
     assert verdict.reasons[0].startswith("strong really succeeds more often than weak (85% > 30%)")
     assert "(40% < 50%)" in verdict.reasons[0]
@@ -79,7 +79,7 @@ def test_policies_are_misranked_only_where_their_real_intervals_are_disjoint():
 
 
 def test_a_verdict_is_written_as_the_report_has_it():
-    verdict = judge_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(0.9))
+    verdict = evaluate_gate({"only": outcomes(65, 35, 0, 0)}, GateBounds(0.9))
     written = json.loads(json.dumps(verdict.as_json()))
     assert written["passed"] is False and len(written["reasons"]) == 1
     assert written["precision"].keys() == {"rate", "n", "low", "high"} and written["precision"]["n"] == 100
@@ -94,14 +94,14 @@ def groups(judged_right: bool, imagined_right: bool) -> GroupOutcomes:
 
 
 def test_groups_that_are_told_apart_pass_and_their_agreement_is_reported():
-    verdict = judge_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right=True, imagined_right=True))
+    verdict = evaluate_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right=True, imagined_right=True))
     assert verdict.passed and verdict.correlation.rate == pytest.approx(1) and verdict.correlation.n == 12
     assert verdict.as_json()["within_group_correlation"]["rate"] == pytest.approx(1)
-    assert judge_gate({"only": outcomes(80, 5, 5, 10)}).as_json()["within_group_correlation"] is None
+    assert evaluate_gate({"only": outcomes(80, 5, 5, 10)}).as_json()["within_group_correlation"] is None
 
 
 @pytest.mark.parametrize(("judged_right", "blamed"), [(True, "the world model is to be mended"), (False, "the reward")])
 def test_groups_that_imagination_cannot_tell_apart_are_refused_and_the_part_that_fails_is_named(judged_right, blamed):
-    verdict = judge_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right, imagined_right=False))
+    verdict = evaluate_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right, imagined_right=False))
     assert not verdict.passed and len(verdict.reasons) == 1
     assert "within groups" in verdict.reasons[0] and blamed in verdict.reasons[0]

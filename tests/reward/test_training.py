@@ -11,11 +11,11 @@ from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.training import (
-    EpisodeJudgement,
+    ClassifierCounts,
     RewardTraining,
     calibrate,
-    judge,
-    judge_answers,
+    evaluate_classifier,
+    evaluate_probabilities,
     shifted,
     train_reward,
 )
@@ -71,16 +71,16 @@ def test_pictures_are_moved_by_whole_pixels_and_keep_their_border():
 
 
 def test_precision_and_recall_by_hand():
-    found = EpisodeJudgement(true_positive=6, false_positive=2, false_negative=3, true_negative=9)
+    found = ClassifierCounts(true_positive=6, false_positive=2, false_negative=3, true_negative=9)
     assert found.precision == 0.75 and found.recall == pytest.approx(2 / 3)
-    assert EpisodeJudgement(0, 0, 0, 5).precision == EpisodeJudgement(0, 0, 0, 5).recall == 0
+    assert ClassifierCounts(0, 0, 0, 5).precision == ClassifierCounts(0, 0, 0, 5).recall == 0
 
 
 def test_an_episode_is_judged_a_success_by_two_frames_in_a_row():
     probabilities = [np.array([row], np.float32) for row in ([0.1, 0.9, 0.9], [0.9, 0.1, 0.9], [0.6, 0.6, 0.1])]
-    found = judge_answers(probabilities, [True, True, False], 0.5, 2)
-    assert found == EpisodeJudgement(true_positive=1, false_positive=1, false_negative=1, true_negative=0)
-    assert judge_answers(probabilities, [True, True, False], 0.7, 1) == EpisodeJudgement(2, 0, 0, 1)
+    found = evaluate_probabilities(probabilities, [True, True, False], 0.5, 2)
+    assert found == ClassifierCounts(true_positive=1, false_positive=1, false_negative=1, true_negative=0)
+    assert evaluate_probabilities(probabilities, [True, True, False], 0.7, 1) == ClassifierCounts(2, 0, 0, 1)
 
 
 class Brightness(SuccessClassifier):
@@ -133,7 +133,7 @@ def test_a_short_training_recognises_real_success_in_unseen_episodes(real_episod
     schedule = RewardTraining(FitConfig(150, 3e-3, 10), batch=30)
     classifier = train_reward(new_classifier(words), LabelledFrames.of(learning, words), schedule, run_seed=0)
     calibrate(classifier, learning)
-    found = judge(classifier, held_out)
+    found = evaluate_classifier(classifier, held_out)
     assert found.recall >= 0.9 and found.precision >= 0.9, found
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Range, configuration
-from wovr_lab.measure.video.quality import VideoJudge
+from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.outputs import claim_work_folder, replacing
@@ -94,7 +94,7 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
     write_json(out / "config.json", settings)
     held_out = {name: list(EpisodeStore([path])) for name, path in held_out_files(run, config, out, ablation).items()}
     seen = [episode for name, episodes in held_out.items() if name != SHIFTED for episode in episodes]
-    judge_of = cache(lambda name: _judge(held_out[SHIFTED] if name == SHIFTED else seen, ablation, yardsticks))
+    metrics_of = cache(lambda name: _metrics(held_out[SHIFTED] if name == SHIFTED else seen, ablation, yardsticks))
     tables = cache(lambda memory: _table(run, config, ContextBuilder(memory=memory)))
     jobs = [(name, seed) for seed in ablation.seeds for name in VARIANTS]
     for name, seed in tqdm(jobs, desc="ablations", dynamic_ncols=True):
@@ -108,10 +108,10 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
             imagined = imagine_videos(world, held_out[SHIFTED] if source == SHIFTED else seen, seed)
             if file == "all":
                 _keep_films(folder / "films.npy", imagined, len(held_out["play"]))
-            write_json(folder / f"{file}.json", asdict(judge_of(source).judge(imagined)))
+            write_json(folder / f"{file}.json", asdict(metrics_of(source).evaluate(imagined)))
     for name, videos in _references(run, config, seen).items():
         if not (out / f"{name}.json").exists():
-            write_json(out / f"{name}.json", asdict(judge_of("all").judge(videos())))
+            write_json(out / f"{name}.json", asdict(metrics_of("all").evaluate(videos())))
     return out
 
 
@@ -196,8 +196,8 @@ def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWan
     return changed.eval()
 
 
-def _judge(episodes: list[Episode], ablation: Ablation, yardsticks: Yardsticks) -> VideoJudge:
-    return VideoJudge(np.stack([episode.frames for episode in episodes]), ablation.depths, yardsticks)
+def _metrics(episodes: list[Episode], ablation: Ablation, yardsticks: Yardsticks) -> VideoMetrics:
+    return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.depths, yardsticks)
 
 
 def _references(run: Path, config: LoopConfig, seen: list[Episode]) -> dict[str, Callable[[], np.ndarray]]:

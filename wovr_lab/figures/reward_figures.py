@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from wovr_lab.figures.style import IMAGINED, INK, OTHERS, QUIET, REAL, error_bars, plain, styled
 from wovr_lab.figures.wording import spaced
 from wovr_lab.measure.intervals import rate_of, wilson
-from wovr_lab.reward.training import EpisodeJudgement, judge_answers
+from wovr_lab.reward.training import ClassifierCounts, evaluate_probabilities
 from wovr_lab.types import Episode, Interval
 
 AROUND = 12  # frames shown before and after the first success
@@ -27,7 +27,7 @@ def answers_figure(
     """Probabilities float32 [T] by frame, of episodes around their success, of failures at their end; and what a
     threshold makes of them."""
     truth = [episode.first_success >= 0 for episode in episodes]
-    judged = judge_answers([answer[None] for answer in probabilities], truth, threshold, consecutive)
+    judged = evaluate_probabilities([answer[None] for answer in probabilities], truth, threshold, consecutive)
     verdict = f"at {threshold:.3g}: {judged.false_positive} false successes, {judged.false_negative} missed"
     figure = go.Figure()
     kinds = (("real success", True, REAL), ("real failure", False, QUIET))
@@ -79,7 +79,7 @@ def threshold_figure(grid: np.ndarray, precision: Sequence[float], recall: Seque
     return styled(figure, 320)
 
 
-def precision_of(judged: EpisodeJudgement) -> Interval:
+def precision_of(judged: ClassifierCounts) -> Interval:
     """How many judged successes are real, with its interval."""
     return wilson(judged.true_positive, judged.true_positive + judged.false_positive)
 

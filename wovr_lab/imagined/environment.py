@@ -16,7 +16,7 @@ import torch
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.judge import SuccessJudge
+from wovr_lab.reward.detector import SuccessDetector
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Start
@@ -41,7 +41,7 @@ class ImaginedEnv(ChunkEnv):
         self.world, self.reward, self.starts = world, reward, starts
         self.context: WorldContext | None = None
         self._generators: list[torch.Generator] = [torch.Generator()] * num_envs
-        self._judge = SuccessJudge(reward, num_envs) if reward else None
+        self._detector = SuccessDetector(reward, num_envs) if reward else None
 
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         """Raises UserError if the environment was built without a source of starts."""
@@ -63,8 +63,8 @@ class ImaginedEnv(ChunkEnv):
             self.context = self.context.put(index, begun)
         for row in rows:
             self._generators[row] = torch_stream(seed, "imagine", int(row))
-        if self._judge:
-            self._judge.begin(rows)
+        if self._detector:
+            self._detector.reset(rows)
         return {} if self.robot is None else {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
@@ -74,7 +74,7 @@ class ImaginedEnv(ChunkEnv):
         imagined = self.world.imagine(self.context.select(index), actions, generators)
         self.context = self.context.put(index, imagined.context)
         told = {} if self.robot is None else {"proprio": imagined.states}
-        if self._judge is None:
+        if self._detector is None:
             return ChunkFrames(imagined.frames, np.zeros(imagined.frames.shape[:2], bool), told)
-        judged = self._judge.judge(rows, imagined.frames, [self.instructions[row] for row in rows])
+        judged = self._detector.detect(rows, imagined.frames, [self.instructions[row] for row in rows])
         return replace(judged, extra=judged.extra | told)

@@ -15,7 +15,7 @@ import numpy as np
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.judge import SuccessJudge
+from wovr_lab.reward.detector import SuccessDetector
 from wovr_lab.types import Start
 
 HIDDEN = {"states"}  # what an imagined rollout is told of the real one beside its outcome
@@ -45,11 +45,11 @@ class LearntRewardEnv(_Substituted):
 
     def __init__(self, real: ChunkEnv, reward: SuccessClassifier):
         super().__init__(real)
-        self.judge = SuccessJudge(reward, real.num_envs)
+        self.detector = SuccessDetector(reward, real.num_envs)
 
     def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """The real simulator at these starts."""
-        self.judge.begin(rows)
+        self.detector.reset(rows)
         return self.frames_from.begin(rows, starts, seed)
 
     def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
@@ -57,7 +57,7 @@ class LearntRewardEnv(_Substituted):
         real = self.frames_from.advance(rows, actions)
         if real.frames.shape[1] != self.chunk:
             raise UserError("a reward must see every frame: build the real environment with every_frame=True")
-        judged = self.judge.judge(rows, real.frames, [self.instructions[row] for row in rows])
+        judged = self.detector.detect(rows, real.frames, [self.instructions[row] for row in rows])
         return replace(judged, extra=judged.extra | real.extra)
 
 

@@ -76,7 +76,7 @@ class GateVerdict:
         }
 
 
-def judge_gate(
+def evaluate_gate(
     outcomes: dict[str, PairedOutcomes],
     bounds: GateBounds = GateBounds(),  # noqa: B008 (frozen)
     groups: GroupOutcomes | None = None,

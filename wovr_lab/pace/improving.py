@@ -12,7 +12,7 @@ from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import SimulatorRefresh
 from wovr_lab.measure.evaluation import evaluate
-from wovr_lab.measure.gate import GroupOutcomes, judge_gate
+from wovr_lab.measure.gate import GroupOutcomes, evaluate_gate
 from wovr_lab.measure.hallucination import imagine_again
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import gate_groups, gate_stores, real_env, reward_episodes, seeds, starts, store
@@ -24,7 +24,7 @@ from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardRefresh
-from wovr_lab.reward.training import judge_each
+from wovr_lab.reward.training import classify_episodes
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.types import Start
@@ -66,7 +66,7 @@ def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
             name: imagine_again(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
             for name, episodes in gate_stores(run).items()
         }
-        verdict = judge_gate(outcomes, run.config.gate, _group_outcomes(run, env, f"gate_{number}/groups"))
+        verdict = evaluate_gate(outcomes, run.config.gate, _group_outcomes(run, env, f"gate_{number}/groups"))
         write_json(run.path(f"gate_{number}.json"), verdict.as_json())
 
     return work
@@ -76,7 +76,7 @@ def _group_outcomes(run: Run, env: ImaginedEnv, name: str) -> GroupOutcomes:
     """The gate's groups seen for real, by the reward on real frames, and in imagination."""
     episodes = gate_groups(run)
     outcomes = imagine_again(env, episodes, run.config.seed, name)[0]
-    judged = judge_each(env.reward, episodes)
+    judged = classify_episodes(env.reward, episodes)
     seen = (each.reshape(-1, run.config.grpo.group_size) for each in (outcomes.real, judged, outcomes.imagined))
     return GroupOutcomes(*seen)
 

@@ -30,7 +30,7 @@ from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.refresh import split
-from wovr_lab.reward.training import calibrate, judge, train_reward
+from wovr_lab.reward.training import calibrate, evaluate_classifier, train_reward
 from wovr_lab.runs import write_json
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import Episode
@@ -140,7 +140,7 @@ def _learn_reward(
 
 
 def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str, float]:
-    found = judge(classifier, episodes)
+    found = evaluate_classifier(classifier, episodes)
     return {"episodes": len(episodes), "precision": found.precision, "recall": found.recall}
 
 

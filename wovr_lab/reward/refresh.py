@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
-from wovr_lab.reward.training import RewardTraining, calibrate, judge, train_reward
+from wovr_lab.reward.training import RewardTraining, calibrate, evaluate_classifier, train_reward
 from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Episode
@@ -35,7 +35,7 @@ class RewardErrors:
     @classmethod
     def of(cls, reward: SuccessClassifier, episodes: Sequence[Episode]) -> RewardErrors:
         """The errors of `reward` on these real episodes."""
-        found = judge(reward, episodes)
+        found = evaluate_classifier(reward, episodes)
         return cls(
             false_positives=found.false_positive,
             failures=found.false_positive + found.true_negative,

@@ -101,7 +101,7 @@ def shifted(pictures: Tensor, pixels: int, generator: torch.Generator) -> Tensor
 
 
 @dataclass(frozen=True)
-class EpisodeJudgement:
+class ClassifierCounts:
     """Episode-level agreement of a reward with the truth."""
 
     true_positive: int
@@ -120,16 +120,16 @@ class EpisodeJudgement:
         return self.true_positive / max(1, self.true_positive + self.false_negative)
 
 
-def judge(
+def evaluate_classifier(
     classifier: SuccessClassifier, episodes: Sequence[Episode], threshold: float | None = None
-) -> EpisodeJudgement:
+) -> ClassifierCounts:
     """Latched success by the classifier against the truth, an episode at a time."""
     threshold = float(classifier.threshold) if threshold is None else threshold
     truth = [episode.first_success >= 0 for episode in episodes]
-    return judge_answers(_answers(classifier, episodes), truth, threshold, classifier.config.consecutive)
+    return evaluate_probabilities(_answers(classifier, episodes), truth, threshold, classifier.config.consecutive)
 
 
-def judge_each(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> np.ndarray:
+def classify_episodes(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> np.ndarray:
     """bool [episodes]: which the classifier takes for successes at its threshold."""
     return np.array([bool(classifier.hits(answer).any()) for answer in _answers(classifier, episodes)])
 
@@ -139,24 +139,27 @@ def _answers(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> list
     return [classifier.probability(episode.frames[None, 1:], [episode.instruction]) for episode in episodes]
 
 
-def judge_answers(
+def evaluate_probabilities(
     probabilities: Sequence[np.ndarray], truth: Sequence[bool], threshold: float, consecutive: int
-) -> EpisodeJudgement:
-    """`judge` from the probabilities [1, T] of every episode's frames, which can be asked about many thresholds."""
+) -> ClassifierCounts:
+    """`evaluate_classifier` from the probabilities [1, T] of every episode's frames, which can be asked about many
+    thresholds."""
     judged = np.array([consecutive_hits(p >= threshold, consecutive).any() for p in probabilities])
     real = np.array(truth)
     counts = ((judged & real), (judged & ~real), (~judged & real), (~judged & ~real))
-    return EpisodeJudgement(*(int(count.sum()) for count in counts))
+    return ClassifierCounts(*(int(count.sum()) for count in counts))
 
 
-def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> EpisodeJudgement:
+def calibrate(classifier: SuccessClassifier, episodes: Sequence[Episode]) -> ClassifierCounts:
     """Sets the strictest threshold that misjudges no more of these real episodes than the best one does, give or take a
     standard error: a few episodes leave long stretches alike, and RL exploits a false success while a missed one only
     costs it a sample."""
     probabilities = _answers(classifier, episodes)
     truth = [e.first_success >= 0 for e in episodes]
     grid = np.linspace(0.05, 0.95, 37)
-    judged = [judge_answers(probabilities, truth, float(value), classifier.config.consecutive) for value in grid]
+    judged = [
+        evaluate_probabilities(probabilities, truth, float(value), classifier.config.consecutive) for value in grid
+    ]
     errors = np.array([j.false_positive + j.false_negative for j in judged])
     chosen = np.flatnonzero(errors <= errors.min() + np.sqrt(errors.min() + 1))[-1]
     classifier.threshold.fill_(float(grid[chosen]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.video.quality import VideoJudge
+from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.yardsticks import ShippedFeatures
 
 
@@ -19,8 +19,8 @@ def yardsticks() -> ShippedFeatures:
 
 def test_every_metric_gets_worse_with_damage_and_is_perfect_without(make_videos, yardsticks):
     real = make_videos(6)
-    judge = VideoJudge(real, (16, 32), yardsticks)
-    perfect, little, much = (judge.judge(make_videos(6, damage=damage)) for damage in (0, 8, 40))
+    metrics = VideoMetrics(real, (16, 32), yardsticks)
+    perfect, little, much = (metrics.evaluate(make_videos(6, damage=damage)) for damage in (0, 8, 40))
     assert set(perfect.rollouts) == {"psnr", "ssim", "efficientnet_distance", "flow_efficientnet_distance"}
     assert set(perfect.sets) == {"efficientnet_frechet", "efficientnet_clip_frechet"}
     for name in perfect.rollouts:
@@ -37,7 +37,7 @@ def test_every_metric_gets_worse_with_damage_and_is_perfect_without(make_videos,
 def test_a_depth_counts_the_frames_up_to_it_and_no_others(make_videos, yardsticks):
     real, imagined = make_videos(3), make_videos(3)
     imagined[:, 17:] = make_videos(3, damage=60)[:, 17:]
-    found = VideoJudge(real, (16, 32), yardsticks).judge(imagined)
+    found = VideoMetrics(real, (16, 32), yardsticks).evaluate(imagined)
     assert found.rollouts["psnr"][16] == [99] * 3 and max(found.rollouts["psnr"][32]) < 70
     assert found.sets["efficientnet_frechet"][16] < 1e-3 < found.sets["efficientnet_frechet"][32]
 
@@ -45,12 +45,12 @@ def test_a_depth_counts_the_frames_up_to_it_and_no_others(make_videos, yardstick
 @pytest.mark.parametrize("depths", [(), (8,), (24,), (48,)])
 def test_depths_that_are_no_whole_clips_or_too_deep_are_refused(make_videos, yardsticks, depths):
     with pytest.raises(UserError, match="multiples of 16 below 33"):
-        VideoJudge(make_videos(), depths, yardsticks)
+        VideoMetrics(make_videos(), depths, yardsticks)
 
 
 def test_one_video_is_no_set(make_videos, yardsticks):
     with pytest.raises(UserError, match="at least two videos"):
-        VideoJudge(make_videos(1), (16,), yardsticks)
-    judge = VideoJudge(make_videos(2), (16,), yardsticks)
+        VideoMetrics(make_videos(1), (16,), yardsticks)
+    metrics = VideoMetrics(make_videos(2), (16,), yardsticks)
     with pytest.raises(UserError, match="differ"):
-        judge.judge(make_videos(3))
+        metrics.evaluate(make_videos(3))

@@ -38,7 +38,7 @@ class Quality:
     sets: dict[str, dict[int, float]]
 
 
-class VideoJudge:
+class VideoMetrics:
     """Looks at the last frame of every chunk, and for the video metric at clips of 16 frames.
 
     FloLPIPS's name needs PWC-Net's flow; with Lucas and Kanade's it is `flow_` and the name of the distance. Raises
@@ -56,7 +56,7 @@ class VideoJudge:
         self._real_features, self._real_clips = features.unflatten(0, (len(real), -1)), self._clips(real)
 
     @torch.inference_mode()
-    def judge(self, imagined: np.ndarray) -> Quality:
+    def evaluate(self, imagined: np.ndarray) -> Quality:
         """Raises UserError if these are not videos like the real ones."""
         check_videos(self.real, imagined)
         frame_values, features = self._look(imagined)

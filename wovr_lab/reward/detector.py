@@ -1,6 +1,6 @@
 """A reward applied to rollouts that grow chunk by chunk: frames in, success of every frame out (paper section 2).
 
-The rule of consecutive frames looks back over the border of a chunk, so a judge remembers each row's last answers.
+The rule of consecutive frames looks back over the border of a chunk, so a detector remembers each row's last answers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from wovr_lab.contracts import ChunkFrames
 from wovr_lab.reward.classifier import SuccessClassifier
 
 
-class SuccessJudge:
+class SuccessDetector:
     """One reward for `rows` rollouts side by side."""
 
     def __init__(self, reward: SuccessClassifier, rows: int):
         self.reward = reward
         self._recent = np.zeros((rows, reward.config.consecutive - 1), np.float32)
 
-    def begin(self, rows: np.ndarray) -> None:
+    def reset(self, rows: np.ndarray) -> None:
         """These rows (indices) are at a start: nothing before it counts."""
         self._recent[rows] = 0
 
-    def judge(self, rows: np.ndarray, frames: np.ndarray, instructions: Sequence[str]) -> ChunkFrames:
+    def detect(self, rows: np.ndarray, frames: np.ndarray, instructions: Sequence[str]) -> ChunkFrames:
         """The next frames uint8 [len(rows), K, H, W, 3] of these rows with their success, by the reward alone."""
         probability = self.reward.probability(frames, instructions)
         joined = np.concatenate([self._recent[rows], probability], 1)
