@@ -43,7 +43,7 @@ from PIL import Image
 from wovr_lab.figures.drift_figures import drift_curves
 from wovr_lab.figures.pictures import named_strip
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.drift import DisturbedMemory, drift, with_context
+from wovr_lab.measure.drift import NoisyMemory, drift, with_context
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
 from wovr_lab.notebook import keep, recomputed
@@ -80,8 +80,8 @@ contexts = {
     "all mechanisms": ContextBuilder(anchor=anchor),
     "without the anchor": ContextBuilder(anchor=False),
     "a memory of one frame": ContextBuilder(anchor=anchor, memory=1),
-    "memory disturbed as in training": DisturbedMemory(anchor=anchor, noise=0.21),
-    "memory disturbed twice as much": DisturbedMemory(anchor=anchor, noise=0.42),
+    "memory disturbed as in training": NoisyMemory(anchor=anchor, noise=0.21),
+    "memory disturbed twice as much": NoisyMemory(anchor=anchor, noise=0.42),
 }
 films = {name: imagine_videos(with_context(world, context), episodes, seed) for name, context in contexts.items()}
 
@@ -124,7 +124,7 @@ for name in drifts:
 
 # %%
 def imagine(anchor: bool, memory: int, noise: float, steps: int) -> np.ndarray:
-    changed = with_context(world, DisturbedMemory(anchor=anchor, memory=memory, noise=noise))
+    changed = with_context(world, NoisyMemory(anchor=anchor, memory=memory, noise=noise))
     changed.sampler = FlowSampler(steps)
     return imagine_videos(changed, episodes[:1], seed)[0]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.measure.drift import DisturbedMemory, depths, drift
+from wovr_lab.measure.drift import NoisyMemory, depths, drift
 from wovr_lab.world.context import Context, ContextBuilder
 
 
@@ -26,9 +26,9 @@ def test_the_memory_is_disturbed_before_every_chunk_but_the_first_and_the_anchor
     context = Context(latent, latent, chunk[:, :4])
     future, frames = torch.ones(3, 2, 2, 4, 4), np.zeros((3, 8, 8, 8, 3), np.uint8)
     clean = ContextBuilder().advance(None, context, future, chunk, frames)
-    once = DisturbedMemory(noise=0.5).advance(None, context, future, chunk, frames)
-    again = DisturbedMemory(noise=0.5).advance(None, context, future, chunk, frames)
+    once = NoisyMemory(noise=0.5).advance(None, context, future, chunk, frames)
+    again = NoisyMemory(noise=0.5).advance(None, context, future, chunk, frames)
     assert torch.equal(once.anchor, clean.anchor) and torch.equal(once.memory, again.memory)
     assert (once.memory - 0.5 * clean.memory).std().item() == pytest.approx(0.5, rel=0.2)
-    silent = DisturbedMemory(noise=0.0).advance(None, context, future, chunk, frames)
+    silent = NoisyMemory(noise=0.0).advance(None, context, future, chunk, frames)
     assert torch.equal(silent.memory, clean.memory)

@@ -70,10 +70,10 @@ def test_the_context_after_a_chunk_is_its_last_latent_and_its_last_four_actions(
 def test_noise_is_put_on_the_memory_by_hand_and_never_on_the_anchor():
     ones = torch.ones(2, 1, 1, 1)
     context = Context(ones, 2 * ones, torch.zeros(2, 4, 7))
-    noisy = ContextBuilder(noise=0.2).disturb(context, -3 * ones, torch.tensor([1.0, 0.5]))
+    noisy = ContextBuilder(noise=0.2).add_context_noise(context, -3 * ones, torch.tensor([1.0, 0.5]))
     assert noisy.memory.flatten().tolist() == pytest.approx([0.8 * 2 - 0.2 * 3, 0.9 * 2 - 0.1 * 3])
     assert torch.equal(noisy.anchor, ones)
-    clean = ContextBuilder(noise=0.0).disturb(context, -3 * ones, torch.ones(2))
+    clean = ContextBuilder(noise=0.0).add_context_noise(context, -3 * ones, torch.ones(2))
     assert torch.equal(clean.memory, context.memory)
 
 

@@ -20,7 +20,7 @@ from wovr_lab.world.model import WorldModel
 
 
 @dataclass(frozen=True)
-class DisturbedMemory(ContextBuilder):
+class NoisyMemory(ContextBuilder):
     """Puts diffusion noise of sigma `noise` on the memory before every chunk but the first, as if it had been imagined
     badly. Training does so with sigmas up to `ContextBuilder.noise`."""
 
@@ -32,7 +32,9 @@ class DisturbedMemory(ContextBuilder):
         """The context after a chunk, disturbed."""
         following = super().advance(codec, context, future, chunk, frames)
         noise = torch.randn(following.memory.shape, generator=self.generator)
-        return self.disturb(following, noise.to(following.memory), torch.ones(len(noise)).to(following.memory))
+        return self.add_context_noise(
+            following, noise.to(following.memory), torch.ones(len(noise)).to(following.memory)
+        )
 
 
 def with_context(world: WorldModel, builder: ContextBuilder) -> WorldModel:

@@ -91,7 +91,7 @@ class ContextBuilder:
         """[B, C, 2, h, w]: what the transformer attends to."""
         return torch.stack([context.anchor if self.anchor else context.memory, context.memory], 2)
 
-    def disturb(self, context: Context, noise: Tensor, sigma: Tensor) -> Context:
+    def add_context_noise(self, context: Context, noise: Tensor, sigma: Tensor) -> Context:
         """Noisy context: x -> (1 - s) x + s eps on the memory only, s = `noise` * sigma in [0, 1] of each row [B]."""
         strength = (self.noise * sigma)[:, None, None, None]
         return replace(context, memory=(1 - strength) * context.memory + strength * noise)

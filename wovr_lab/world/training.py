@@ -98,7 +98,7 @@ class FlowMatchingLoss(nn.Module):
         `context_noise` [B, C, h, w]. The loss is on the last chunk; those before it are imagined."""
         world, chunks = self.world, batch["actions"].shape[1]
         context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
-        context = world.context.disturb(context, batch["context_noise"], batch["context_sigma"])
+        context = world.context.add_context_noise(context, batch["context_noise"], batch["context_sigma"])
         for chunk in range(chunks - 1):
             context = self._imagined(context, batch["actions"][:, chunk], batch["noise"][:, chunk])
         clean, noise, sigma = batch["future"][:, -1], batch["noise"][:, -1], batch["sigma"]

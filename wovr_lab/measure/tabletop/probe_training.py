@@ -37,7 +37,7 @@ NOISES = (0.1, 0.4, 0.8)  # of experts: the more noise, the further the hand str
 
 @configuration
 class ProbeTraining:
-    """How many episodes, how long, and how much pictures are disturbed."""
+    """How many episodes, how long, and how much pictures are augmented."""
 
     episodes: Annotated[int, Range(3)] = 1800  # two thirds play, one third noisy experts
     held_out: Annotated[int, Range(3)] = 120
@@ -98,14 +98,14 @@ def train_probe(probe: StateProbe, data: ProbeData, config: ProbeTraining, run_s
 
     def batch_at(step: int) -> dict[str, Tensor]:
         index = stream(run_seed, "probe", step).integers(len(data.frames), size=config.batch)
-        pictures = disturbed(to_float(data.frames[index]), config, torch_stream(run_seed, "probe", step))
+        pictures = augmented(to_float(data.frames[index]), config, torch_stream(run_seed, "probe", step))
         return {"pictures": pictures, "readouts": torch.as_tensor(data.readouts[index])}
 
     fit(ProbeLoss(probe), batch_at, config.fit, "probe")
     return probe.eval()
 
 
-def disturbed(pictures: Tensor, config: ProbeTraining, generator: torch.Generator) -> Tensor:
+def augmented(pictures: Tensor, config: ProbeTraining, generator: torch.Generator) -> Tensor:
     """Pictures [B, 3, H, W] brighter or darker, half of them blurred, all a little noisy."""
 
     def each(kind: str) -> Tensor:

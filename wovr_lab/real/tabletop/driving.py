@@ -24,7 +24,7 @@ from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import ACTION_DIM, CHUNK, Episode
 
-Disturbance = Callable[[np.ndarray], np.ndarray]
+Perturbation = Callable[[np.ndarray], np.ndarray]
 
 
 def driven_episodes(
@@ -46,9 +46,9 @@ def _drive(env: TabletopEnv, run_seed: int, number: int, steps: int) -> Episode:
     generator = stream(run_seed, "driving", number)
     env.task = list(TASKS)[int(generator.integers(len(TASKS)))]
     recorder = Recorder(env, seed_of(run_seed, "driving start", number) % TRAINING_SEEDS)
-    disturb = _chunk_noise(generator) if generator.random() < 0.6 else _token_noise(generator)
+    perturb = _chunk_noise(generator) if generator.random() < 0.6 else _token_noise(generator)
     for action in _scripts(env, generator):
-        recorder.step(_on_grid(disturb(action)))
+        recorder.step(_on_grid(perturb(action)))
         if env.steps == steps:
             break
     return as_play(recorder.episode())
@@ -66,12 +66,12 @@ def _on_grid(action: np.ndarray) -> np.ndarray:
     return (np.round(np.clip(action, -1, 1) / POLICY_GRID) * POLICY_GRID).astype(np.float32)
 
 
-def _chunk_noise(generator: np.random.Generator) -> Disturbance:
+def _chunk_noise(generator: np.random.Generator) -> Perturbation:
     """One draw an action dimension for a whole chunk, as a policy's whose tokens share their noise."""
     spread, flips, turns = generator.choice([0.1, 0.25, 0.4, 0.6]), generator.choice([0.0, 0.03, 0.1]), 0.1
     count, offset, is_flipped = 0, np.zeros(ACTION_DIM), False
 
-    def disturb(action: np.ndarray) -> np.ndarray:
+    def perturb(action: np.ndarray) -> np.ndarray:
         nonlocal count, offset, is_flipped
         if count % CHUNK == 0:
             offset = np.concatenate([generator.normal(0, spread, 3), generator.normal(0, turns, 3), [0.0]])
@@ -81,21 +81,21 @@ def _chunk_noise(generator: np.random.Generator) -> Disturbance:
         action[6] *= -1 if is_flipped else 1
         return action
 
-    return disturb
+    return perturb
 
 
-def _token_noise(generator: np.random.Generator) -> Disturbance:
+def _token_noise(generator: np.random.Generator) -> Perturbation:
     """Every number drawn for itself, now and then far from what was meant."""
     spread, stray, flips = generator.choice([0.1, 0.2, 0.4]), generator.choice([0.0, 0.05, 0.1]), 0.03
 
-    def disturb(action: np.ndarray) -> np.ndarray:
+    def perturb(action: np.ndarray) -> np.ndarray:
         action = action + np.concatenate([generator.normal(0, spread, 3), generator.normal(0, 0.1, 3), [0.0]])
         strays = generator.random(3) < stray
         action[:3][strays] = generator.uniform(-1, 1, 3)[strays]
         action[6] *= -1 if generator.random() < flips else 1
         return action
 
-    return disturb
+    return perturb
 
 
 def _attempt(env: TabletopEnv, generator: np.random.Generator) -> Script:

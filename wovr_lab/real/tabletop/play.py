@@ -46,9 +46,9 @@ def _play(env: TabletopEnv, run_seed: int, number: int, steps: int, seed: int) -
     generator = stream(run_seed, "play", number)
     env.task = list(TASKS)[int(generator.integers(len(TASKS)))]  # decides the scene, and what the expert attempts
     recorder = Recorder(env, seed)
-    disturb = _disturbance(env, generator)
+    perturb = _perturbation(env, generator)
     for action in _scripts(env, generator):
-        recorder.step(disturb(action))
+        recorder.step(perturb(action))
         if env.steps == steps:
             break
     return as_play(recorder.episode())
@@ -63,7 +63,7 @@ def _scripts(env: TabletopEnv, generator: np.random.Generator) -> Script:
         yield from script(env, generator)
 
 
-def _disturbance(env: TabletopEnv, generator: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+def _perturbation(env: TabletopEnv, generator: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """What happens to every action of an episode: noise, a little yaw, idle roll and pitch, gripper slips, rounding."""
     noise = generator.choice([0.03, 0.1, 0.2, 0.4])
     yaw = generator.normal(0, 0.3) if generator.random() < 0.2 else 0.0
@@ -71,7 +71,7 @@ def _disturbance(env: TabletopEnv, generator: np.random.Generator) -> Callable[[
     slip = 0.04 if generator.random() < 0.2 else 0.0
     on_grid = generator.random() < 0.7
 
-    def disturb(action: np.ndarray) -> np.ndarray:
+    def perturb(action: np.ndarray) -> np.ndarray:
         action = action.astype(np.float64)
         action[:3] += generator.normal(0, noise, 3)
         action[3:6] += generator.normal(0, idle, 3)
@@ -80,7 +80,7 @@ def _disturbance(env: TabletopEnv, generator: np.random.Generator) -> Callable[[
         action = np.clip(action, -1, 1)
         return (np.round(action / POLICY_GRID) * POLICY_GRID if on_grid else action).astype(np.float32)
 
-    return disturb
+    return perturb
 
 
 def travel(env: TabletopEnv, point: np.ndarray, gripper: float, tolerance: float = 0.012, patience: int = 16) -> Script:
