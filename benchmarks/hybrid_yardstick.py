@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import evaluate_gate
-from wovr_lab.measure.hallucination import imagine_again, psnr_by_depth
+from wovr_lab.measure.hallucination import psnr_by_depth, replay_in_imagination
 from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.scales import config_of
 from wovr_lab.pace.stages import Run, enter_run
@@ -207,10 +207,10 @@ def judged(run: Run, setting: str, world: WorldModel) -> Iterator[dict[str, Any]
     outcomes = {}
     for name, episodes in stores.items():
         env = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, hold_after_success=config.hold)
-        outcomes[name] = imagine_again(env, episodes, config.seed, f"gate_1/{name}")[0]
+        outcomes[name] = replay_in_imagination(env, episodes, config.seed, f"gate_1/{name}")[0]
     base = [episode for name, episodes in stores.items() if name.startswith("base") for episode in episodes]
     whole = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, config.max_steps)
-    curve = psnr_by_depth(base, imagine_again(whole, base, config.seed, "video")[1])["world"]
+    curve = psnr_by_depth(base, replay_in_imagination(whole, base, config.seed, "video")[1])["world"]
     verdict = evaluate_gate(outcomes, config.gate)
     numbers = {("precision", "all"): verdict.precision} | {
         (metric, policy.name): getattr(policy, metric)

@@ -39,7 +39,7 @@ from wovr_lab.figures import pictures, reward_figures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.fooling import towards_success
-from wovr_lab.measure.hallucination import execute_for_real, within_imagined
+from wovr_lab.measure.hallucination import replay_in_simulator, within_imagined
 from wovr_lab.notebook import keep, slide
 
 # %%
@@ -118,7 +118,7 @@ print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n
 # %%
 dream = ImaginedEnv(world, reward, 48, 48)
 imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
-outcomes, awake = execute_for_real(tabletop_chunks(48), imagined, seed, "awake")
+outcomes, awake = replay_in_simulator(tabletop_chunks(48), imagined, seed, "awake")
 seen = evaluate_classifier(reward, within_imagined(awake, imagined))
 rates = {"held-out real frames": reward_figures.precision_of(real),
          "real frames of the same actions": reward_figures.precision_of(seen),

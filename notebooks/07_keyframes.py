@@ -39,7 +39,7 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures import gate_figures, keyframe_figures, pictures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.hallucination import imagine_again
+from wovr_lab.measure.hallucination import replay_in_imagination
 
 # %%
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
@@ -111,8 +111,8 @@ keyframe_figures.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
 
 # %%
 dream = ImaginedEnv(world, reward, 48, 48, hold_after_success=4)
-whole, long_films = imagine_again(dream, episodes, seed, "again")
-short, short_films = imagine_again(dream, episodes, seed, "again", begin.tolist())
+whole, long_films = replay_in_imagination(dream, episodes, seed, "again")
+short, short_films = replay_in_imagination(dream, episodes, seed, "again", begin.tolist())
 gate_figures.confusion_figure({"from the beginning": whole.counts(), "from the keyframe": short.counts()}).show()
 failed = ~whole.real
 fewer = paired_difference(short.imagined[failed], whole.imagined[failed])

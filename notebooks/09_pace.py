@@ -43,7 +43,7 @@ from wovr_lab.figures import gate_figures, pace_figures, pictures, run_figures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.pairing import outcomes_in, unseen_starts
-from wovr_lab.measure.hallucination import imagine_again
+from wovr_lab.measure.hallucination import replay_in_imagination
 
 # %%
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
@@ -107,7 +107,7 @@ episodes = roll_out(env, models.policy(improved), starts, seed, "fresh", 1.2, vi
 films, quality = {"real": [episode.frames for episode in episodes]}, {}
 for name, world in worlds.items():
     dream = ImaginedEnv(models.world(models.switches(world)), models.reward(world), 48, 48, 48)
-    films[name] = imagine_again(dream, episodes, seed, "again")[1].video
+    films[name] = replay_in_imagination(dream, episodes, seed, "again")[1].video
     pairs = zip(films["real"], films[name], strict=True)
     quality[name] = np.array([psnr(real[1:], imagined[1 : len(real)]).mean() for real, imagined in pairs])
 nearer = bootstrapped(np.mean, quality["after PACE"] - quality["before PACE"])

@@ -8,10 +8,10 @@ import pytest
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.measure.hallucination import (
     action_chunks,
-    execute_for_real,
-    imagine_again,
     psnr,
     psnr_by_depth,
+    replay_in_imagination,
+    replay_in_simulator,
     truly_labelled,
     within_imagined,
 )
@@ -77,24 +77,24 @@ def test_episodes_are_imagined_again_from_any_of_their_frames(make_episode, epis
     assert actions.shape == (2, 1, 8, 7)
     assert (actions[0, 0] == make_episode(0, 11).actions[3:]).all()
     assert (actions[1, 0, :2] == make_episode(1, 6).actions[4:]).all() and (actions[1, 0, 2:, :6] == 0).all()
-    _, rollouts = imagine_again(Dream(3), episodes, 0, "again", begin=[5, 6, 7])
+    _, rollouts = replay_in_imagination(Dream(3), episodes, 0, "again", begin=[5, 6, 7])
     assert [start.step for start in rollouts.starts] == [5, 6, 7]
     assert (rollouts.video[1, 0] == episodes[1].frames[6]).all()
 
 
 def test_real_episodes_imagined_again_are_paired_with_their_own_outcome(episodes):
     mixed = [episodes[0], given_up(episodes[1], 10), episodes[2]]
-    believing, rollouts = imagine_again(Dream(2, at=3), mixed, 0, "again")
+    believing, rollouts = replay_in_imagination(Dream(2, at=3), mixed, 0, "again")
     assert believing.counts() == {"imagined_and_real": 2, "imagined_only": 1, "real_only": 0, "neither": 0}
     assert rollouts.steps.tolist() == [8, 8, 8]
-    doubting, _ = imagine_again(Dream(2), mixed, 0, "again")
+    doubting, _ = replay_in_imagination(Dream(2), mixed, 0, "again")
     assert doubting.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 2, "neither": 1}
 
 
 def test_imagined_rollouts_are_executed_from_their_starts_with_their_actions(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
     imagined = replay(Dream(3), starts, action_chunks(episodes), 0, "dream", video=True)
-    outcomes, real = execute_for_real(tabletop_chunks(3), imagined, 0, "real")
+    outcomes, real = replay_in_simulator(tabletop_chunks(3), imagined, 0, "real")
     assert outcomes.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 3, "neither": 0}
     for row, episode in enumerate(episodes):
         first = episode.first_success
@@ -114,13 +114,13 @@ def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episod
             executed=np.arange(actions.shape[1])[None] < dreamt // 8,
             success=np.arange(actions.shape[1] * 8)[None] >= at,
         )
-        outcomes, real = execute_for_real(tabletop_chunks(1), padded, 0, "real")
+        outcomes, real = replay_in_simulator(tabletop_chunks(1), padded, 0, "real")
         assert real.succeeded.all() and outcomes.imagined.all() and outcomes.real.tolist() == [counts]
 
 
 def test_error_is_measured_by_depth_over_the_episodes_that_are_that_long(episodes):
     mixed = [episodes[0], given_up(episodes[1], 10)]
-    _, rollouts = imagine_again(Dream(2), mixed, 0, "again")
+    _, rollouts = replay_in_imagination(Dream(2), mixed, 0, "again")
     curves = psnr_by_depth(mixed, rollouts)
     whole = len(episodes[0]) // 8
     assert [depth for depth, _ in curves["world"]] == [8.0 * chunk for chunk in range(1, whole + 1)]
@@ -133,7 +133,7 @@ def test_error_is_measured_by_depth_over_the_episodes_that_are_that_long(episode
 
 
 def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
-    _, rollouts = imagine_again(Dream(1), episodes[:1], 0, "again")
+    _, rollouts = replay_in_imagination(Dream(1), episodes[:1], 0, "again")
     video = rollouts.video.copy()
     video[0, : len(episodes[0]) + 1] = episodes[0].frames
     curves = psnr_by_depth(episodes[:1], replace(rollouts, video=video))
@@ -143,7 +143,7 @@ def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
 def test_what_really_happened_is_cut_where_imagination_ended(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
     imagined = replay(Dream(3, at=3), starts, action_chunks(episodes), 0, "dream", video=True)  # ends after a chunk
-    _, real = execute_for_real(tabletop_chunks(3), imagined, 0, "real")
+    _, real = replay_in_simulator(tabletop_chunks(3), imagined, 0, "real")
     for cut, episode in zip(within_imagined(real, imagined), episodes, strict=True):
         assert len(cut) == len(cut.success) == 8 and len(cut.states) == 9
         assert (cut.frames == episode.frames[:9]).all()
@@ -151,7 +151,7 @@ def test_what_really_happened_is_cut_where_imagination_ended(episodes):
 
 def test_imagined_pictures_are_labelled_with_what_really_happened_by_then(episodes):
     env = Dream(len(episodes), at=19)  # believes in success at action 19, so every row ends after three chunks
-    imagined = imagine_again(env, episodes, 0, "test")[1]
+    imagined = replay_in_imagination(env, episodes, 0, "test")[1]
     early, late, never = episodes
     truth = [
         replace(early, success=np.arange(len(early)) >= 9),

@@ -22,7 +22,7 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import Executed
 from wovr_lab.imagined.substitutes import LearntRewardEnv, TrueOutcomeEnv
 from wovr_lab.measure.evaluation import evaluate
-from wovr_lab.measure.hallucination import execute_for_real, truly_labelled
+from wovr_lab.measure.hallucination import replay_in_simulator, truly_labelled
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import STARTS, real_env, seeds, starts, store
 from wovr_lab.pace.improving import refresh_of, starts_of
@@ -172,7 +172,7 @@ class _Curve:
         config = self.run.config
         real = real_env(config, len(self.looked_at), config.hold, every_frame=True)
         rollouts = self._roll_out(policy, self.looked_at, f"{NAME}/look", video=True)
-        episodes = execute_for_real(real, rollouts, self.rl_seed, f"{NAME}/look")[1].episodes()
+        episodes = replay_in_simulator(real, rollouts, self.rl_seed, f"{NAME}/look")[1].episodes()
         if self.world is not None:
             write_episodes(self._path(updates, "imagined"), truly_labelled(rollouts, episodes))
         write_episodes(self._path(updates), episodes)
@@ -214,6 +214,6 @@ class _Curve:
         first = starts(config, range(FIRST_SEED, FIRST_SEED + a_task))
         rollouts = self._roll_out(policy, [start for start in first for _ in range(size)], f"{NAME}/groups")
         real = real_env(config, len(rollouts), every_frame=True)
-        outcomes = execute_for_real(real, rollouts, self.rl_seed, f"{NAME}/groups")[0]
+        outcomes = replay_in_simulator(real, rollouts, self.rl_seed, f"{NAME}/groups")[0]
         both = {"judged": outcomes.imagined, "real": outcomes.real}
         return {name: seen.reshape(-1, size).astype(int).tolist() for name, seen in both.items()}

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wovr_lab.measure.groups import correlation_interval
-from wovr_lab.measure.hallucination import execute_for_real
+from wovr_lab.measure.hallucination import replay_in_simulator
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.worth import worth_interval
 from wovr_lab.pace.data import real_env
@@ -49,7 +49,7 @@ def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict
     actor = ExploringActor(policy, config.grpo.noise)
     imagined = roll_out(env, actor, repeated, config.seed, name, config.grpo.temperature, progress=True)
     real = real_env(config, len(repeated), every_frame=True)
-    outcomes = execute_for_real(real, imagined, config.seed, name)[0]
+    outcomes = replay_in_simulator(real, imagined, config.seed, name)[0]
     both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}
     mixed = {f"mixed_{which}": asdict(rate_of(seen.any(1) & ~seen.all(1))) for which, seen in both.items()}
     worth, agreement = worth_interval(**both), correlation_interval(both["imagined"], both["real"])

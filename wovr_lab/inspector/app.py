@@ -168,11 +168,11 @@ def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, gain: gr.Slider, views: li
 
 
 def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:
-    def imagine_again(tab: Tab) -> tuple[Any, ...]:
+    def resample(tab: Tab) -> tuple[Any, ...]:
         return *futures_view(tab.session.futures()), gr.update(visible=True)
 
     shown = [parts["film"], parts["numbers"], parts["seen"]]
-    parts["again"].click(tabs.telling(imagine_again, len(shown)), None, shown, **ALONE)
+    parts["again"].click(tabs.telling(resample, len(shown)), None, shown, **ALONE)
     wire(parts["take"].click, lambda session, number: session.take(session.futures()[number - 1]), parts["number"])
 
 

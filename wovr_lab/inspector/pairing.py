@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wovr_lab.fields import Count
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real
+from wovr_lab.measure.hallucination import PairedOutcomes, replay_in_simulator
 from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probes import load_probe
@@ -42,7 +42,7 @@ def outcomes_in(
         progress=True,
     )  # fmt: skip
     real = tabletop_chunks(len(starts), models.resolution, steps)
-    return execute_for_real(real, imagined, run_seed, "paired/real")[0]
+    return replay_in_simulator(real, imagined, run_seed, "paired/real")[0]
 
 
 def pair(

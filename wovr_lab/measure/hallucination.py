@@ -57,7 +57,7 @@ def action_chunks(episodes: Sequence[Episode], begin: Sequence[int] | None = Non
     return actions.reshape(len(episodes), chunks, CHUNK, -1)
 
 
-def imagine_again(
+def replay_in_imagination(
     env: ChunkEnv, episodes: Sequence[Episode], run_seed: int, name: str, begin: Sequence[int] | None = None
 ) -> tuple[PairedOutcomes, Rollouts]:
     """Imagines real episodes with their actions, from their first frames or from frame `begin` of each; `env` is the
@@ -68,7 +68,7 @@ def imagine_again(
     return PairedOutcomes(rollouts.succeeded, real), rollouts
 
 
-def execute_for_real(env: ChunkEnv, imagined: Rollouts, run_seed: int, name: str) -> tuple[PairedOutcomes, Rollouts]:
+def replay_in_simulator(env: ChunkEnv, imagined: Rollouts, run_seed: int, name: str) -> tuple[PairedOutcomes, Rollouts]:
     """Executes imagined rollouts in the real simulator, whose starts must have states; `env` is the real one.
 
     A real success counts only within the actions that were imagined.

@@ -15,7 +15,7 @@ from wovr_lab.contracts import Actor
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.hallucination import execute_for_real
+from wovr_lab.measure.hallucination import replay_in_simulator
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
@@ -202,7 +202,7 @@ def confront(run: Run) -> None:
     imagined_env = ImaginedEnv(world, None, config.imagined_rows, config.max_steps)
     imagined = roll_out(imagined_env, base, first, config.seed, "confront", temperature, progress=True)
     env = real_env(config, len(first), config.hold, every_frame=True)
-    episodes = execute_for_real(env, imagined, config.seed, "confront/real")[1].episodes()
+    episodes = replay_in_simulator(env, imagined, config.seed, "confront/real")[1].episodes()
     run.debit("real", episodes)
     write_episodes(folder / "base.hdf5", episodes)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.hallucination import imagine_again
+from wovr_lab.measure.hallucination import replay_in_imagination
 from wovr_lab.pace.data import own_successes
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.imitation import imitate
@@ -40,7 +40,7 @@ def as_imagined(env: ImaginedEnv, episodes: Sequence[Episode], run_seed: int, na
     there and its success. Where imagination does not see the success, its pictures do not fit the actions: left out."""
     found = []
     for part, begin in enumerate(([0] * len(episodes), _between(episodes, stream(run_seed, name, "between")))):
-        outcomes, rollouts = imagine_again(env, episodes, run_seed, f"{name}/{part}", begin)
+        outcomes, rollouts = replay_in_imagination(env, episodes, run_seed, f"{name}/{part}", begin)
         for row in np.flatnonzero(outcomes.imagined):
             found.append(_seen(episodes[row], begin[row], rollouts.video[row], int(rollouts.steps[row])))
     return found

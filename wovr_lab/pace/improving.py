@@ -13,7 +13,7 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import SimulatorRefresh
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.gate import GroupOutcomes, evaluate_gate
-from wovr_lab.measure.hallucination import imagine_again
+from wovr_lab.measure.hallucination import replay_in_imagination
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import gate_groups, gate_stores, real_env, reward_episodes, seeds, starts, store
 from wovr_lab.pace.imitating import imitated
@@ -63,7 +63,7 @@ def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
     def work(run: Run) -> None:
         env = replay_env(run, world, reward)
         outcomes = {
-            name: imagine_again(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
+            name: replay_in_imagination(env, list(episodes), run.config.seed, f"gate_{number}/{name}")[0]
             for name, episodes in gate_stores(run).items()
         }
         verdict = evaluate_gate(outcomes, run.config.gate, _group_outcomes(run, env, f"gate_{number}/groups"))
@@ -75,7 +75,7 @@ def gate(number: int, world: str, reward: str) -> Callable[[Run], None]:
 def _group_outcomes(run: Run, env: ImaginedEnv, name: str) -> GroupOutcomes:
     """The gate's groups seen for real, by the reward on real frames, and in imagination."""
     episodes = gate_groups(run)
-    outcomes = imagine_again(env, episodes, run.config.seed, name)[0]
+    outcomes = replay_in_imagination(env, episodes, run.config.seed, name)[0]
     judged = classify_episodes(env.reward, episodes)
     seen = (each.reshape(-1, run.config.grpo.group_size) for each in (outcomes.real, judged, outcomes.imagined))
     return GroupOutcomes(*seen)

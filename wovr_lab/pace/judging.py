@@ -14,7 +14,7 @@ import numpy as np
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
-from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again, psnr_by_depth
+from wovr_lab.measure.hallucination import PairedOutcomes, psnr_by_depth, replay_in_imagination, replay_in_simulator
 from wovr_lab.pace.data import evaluation_starts, held_out_of_base, real_env, seeds, starts
 from wovr_lab.pace.improving import imagined_env
 from wovr_lab.pace.stages import Run, Stage
@@ -105,7 +105,7 @@ def _confusion(run: Run, name: str, actor: VLAPolicy, world: str, reward: str) -
     begin = time.monotonic()
     imagined = roll_out(env, actor, first, config.seed, "confusion", config.grpo.temperature, video=True, progress=True)
     speed = float(imagined.steps.sum()) / (time.monotonic() - begin)
-    outcomes, real = execute_for_real(
+    outcomes, real = replay_in_simulator(
         real_env(config, len(first), every_frame=True), imagined, config.seed, "confusion/real"
     )
     run.ledger.debit(run.stage, "measurement", len(first), int(real.steps.sum()))
@@ -130,6 +130,6 @@ def _video_error(run: Run, world: str, reward: str) -> dict[str, Any]:
     episodes = held_out_of_base(run)
     env = imagined_env(run, world, reward, run.config.imagined_rows)
     env.hold_after_success = run.config.max_steps  # never ends early, so that every depth is seen
-    _, imagined = imagine_again(env, episodes, run.config.seed, "video")
+    _, imagined = replay_in_imagination(env, episodes, run.config.seed, "video")
     curves = psnr_by_depth(episodes, imagined)
     return {"psnr_by_depth": curves["world"], "psnr_by_depth_copy": curves["copy"]}

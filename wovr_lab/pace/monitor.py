@@ -17,7 +17,7 @@ from pathlib import Path
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import Executed
-from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again, truly_labelled
+from wovr_lab.measure.hallucination import PairedOutcomes, replay_in_imagination, replay_in_simulator, truly_labelled
 from wovr_lab.measure.intervals import difference_of_rates, rate_of, wilson
 from wovr_lab.pace.data import IMAGINED, MONITORED, real_env, seeds, starts
 from wovr_lab.pace.stages import Run
@@ -115,12 +115,12 @@ class Monitor:
         env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
         if config.monitor_acts:
             real = roll_out(env, actor, self.starts, config.seed, label, temperature, video=True, progress=True)
-            outcomes, imagined = imagine_again(self.env, real.episodes(), config.seed, label)
+            outcomes, imagined = replay_in_imagination(self.env, real.episodes(), config.seed, label)
         else:
             imagined = roll_out(
                 self.env, actor, self.starts, config.seed, label, temperature, video=True, progress=True
             )
-            outcomes, real = execute_for_real(env, imagined, config.seed, label)
+            outcomes, real = replay_in_simulator(env, imagined, config.seed, label)
         episodes = real.episodes()
         return outcomes, Executed(episodes, truly_labelled(imagined, episodes))
 
