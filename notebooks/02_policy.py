@@ -47,7 +47,7 @@ from wovr_lab.notebook import keep, slide
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.chunk_env import start_of_seed
-from wovr_lab.real.tabletop import TASKS, TabletopEnv, tabletop_chunks
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, make_tabletop_env
 from wovr_lab.rollout import roll_out
 from wovr_lab.training import FitConfig
 
@@ -113,7 +113,7 @@ Image.fromarray(pictures.named_strip(films, [], scale=3))
 seeds = range(8000, 8000 + {"glance": 4, "smoke": 32, "demo": 200}[scale])
 starts = [start_of_seed(table, name, each) for name in TASKS for each in seeds]
 heard = starts if listens else [policy_figures.misled(each) for each in starts]
-env = tabletop_chunks(32, every_frame=False)
+env = make_tabletop_env(32, every_frame=False)
 told = roll_out(env, policy, heard, seed, "told", 0.0).succeeded
 success = rate_of(told)
 print(f"{success.rate:.0%} [{success.low:.0%}, {success.high:.0%}] of {success.n} starts")

@@ -44,7 +44,7 @@ from wovr_lab.notebook import keep, slide
 
 # %%
 from wovr_lab.real.chunk_env import start_of_seed
-from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes, tabletop_chunks
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes, make_tabletop_env
 from wovr_lab.reward.training import evaluate_classifier, evaluate_probabilities
 from wovr_lab.rollout import roll_out
 
@@ -65,7 +65,7 @@ world, policy, reward = models.world(models.switches("base")), models.policy("ba
 used = float(reward.threshold) if threshold < 0 else threshold
 reward.threshold.fill_(used)
 count = {"glance": 4, "smoke": 12, "demo": 50}[scale]
-table, env = TabletopEnv(resolution=32), tabletop_chunks(48, hold_after_success=4)
+table, env = TabletopEnv(resolution=32), make_tabletop_env(48, hold_after_success=4)
 starts = [start_of_seed(table, name, 8000 + each) for name in TASKS for each in range(count)]
 episodes = roll_out(env, policy, starts, seed, "held out", 1.0, video=True).episodes()
 episodes += [e for name in TASKS for e in expert_episodes(name, range(8100, 8100 + count // 2), 0.4)]
@@ -118,7 +118,7 @@ print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n
 # %%
 dream = ImaginedEnv(world, reward, 48, 48)
 imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
-outcomes, awake = replay_in_simulator(tabletop_chunks(48), imagined, seed, "awake")
+outcomes, awake = replay_in_simulator(make_tabletop_env(48), imagined, seed, "awake")
 seen = evaluate_classifier(reward, within_imagined(awake, imagined))
 rates = {"held-out real frames": reward_figures.precision_of(real),
          "real frames of the same actions": reward_figures.precision_of(seen),

@@ -46,7 +46,7 @@ from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.notebook import keep, slide
 from wovr_lab.real.chunk_env import start_of_seed
-from wovr_lab.real.tabletop import TASKS, TabletopEnv, tabletop_chunks
+from wovr_lab.real.tabletop import TASKS, TabletopEnv, make_tabletop_env
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import stream
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, keyframe_steps, keyframes, start_at
@@ -94,7 +94,7 @@ slide(draw, IntSlider(indices["red_on_plate"], min=0, max=last, description="key
 # lie before each of its successes, if the episode is imagined from its beginning, or from the keyframe.
 
 # %%
-table, env = TabletopEnv(resolution=32), tabletop_chunks(32, hold_after_success=4)
+table, env = TabletopEnv(resolution=32), make_tabletop_env(32, hold_after_success=4)
 seeds = range(8000, 8000 + {"glance": 4, "smoke": 24, "demo": 100}[scale])
 starts = [start_of_seed(table, name, each) for name in TASKS for each in seeds]
 acted = roll_out(env, models.policy("base policy"), starts, seed, "base", 1.0, video=True).episodes()
@@ -152,7 +152,7 @@ print("stated and drawn:", found)
 
 # %%
 taught, cost = {}, {}
-ends = tabletop_chunks(64, every_frame=False, keyframe_steps=24)
+ends = make_tabletop_env(64, every_frame=False, keyframe_steps=24)
 for share in (0.0, 1.0):
     repeated = [start for start in drawn[share][: 2 * len(seeds) // 3] for _ in range(8)]
     groups = roll_out(ends, models.policy("base policy"), repeated, seed, "groups", 1.2)

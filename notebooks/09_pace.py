@@ -51,7 +51,7 @@ from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.notebook import keep
 from wovr_lab.pace.monitor import Look
 from wovr_lab.pace.stages import Entry, Ledger
-from wovr_lab.real.tabletop import tabletop_chunks
+from wovr_lab.real.tabletop import make_tabletop_env
 from wovr_lab.report.reading import load_report
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import load_metrics, read_json
@@ -100,7 +100,7 @@ pace_figures.gaps_figure(*gates).show()
 models = Models(folder)
 starts = unseen_starts(models, {"smoke": 96, "demo": 400, "glance": 16}[scale])
 worlds = {"before PACE": "base", "after PACE": "evolved" if refined else "base"}
-env, improved = tabletop_chunks(32, hold_after_success=4), models.policies[-1]
+env, improved = make_tabletop_env(32, hold_after_success=4), models.policies[-1]
 episodes = roll_out(env, models.policy(improved), starts, seed, "fresh", 1.2, video=True).episodes()
 
 # %%

@@ -46,7 +46,7 @@ from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
-from wovr_lab.real.tabletop import Task, add_task, expert_episodes, get_task, initial_start, tabletop_chunks
+from wovr_lab.real.tabletop import Task, add_task, expert_episodes, get_task, initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import CLOSE_GRIPPER, GRASP_HEIGHT, OPEN_GRIPPER, TRAVEL_HEIGHT, towards
 from wovr_lab.real.tabletop.scene import CUBE_HALF
 from wovr_lab.rollout import roll_out
@@ -110,7 +110,7 @@ Image.fromarray(pictures.strip([episode.frames[:20:2] for episode in shown[:3]],
 demonstrations = list(expert_episodes(taught, range(12), noise=0.15, run_seed=seed))
 tokenizer = build_tokenizer([get_task(name).instruction for name in (task.name, taught)])
 policy = VLAPolicy.create(VLAConfig(vocab_size=len(tokenizer)), tokenizer, seed)
-starts, env = [initial_start(task.name, each) for each in unseen], tabletop_chunks(32, every_frame=False)
+starts, env = [initial_start(task.name, each) for each in unseen], make_tabletop_env(32, every_frame=False)
 untrained = roll_out(env, policy, starts, seed, "own task", 0.0).succeeded
 imitate(policy, demonstrations, ImitationConfig(FitConfig(120, 1e-3, warmup_steps=10), batch=32), seed)
 imitated = roll_out(env, policy, starts, seed, "own task", 0.0).succeeded

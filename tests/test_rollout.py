@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
-from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import Recorded, join, replay, roll_out
 from wovr_lab.starts import start_at
@@ -120,9 +120,9 @@ def test_recorded_actions_are_repeated_and_then_stand_still_with_the_gripper_as_
 def test_real_rollouts_replayed_from_their_starts_reach_bit_equal_states_and_frames():
     episode = next(expert_episodes("push_red", [4], noise=0.2, hold=0))
     starts = [initial_start("red_on_plate", 1), start_at(episode, 6), initial_start("push_blue", 2)]
-    env = tabletop_chunks(2, max_steps=24)
+    env = make_tabletop_env(2, max_steps=24)
     first = roll_out(env, Expertless(), starts, 0, "real", 1.0, video=True)
-    again = replay(tabletop_chunks(3, max_steps=24), starts, first.actions, 9, "again", video=True)
+    again = replay(make_tabletop_env(3, max_steps=24), starts, first.actions, 9, "again", video=True)
     assert first.states.shape[0] == 3 and (first.states == again.states).all() and (first.video == again.video).all()
     assert (first.success == again.success).all() and (first.executed == again.executed).all()
 
@@ -130,7 +130,7 @@ def test_real_rollouts_replayed_from_their_starts_reach_bit_equal_states_and_fra
 def test_a_recorded_episode_replayed_as_chunks_reaches_its_states():
     episode = next(expert_episodes("push_red", [4], noise=0.2, hold=16))
     chunks = len(episode) // 8
-    env = tabletop_chunks(1, max_steps=48, hold_after_success=48)
+    env = make_tabletop_env(1, max_steps=48, hold_after_success=48)
     again = replay(
         env, [start_at(episode, 0)], episode.actions[None, : chunks * 8].reshape(1, chunks, 8, 7), 0, "r", True
     )

@@ -71,4 +71,4 @@ def evaluate(policy: Actor, domain: Domain, seeds: Iterable[int], temperature: f
     interval; greedy unless told. Seeds from 10,000 on were never used to train anything that is shipped."""
     chosen = list(seeds)
     starts = [start for task in domain.tasks for start in domain.starts(task, chosen)]
-    return evaluate_policy(domain.chunks(min(ROWS, len(starts))), policy, starts, 0, temperature).overall
+    return evaluate_policy(domain.make_env(min(ROWS, len(starts))), policy, starts, 0, temperature).overall

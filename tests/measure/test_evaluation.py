@@ -5,7 +5,7 @@ import torch
 
 from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
 from wovr_lab.measure.intervals import mcnemar, paired_difference, wilson
-from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import Recorded
 from wovr_lab.types import ActionChunk
@@ -30,7 +30,7 @@ def test_the_expert_recorded_succeeds_where_noise_fails_on_the_same_starts():
     starts = [initial_start("push_red", seed) for seed in seeds]
     chunks = min(len(episode) for episode in episodes) // 8
     actions = np.stack([episode.actions[: chunks * 8].reshape(chunks, 8, 7) for episode in episodes])
-    env = tabletop_chunks(2, every_frame=False)
+    env = make_tabletop_env(2, every_frame=False)
     expert = evaluate(env, Recorded(actions), starts, 0, 0.0)
     noise = evaluate(env, Noise(), starts, 0, 0.0)
     assert expert.succeeded.tolist() == [True, True] and noise.succeeded.tolist() == [False, False]

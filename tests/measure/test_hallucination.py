@@ -15,7 +15,7 @@ from wovr_lab.measure.hallucination import (
     truly_labelled,
     within_imagined,
 )
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import replay
 from wovr_lab.starts import start_at
@@ -94,7 +94,7 @@ def test_real_episodes_imagined_again_are_paired_with_their_own_outcome(episodes
 def test_imagined_rollouts_are_executed_from_their_starts_with_their_actions(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
     imagined = replay(Dream(3), starts, action_chunks(episodes), 0, "dream", video=True)
-    outcomes, real = replay_in_simulator(tabletop_chunks(3), imagined, 0, "real")
+    outcomes, real = replay_in_simulator(make_tabletop_env(3), imagined, 0, "real")
     assert outcomes.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 3, "neither": 0}
     for row, episode in enumerate(episodes):
         first = episode.first_success
@@ -114,7 +114,7 @@ def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episod
             executed=np.arange(actions.shape[1])[None] < dreamt // 8,
             success=np.arange(actions.shape[1] * 8)[None] >= at,
         )
-        outcomes, real = replay_in_simulator(tabletop_chunks(1), padded, 0, "real")
+        outcomes, real = replay_in_simulator(make_tabletop_env(1), padded, 0, "real")
         assert real.succeeded.all() and outcomes.imagined.all() and outcomes.real.tolist() == [counts]
 
 
@@ -143,7 +143,7 @@ def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
 def test_what_really_happened_is_cut_where_imagination_ended(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
     imagined = replay(Dream(3, at=3), starts, action_chunks(episodes), 0, "dream", video=True)  # ends after a chunk
-    _, real = replay_in_simulator(tabletop_chunks(3), imagined, 0, "real")
+    _, real = replay_in_simulator(make_tabletop_env(3), imagined, 0, "real")
     for cut, episode in zip(within_imagined(real, imagined), episodes, strict=True):
         assert len(cut) == len(cut.success) == 8 and len(cut.states) == 9
         assert (cut.frames == episode.frames[:9]).all()

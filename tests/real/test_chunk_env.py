@@ -5,7 +5,7 @@ import pytest
 
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
-from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.types import HOLD, Start
@@ -28,11 +28,11 @@ def demonstration():
 @pytest.mark.parametrize("settings", [{}, {"every_frame": False}, {"hold_after_success": 4}])
 def test_the_tabletop_keeps_the_contract(settings, demonstration):
     starts = [initial_start("push_red", 0), start_in(demonstration, 10), initial_start("green_on_plate", 2)]
-    check_chunk_env(lambda: tabletop_chunks(3, max_steps=24, **settings), starts)
+    check_chunk_env(lambda: make_tabletop_env(3, max_steps=24, **settings), starts)
 
 
 def test_a_keyframe_start_goes_on_exactly_where_the_episode_was(demonstration):
-    env = tabletop_chunks(2)
+    env = make_tabletop_env(2)
     observation, info = env.reset(options={"starts": [start_in(demonstration, 5), initial_start("push_red", 0)]})
     assert (observation["frame"][0] == demonstration.frames[5]).all()
     assert (info["states"][0] == demonstration.states[5]).all()
@@ -43,7 +43,7 @@ def test_a_keyframe_start_goes_on_exactly_where_the_episode_was(demonstration):
 
 
 def test_a_keyframe_has_what_is_left_of_the_episode_rounded_up_to_chunks(demonstration):
-    env = tabletop_chunks(2, max_steps=32)
+    env = make_tabletop_env(2, max_steps=32)
     env.reset(options={"starts": [start_in(demonstration, 12), initial_start("push_red", 0)]})
     lengths = np.zeros(2, int)
     still = np.zeros((2, 8, 7), np.float32)
@@ -58,7 +58,7 @@ def test_success_ends_a_row_at_once_or_after_the_hold(demonstration):
     chunks = np.array_split(demonstration.actions[:48], 6)
     ends = {}
     for held in (0, 4, 12):
-        env = tabletop_chunks(1, hold_after_success=held)
+        env = make_tabletop_env(1, hold_after_success=held)
         env.reset(options={"starts": [start_in(demonstration, 0)]})
         total, rewards = 0, 0.0
         for actions in chunks:
@@ -74,7 +74,7 @@ def test_success_ends_a_row_at_once_or_after_the_hold(demonstration):
 
 def test_only_the_last_frame_is_drawn_where_frames_are_not_wanted_and_it_is_the_same(demonstration):
     starts, actions = [initial_start("push_blue", 5)], demonstration.actions[None, :8]
-    every, last = tabletop_chunks(1), tabletop_chunks(1, every_frame=False)
+    every, last = make_tabletop_env(1), make_tabletop_env(1, every_frame=False)
     for env in (every, last):
         env.reset(options={"starts": starts})
     one, two = every.step(actions), last.step(actions)
@@ -85,7 +85,7 @@ def test_only_the_last_frame_is_drawn_where_frames_are_not_wanted_and_it_is_the_
 def test_a_start_with_a_seed_and_no_state_begins_at_that_seeds_initial_state():
     whole = initial_start("green_on_plate", 8)
     seed_only = Start(whole.task, whole.instruction, whole.anchor, whole.memory, whole.memory_actions, seed=8)
-    env = tabletop_chunks(2)
+    env = make_tabletop_env(2)
     _, info = env.reset(options={"starts": [whole, seed_only]})
     assert (info["states"][0] == info["states"][1]).all()
 
@@ -93,17 +93,17 @@ def test_a_start_with_a_seed_and_no_state_begins_at_that_seeds_initial_state():
 def test_starts_that_cannot_be_restored_are_refused(demonstration):
     known = start_in(demonstration, 6)
     stateless = Start(known.task, known.instruction, known.anchor, known.memory, known.memory_actions, step=6, seed=1)
-    env = tabletop_chunks(1)
+    env = make_tabletop_env(1)
     with pytest.raises(UserError, match="no simulator state"):
         env.reset(options={"starts": [stateless]})
     with pytest.raises(UserError, match="beyond the limit"):
-        tabletop_chunks(1, max_steps=8).reset(options={"starts": [start_in(demonstration, 8)]})
+        make_tabletop_env(1, max_steps=8).reset(options={"starts": [start_in(demonstration, 8)]})
     with pytest.raises(UserError, match="one or more"):
-        tabletop_chunks(0)
+        make_tabletop_env(0)
 
 
 def test_without_starts_every_task_gets_rows_at_training_seeds_decided_by_the_seed():
-    env = tabletop_chunks(4)
+    env = make_tabletop_env(4)
     one, _ = env.reset(seed=3)
     words = env.instructions
     two, _ = env.reset(seed=3)

@@ -17,7 +17,7 @@ import pytest
 from wovr_lab.checks import check_chunk_env
 from wovr_lab.errors import UserError
 from wovr_lab.real.process_pool import PooledChunkEnv, Workers
-from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.env import TabletopEnv
 
 STARTS = [initial_start(task, seed) for seed, task in enumerate(("push_red", "green_on_plate", "push_blue"))]
@@ -68,7 +68,7 @@ def test_it_keeps_the_contract(workers):
 
 
 def test_results_are_those_of_environments_in_this_process_and_of_processes_that_died(workers, tmp_path: Path):
-    expected = chunks_of(tabletop_chunks(3, max_steps=24))
+    expected = chunks_of(make_tabletop_env(3, max_steps=24))
     pooled = chunks_of(PooledChunkEnv(workers, 3))
     dying = Workers(partial(MortalTabletop, tmp_path / "died"), processes=2)
     mortal = chunks_of(PooledChunkEnv(dying, 3))

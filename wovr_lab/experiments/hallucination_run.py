@@ -32,7 +32,7 @@ from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunk_env import RealChunkEnv
 from wovr_lab.real.names import is_libero
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, replacing, write_json
@@ -209,7 +209,7 @@ def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Call
 
 def _real_env(config: LoopConfig, rows: int, every_frame: bool = True) -> RealChunkEnv:
     """The tabletop with imagination's limits, going on after success."""
-    return tabletop_chunks(
+    return make_tabletop_env(
         min(rows, ENVIRONMENTS), config.resolution, config.max_steps, config.max_steps, every_frame,
         config.keyframe_steps,
     )  # fmt: skip

@@ -154,10 +154,10 @@ class _Curve:
         config = self.run.config
         limits = {"max_steps": config.max_steps, "keyframe_steps": config.keyframe_steps}
         if self.world is None:
-            real = config.real.chunks(rows, every_frame=self.reward is not None, keyframe_steps=config.keyframe_steps)
+            real = config.real.make_env(rows, every_frame=self.reward is not None, keyframe_steps=config.keyframe_steps)
             return real if self.reward is None else LearntRewardEnv(real, self.reward)
         imagined = ImaginedEnv(self.world, self.reward, rows, **limits)
-        return imagined if self.reward else TrueOutcomeEnv(imagined, config.real.chunks(rows))
+        return imagined if self.reward else TrueOutcomeEnv(imagined, config.real.make_env(rows))
 
     def _path(self, updates: int, kind: str = "executed") -> Path:
         return self.folder / f"{kind}-{updates:03}.hdf5"

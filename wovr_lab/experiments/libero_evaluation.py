@@ -56,7 +56,7 @@ def make_env(choice: Choice, sight: VLAConfig) -> PooledChunkEnv:
     tasks = find_tasks(choice.name)
     names, limit = tuple(task.name for task in tasks), max(task.max_steps for task in tasks)
     settings = RENDERERS[choice.renderer]
-    return LiberoDomain(names, sight.resolution, limit, sight.view, settings, choice.processes).chunks(choice.rows)
+    return LiberoDomain(names, sight.resolution, limit, sight.view, settings, choice.processes).make_env(choice.rows)
 
 
 def examination_of(

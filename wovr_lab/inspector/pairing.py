@@ -15,7 +15,7 @@ from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probes import load_probe
 from wovr_lab.real.chunk_env import start_of_seed
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_object
@@ -41,7 +41,7 @@ def outcomes_in(
         ImaginedEnv(world, reward, len(starts), steps), models.policy(policy), starts, run_seed, "paired", temperature,
         progress=True,
     )  # fmt: skip
-    real = tabletop_chunks(len(starts), models.resolution, steps)
+    real = make_tabletop_env(len(starts), models.resolution, steps)
     return replay_in_simulator(real, imagined, run_seed, "paired/real")[0]
 
 
@@ -53,8 +53,8 @@ def pair(
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
     steps, temperature = _limit_and_temperature(models)
     imagined = ImaginedEnv(world, reward, rows, steps, steps)
-    real = tabletop_chunks(rows, size, steps, steps)
-    own = tabletop_chunks(rows, size, steps, every_frame=False)
+    real = make_tabletop_env(rows, size, steps, steps)
+    own = make_tabletop_env(rows, size, steps, every_frame=False)
     alone = roll_out(own, actor, starts, run_seed, "paired", temperature).succeeded
     return pair_rollouts(imagined, real, actor, starts, alone, load_probe(), run_seed, "paired", temperature)
 

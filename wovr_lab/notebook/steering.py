@@ -12,7 +12,7 @@ from wovr_lab.figures.pictures import named_strip
 from wovr_lab.measure.tabletop.control import CHANNELS, left_with
 from wovr_lab.measure.tabletop.effects import executed
 from wovr_lab.notebook.widgets import WIDE, Box, png, still
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import ACTION_DIM, CHUNK, HOLD, Start
 from wovr_lab.world.protocol import ImaginingModel
@@ -24,7 +24,7 @@ MOST_STEPS = 5  # of the sampler
 def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
     """Sliders for the hand's action, held for a chunk; the gripper; the action channels; the sampler's steps. The world
     model is left as it was found after every picture."""
-    env, before = tabletop_chunks(1, start.anchor.shape[0]), world.sampler.steps
+    env, before = make_tabletop_env(1, start.anchor.shape[0]), world.sampler.steps
     closed = bool(start.memory_actions[-1, -1] > 0)
     controls = {
         "x": _slider("x: to the camera", 0.0), "y": _slider("y: to the right", 0.6), "z": _slider("z: up", -0.4),

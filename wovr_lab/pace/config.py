@@ -17,7 +17,7 @@ from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domain import Domain
-from wovr_lab.real.domains import real_world
+from wovr_lab.real.domains import domain_of
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
@@ -169,7 +169,7 @@ class LoopConfig:
     @property
     def real(self) -> Domain:
         """The real world in which the tasks are."""
-        return real_world(self.tasks, self.resolution, self.max_steps)
+        return domain_of(self.tasks, self.resolution, self.max_steps)
 
     @property
     def gate_policies(self) -> int:

@@ -63,7 +63,7 @@ def evaluation_starts(config: LoopConfig) -> list[Start]:
 
 def real_env(config: LoopConfig, rows: int, hold: int = 0, every_frame: bool = False) -> RealChunkEnv:
     """The run's real world, at most so many rows at once."""
-    return config.real.chunks(min(rows, ENVIRONMENTS), hold, every_frame)
+    return config.real.make_env(min(rows, ENVIRONMENTS), hold, every_frame)
 
 
 def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float, name: str) -> list[Episode]:
@@ -111,7 +111,7 @@ def _demonstrations(config: LoopConfig, task: str) -> list[Episode]:
         chosen = seeds(config, "demonstrations", missing, tried)
         if not chosen:
             raise UserError(f"the expert of {task} succeeded {len(found)} times in {tried} attempts; ask for fewer")
-        attempts = config.real.attempts(task, chosen, config.demonstration_noise, config.hold, config.seed)
+        attempts = config.real.expert_episodes(task, chosen, config.demonstration_noise, config.hold, config.seed)
         found += [episode for episode in counted(attempts, task, len(chosen)) if episode.success.any()]
         tried += len(chosen)
     return found
@@ -157,7 +157,7 @@ def _expert(run: Run, chosen: list[int], noise: float, name: str) -> list[Episod
     config = run.config
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
 
-    attempts = (config.real.attempts(task, chosen, noise, config.hold, config.seed) for task in config.tasks)
+    attempts = (config.real.expert_episodes(task, chosen, noise, config.hold, config.seed) for task in config.tasks)
     total = len(chosen) * len(config.tasks)
     episodes = kept(run, name, lambda: counted(chain.from_iterable(attempts), name, total))
     run.debit("real", episodes)
@@ -173,7 +173,9 @@ def _examples(run: Run) -> None:
     ahead = stream(config.seed, "broken off").integers(1, config.example_ahead, len(whole), endpoint=True)
     pairs = zip(whole, ahead.tolist(), strict=True)
     chosen = [(episode, steps) for episode, steps in pairs if episode.first_success > steps]
-    nearly = kept(run, "nearly", lambda: counted(config.real.broken_off(chosen, config.hold), "nearly", len(chosen)))
+    nearly = kept(
+        run, "nearly", lambda: counted(config.real.truncated_before_success(chosen, config.hold), "nearly", len(chosen))
+    )
     run.debit("real", nearly)
     write_episodes(run.path("episodes/examples.hdf5"), whole)
     write_episodes(run.path("episodes/nearly.hdf5"), nearly)

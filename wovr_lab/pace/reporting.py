@@ -77,7 +77,7 @@ def protocol_of(config: LoopConfig) -> dict[str, Any]:
     """How a run is evaluated, and what its training may see."""
     first, count = config.evaluation_first_seed, config.evaluation_starts
     return {
-        **config.real.card,
+        **config.real.protocol,
         "tasks": list(config.tasks),
         "initial_states": f"seeds {first}-{first + count - 1} for every task",
         "training_seeds": {purpose: f"{low}-{low + size - 1}" for purpose, (low, size) in SEEDS.items()},

@@ -18,7 +18,7 @@ from wovr_lab.pace.settings import read_config
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.domain import Domain
-from wovr_lab.real.domains import real_world
+from wovr_lab.real.domains import domain_of
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_object
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -45,7 +45,7 @@ class RunFolder:
     def domain(self) -> Domain:
         """The real world that the run was made in."""
         tasks, found = tuple(self.settings["tasks"]), self.settings
-        return real_world(tasks, found["resolution"], found["max_steps"])
+        return domain_of(tasks, found["resolution"], found["max_steps"])
 
     def policy(self, name: str = "improved") -> VLAPolicy:
         """A policy by the name of its checkpoint; "improved" is the last that there is. Raises UserError if there is

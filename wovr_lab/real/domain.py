@@ -30,7 +30,7 @@ class Domain(ABC):
 
     @property
     @abstractmethod
-    def card(self) -> dict[str, str]:
+    def protocol(self) -> dict[str, str]:
         """What a protocol says of it, under "environment" and, where there is more to say, other keys."""
 
     @property
@@ -52,7 +52,7 @@ class Domain(ABC):
         """The words of a task. Raises UserError naming the nearest ones if there is none."""
 
     @abstractmethod
-    def chunks(
+    def make_env(
         self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
         """`rows` environments behind the chunk contract, success held for `hold` frames; what begins at a keyframe ends
@@ -63,7 +63,7 @@ class Domain(ABC):
         """The initial states of these seeds."""
 
     @abstractmethod
-    def attempts(
+    def expert_episodes(
         self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
         """The expert's, one a seed: `noise` is the deviation of what is executed on x, y, z; clean labels.
@@ -72,7 +72,7 @@ class Domain(ABC):
         """
 
     @abstractmethod
-    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
         """Each attempt again, stopped so many actions before its success, then `hold` actions of standing still."""
 
     @abstractmethod

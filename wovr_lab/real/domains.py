@@ -13,7 +13,7 @@ from wovr_lab.real.tabletop.domain import TabletopDomain
 from wovr_lab.real.tabletop.tasks import TASKS
 
 
-def real_world(tasks: tuple[str, ...], resolution: int, max_steps: int) -> Domain:
+def domain_of(tasks: tuple[str, ...], resolution: int, max_steps: int) -> Domain:
     """The world that has these tasks. Raises UserError if none has all of them, or if LIBERO is not installed."""
     if is_libero(tasks):
         from wovr_lab.real.libero.domain import LiberoDomain

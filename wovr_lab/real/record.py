@@ -69,7 +69,7 @@ def as_play(episode: Episode) -> Episode:
     return replace(episode, task="play", instruction="play", success=np.zeros(len(episode), bool))
 
 
-def broken_off(env: RealEnv, episode: Episode, ahead: int, hold: int = 4) -> Episode:
+def truncated_before_success(env: RealEnv, episode: Episode, ahead: int, hold: int = 4) -> Episode:
     """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `hold` actions of
     standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
     ValueError where there is nothing to stop."""

@@ -73,7 +73,7 @@ def pretrain_in_pixels(
         f"--episodes {config.episodes} --driven {config.driven} --steps {config.world.fit.steps}",
         "commit": current_commit(),
         "earlier": earlier,
-        "real": {**real.card, "tasks": real.tasks, "resolution": real.resolution},
+        "real": {**real.protocol, "tasks": real.tasks, "resolution": real.resolution},
         "config": asdict(config),
         "play_episodes": len(play),
         "driven_episodes": len(driven),

@@ -92,7 +92,7 @@ def pretrain(
         f"--learning-rate {config.world.fit.learning_rate}{' --muon' if config.world.fit.muon else ''}",
         "commit": current_commit(),
         "earlier": earlier,
-        "real": {**real.card, "tasks": real.tasks, "resolution": real.resolution},
+        "real": {**real.protocol, "tasks": real.tasks, "resolution": real.resolution},
         "config": asdict(config),
         "play_episodes": len(store),
         "play_frames": len(table.frames),

@@ -15,7 +15,7 @@ from wovr_lab.measure.tabletop.control import (
     real_displacements,
 )
 from wovr_lab.measure.tabletop.probes import load_probe
-from wovr_lab.real.tabletop.chunk_env import initial_start, tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.render import camera_axes
 
 
@@ -32,7 +32,7 @@ def test_every_move_goes_one_way_and_keeps_the_gripper(start):
 
 
 def test_the_real_hand_goes_where_it_is_told(start):
-    moved, seen = real_displacements(tabletop_chunks(4, hold_after_success=48), load_probe(), [start])
+    moved, seen = real_displacements(make_tabletop_env(4, hold_after_success=48), load_probe(), [start])
     assert moved.shape == seen.shape == (1, 6, 3)
     assert controllability(moved, seen)["correlation"]["rate"] > 0.95
     moved = moved @ camera_axes().T

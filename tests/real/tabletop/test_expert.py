@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wovr_lab.real.record import broken_off
+from wovr_lab.real.record import truncated_before_success
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_action, expert_episodes, towards
 from wovr_lab.real.tabletop.tasks import TASKS
@@ -64,7 +64,7 @@ def test_a_failed_demonstration_ends_at_the_limit_and_says_so():
 def test_an_attempt_is_broken_off_before_its_success_and_stands_still_with_its_gripper_as_it_was(task):
     whole = next(expert_episodes(task, [3], noise=0.2))
     stop = whole.first_success - 3
-    nearly = broken_off(TabletopEnv(task, 32), whole, 3, hold=5)
+    nearly = truncated_before_success(TabletopEnv(task, 32), whole, 3, hold=5)
     assert len(nearly) == stop + 5 and not nearly.success.any()
     assert (nearly.frames[: stop + 1] == whole.frames[: stop + 1]).all()
     assert (nearly.states[: stop + 1] == whole.states[: stop + 1]).all()
@@ -74,9 +74,9 @@ def test_an_attempt_is_broken_off_before_its_success_and_stands_still_with_its_g
 def test_only_an_attempt_that_succeeds_later_can_be_broken_off():
     env, failed = TabletopEnv("push_red", 32), next(expert_episodes("push_red", [0], noise=0.0, max_steps=8))
     with pytest.raises(ValueError, match="cannot stop 2 actions before success at -1"):
-        broken_off(env, failed, 2)
+        truncated_before_success(env, failed, 2)
     with pytest.raises(ValueError, match="cannot stop 0"):
-        broken_off(env, next(expert_episodes("push_red", [0], noise=0.0)), 0)
+        truncated_before_success(env, next(expert_episodes("push_red", [0], noise=0.0)), 0)
 
 
 def test_moving_towards_a_point_is_straight_and_never_faster_than_allowed():

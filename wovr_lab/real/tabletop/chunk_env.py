@@ -7,7 +7,7 @@ from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.types import Start
 
 
-def tabletop_chunks(
+def make_tabletop_env(
     num_envs: int,
     resolution: int = 32,
     max_steps: int = 48,

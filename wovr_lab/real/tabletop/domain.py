@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from wovr_lab.real.chunk_env import RealChunkEnv, start_of_seed
 from wovr_lab.real.domain import Domain
-from wovr_lab.real.record import broken_off
-from wovr_lab.real.tabletop.chunk_env import tabletop_chunks
+from wovr_lab.real.record import truncated_before_success
+from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.real.tabletop.driving import driven_episodes
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -24,7 +24,7 @@ class TabletopDomain(Domain):
     """`TabletopEnv`; chunks run in this process."""
 
     @property
-    def card(self) -> dict[str, str]:
+    def protocol(self) -> dict[str, str]:
         return {"environment": "wovr_lab/Tabletop-v0"}
 
     @property
@@ -39,23 +39,23 @@ class TabletopDomain(Domain):
     def instruction(self, task: str) -> str:
         return get_task(task).instruction
 
-    def chunks(
+    def make_env(
         self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
-        return tabletop_chunks(rows, self.resolution, self.max_steps, hold, every_frame, keyframe_steps)
+        return make_tabletop_env(rows, self.resolution, self.max_steps, hold, every_frame, keyframe_steps)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         env = self._env()
         return [start_of_seed(env, task, int(seed)) for seed in seeds]
 
-    def attempts(
+    def expert_episodes(
         self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
         return expert_episodes(task, seeds, noise, hold, self.resolution, run_seed, self.max_steps)
 
-    def broken_off(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
         env = self._env()
-        return (broken_off(env, episode, ahead, hold) for episode, ahead in attempts)
+        return (truncated_before_success(env, episode, ahead, hold) for episode, ahead in attempts)
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         return play_episodes(count, run_seed, first, self.resolution)
