@@ -49,7 +49,10 @@ def measure(size: Size, turns: int) -> tuple[list[float], float]:
     actions = torch.as_tensor(HOLD).expand(size.batch, CHUNK, -1)
 
     def rollout() -> None:
-        context, generators = world.begin([start] * size.batch), [torch.Generator() for _ in range(size.batch)]
+        context, generators = (
+            world.initial_context([start] * size.batch),
+            [torch.Generator() for _ in range(size.batch)],
+        )
         for _ in range(size.depth // CHUNK):
             context = world.imagine(context, actions, generators).context
 

@@ -50,7 +50,7 @@ def bookkeeping(world: WorldModel, groups: int, turns: int) -> list[Figure]:
         watch = Stopwatch()
         with ExitStack() as stack:
             for owner, name in (
-                (world, "imagine"), (world, "begin"), (reward, "probability"), (policy, "act"),
+                (world, "imagine"), (world, "initial_context"), (reward, "probability"), (policy, "act"),
                 (trainer.loss, "forward"), (torch.Tensor, "backward"), (trainer.optimizer, "step"),
             ):  # fmt: skip
                 stack.enter_context(patch.object(owner, name, watch.timed(getattr(owner, name))))

@@ -49,9 +49,9 @@ def our_steps(env: LiberoEnv, every_frame: bool) -> Steps:
 
     def execute(actions: np.ndarray) -> None:
         for index, action in enumerate(actions):
-            env.advance(action)
+            env.apply_action(action)
             if every_frame or index == len(actions) - 1:
-                env.look()
+                env.render_frame()
 
     return execute
 
@@ -61,7 +61,7 @@ def picture_difference(env: LiberoEnv) -> tuple[float, float]:
     simulator, found = env.simulator, []
     renderers = [Renderer(simulator.model, CAMERA, env.resolution, settings) for settings in (PACKAGE, FAST)]
     for seed in range(3):
-        env.place(env.task, seed, None)
+        env.reset_to(env.task, seed, None)
         pictures = [renderer.draw(simulator.data).astype(int) for renderer in renderers]
         difference = np.abs(pictures[0] - pictures[1])
         found.append((difference.mean(), (difference.max(-1) > 32).mean()))
@@ -71,7 +71,7 @@ def picture_difference(env: LiberoEnv) -> tuple[float, float]:
 def main(resolution: int, turns: int, write: bool) -> None:
     """Measures and prints; with `write` the ratios go to data/results/libero.json."""
     env = LiberoEnv(TASK, resolution)
-    env.place(env.task, 0, None)
+    env.reset_to(env.task, 0, None)
     settings = {
         PACKAGED: package_steps(env, [CAMERA]),
         "package, both cameras (its default)": package_steps(env, [CAMERA, "robot0_eye_in_hand"]),

@@ -30,7 +30,7 @@ def naive_videos(world: WorldModel, episodes: Sequence[Episode], run_seed: int) 
         generator, start = torch_stream(run_seed, "video", row), start_at(episode, 0)
         pictures = [Image.fromarray(start.anchor)]
         for chunk in chunks:
-            frames = world.imagine(world.begin([start]), chunk[None], [generator]).frames
+            frames = world.imagine(world.initial_context([start]), chunk[None], [generator]).frames
             pictures += [Image.fromarray(frame) for frame in frames[0]]
             memory = np.stack([np.asarray(picture) for picture in pictures[-MEMORY:]])
             start = replace(start, memory=memory, memory_actions=chunk[-MEMORY:])

@@ -32,7 +32,7 @@ def roofline(world: WorldModel, batch: int, turns: int) -> list[Figure]:
     """The figures of one batch size."""
     policy, reward = actors(world)
     start = initial_start(TASK, 0, world.codec.config.resolution)
-    context, observation = world.begin([start] * batch), {"frame": np.stack([start.anchor] * batch)}
+    context, observation = world.initial_context([start] * batch), {"frame": np.stack([start.anchor] * batch)}
     words, chunk = (start.instruction,) * batch, torch.as_tensor(HOLD).expand(batch, CHUNK, -1)
     generator, generators = torch.Generator(), [torch.Generator() for _ in range(batch)]
     noise = torch.randn(batch, world.codec.latent_shape[0], FUTURE, *world.codec.latent_shape[1:])

@@ -57,7 +57,7 @@ views = []
 for name, task in TASKS.items():
     env = TabletopEnv(name, resolution=32)
     env.reset(seed=seed)
-    views.append([np.asarray(Image.fromarray(env.look(size)).resize((192, 192), 0)) for size in (32, 256)])
+    views.append([np.asarray(Image.fromarray(env.render_frame(size)).resize((192, 192), 0)) for size in (32, 256)])
     print(task.instruction)
 Image.fromarray(np.concatenate([np.concatenate([*views[row], *views[row + 1]], 1) for row in (0, 2)]))
 

@@ -35,13 +35,13 @@ class SmallWorld(ChunkEnv):
     def draw_starts(self, count: int, seed: int) -> list[Start]:
         raise UserError("give starts")
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         for row, start in zip(rows, starts, strict=True):
             self.noise[row] = stream(seed, int(row))
             self.values[row], self.counts[row] = 0.0, start.step
         return {}
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         frames = np.zeros((len(rows), self.chunk, SIDE, SIDE, 3), np.uint8)
         success = np.zeros((len(rows), self.chunk), bool)
         for place, row in enumerate(rows):
@@ -143,20 +143,20 @@ class EndsBeforeTheHold(SmallWorld):
 
 
 class Unseeded(SmallWorld):
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        return super().begin(rows, starts, int(np.random.default_rng().integers(2**31)))
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        return super().reset_rows(rows, starts, int(np.random.default_rng().integers(2**31)))
 
 
 class UsesGlobalRandomness(SmallWorld):
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         torch.rand(1)
-        return super().advance(rows, actions)
+        return super().step_rows(rows, actions)
 
 
 class RemembersLastEpisode(SmallWorld):
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         old = self.values[rows].copy()
-        super().begin(rows, starts, seed)
+        super().reset_rows(rows, starts, seed)
         self.values[rows] = old
         return {}
 
@@ -171,10 +171,10 @@ class EndedRowsHearActions(SmallWorld):
 
 
 class MaskResetsEverything(SmallWorld):
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         for row in range(ROWS):
             self.noise[row] = stream(seed, row)
-        return super().begin(rows, starts, seed)
+        return super().reset_rows(rows, starts, seed)
 
 
 class MaskShowsFirstFrames(SmallWorld):
@@ -221,12 +221,12 @@ class Armed(SmallWorld):
         self.values, self.counts = np.zeros(ROWS), np.zeros(ROWS, int)
         self.noise = [np.random.default_rng(0)] * ROWS
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        super().begin(rows, starts, seed)
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        super().reset_rows(rows, starts, seed)
         return {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
-        result = super().advance(rows, actions)
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        result = super().step_rows(rows, actions)
         moved = self._state[rows, None] + 0.01 * actions[:, :, :3].cumsum(1)
         return replace(result, extra=result.extra | {"proprio": moved.astype(np.float32)})
 
@@ -242,13 +242,13 @@ class DoubleState(Armed):
 
 
 class Millimetres(Armed):
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        return {name: value * 1000 + 50 for name, value in super().begin(rows, starts, seed).items()}
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        return {name: value * 1000 + 50 for name, value in super().reset_rows(rows, starts, seed).items()}
 
 
 class BeginsElsewhere(Armed):
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        return {name: value + 0.1 for name, value in super().begin(rows, starts, seed).items()}
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        return {name: value + 0.1 for name, value in super().reset_rows(rows, starts, seed).items()}
 
 
 class StateMovesAfterTheEnd(Armed):

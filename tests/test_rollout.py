@@ -21,13 +21,13 @@ class Countdown(ChunkEnv):
     def draw_starts(self, count, seed):
         return [toy_start(0)] * count
 
-    def begin(self, rows, starts, seed):
+    def reset_rows(self, rows, starts, seed):
         self.seed = seed
         self.count = np.zeros(self.num_envs, int)
         self.goal = np.array([start.seed for start in starts])
         return {"states": self.count[:, None].astype(float)}
 
-    def advance(self, rows, actions):
+    def step_rows(self, rows, actions):
         count = self.count[rows, None] + np.arange(1, 9)
         self.count[rows] += 8
         frames = np.broadcast_to(count[..., None, None, None], (*count.shape, 8, 8, 3)).astype(np.uint8)

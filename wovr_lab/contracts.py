@@ -49,10 +49,10 @@ class ChunkFrames:
 
 class ChunkEnv(VectorEnv):
     """Base of every vectorised environment here. It keeps the books (who is alive, latching, rewards, limits);
-    a world implements `draw_starts`, `begin` and `advance`.
+    a world implements `draw_starts`, `reset_rows` and `step_rows`.
 
     `hold_after_success` frames delay termination; `keyframe_steps` limits rollouts that start at a keyframe. A world
-    with a `robot` says its state as "proprio" in what `begin` and `advance` return.
+    with a `robot` says its state as "proprio" in what `reset_rows` and `step_rows` return.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class ChunkEnv(VectorEnv):
         """The starts that a reset without starts uses."""
 
     @abstractmethod
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Puts `rows` (indices) at these starts; returns extra reset info [len(rows), ...]."""
 
     @abstractmethod
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Executes actions float32 [len(rows), K, 7] in these rows."""
 
     def reset(
@@ -117,7 +117,7 @@ class ChunkEnv(VectorEnv):
         for start in starts:
             check_start(start, self._frame.shape[1:])
         rows = np.flatnonzero(mask)
-        extra = self.begin(rows, [starts[row] for row in rows], seed)
+        extra = self.reset_rows(rows, [starts[row] for row in rows], seed)
         if self.robot is not None and len(rows):
             self._state[rows] = extra["proprio"]
         for row in rows:
@@ -142,7 +142,7 @@ class ChunkEnv(VectorEnv):
         info: dict[str, Any] = {"executed": alive}
         proprio = np.repeat(self._state[:, None], self.chunk, 1)
         if len(rows):
-            result = self.advance(rows, actions[rows])
+            result = self.step_rows(rows, actions[rows])
             success[rows] |= np.logical_or.accumulate(result.success, 1)
             frames = frames[:, : result.frames.shape[1]]
             frames[rows] = result.frames

@@ -31,10 +31,10 @@ class RightOf(ChunkEnv):
     def draw_starts(self, count, seed):
         return RandomPictures().draw(count, np.random.default_rng(seed))
 
-    def begin(self, rows, starts, seed):
+    def reset_rows(self, rows, starts, seed):
         return {}
 
-    def advance(self, rows, actions):
+    def step_rows(self, rows, actions):
         reached = actions[:, 0, 0] > self.threshold
         success = reached[:, None] & (np.arange(self.chunk) == 2)
         return ChunkFrames(np.repeat(self._frame[rows][:, None], self.chunk, 1), success)

@@ -34,10 +34,10 @@ class Grey(ChunkEnv):
     def draw_starts(self, count, seed):
         return [initial_start("push_red", seed)] * count
 
-    def begin(self, rows, starts, seed):
+    def reset_rows(self, rows, starts, seed):
         return {}
 
-    def advance(self, rows, actions):
+    def step_rows(self, rows, actions):
         return ChunkFrames(np.full((len(rows), self.chunk, 32, 32, 3), 128, np.uint8), np.zeros((len(rows), 8), bool))
 
 

@@ -32,11 +32,11 @@ class Dream(ChunkEnv):
     def draw_starts(self, count, seed):
         raise NotImplementedError
 
-    def begin(self, rows, starts, seed):
+    def reset_rows(self, rows, starts, seed):
         self.count = np.zeros(self.num_envs, int)
         return {}
 
-    def advance(self, rows, actions):
+    def step_rows(self, rows, actions):
         hits = self.count[rows, None] + np.arange(8) == self.at
         self.count[rows] += 8
         return ChunkFrames(np.repeat(self._frame[rows][:, None], 8, 1), hits)

@@ -31,12 +31,12 @@ class MortalTabletop(TabletopEnv):
         super().__init__(resolution=32, max_steps=24)
         self.sign = sign
 
-    def advance(self, action: np.ndarray) -> None:
+    def apply_action(self, action: np.ndarray) -> None:
         if self.steps == 4 and not self.sign.exists():
             if self.sign.parent.exists():
                 self.sign.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        super().advance(action)
+        super().apply_action(action)
 
 
 def chunks_of(env) -> list[dict[str, np.ndarray]]:
@@ -52,7 +52,7 @@ def state_after(env: TabletopEnv, seed: int, steps: int) -> np.ndarray:
     """Where some moves upwards lead to."""
     env.reset(seed=seed)
     for _ in range(steps):
-        env.advance(np.eye(7, dtype=np.float32)[2])
+        env.apply_action(np.eye(7, dtype=np.float32)[2])
     return env.get_state()
 
 

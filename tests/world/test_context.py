@@ -16,7 +16,7 @@ def starts(episodes):
 
 
 def test_anchor_and_memory_are_the_latents_of_the_first_and_of_the_latest_four_frames(starts, episodes, trained_codec):
-    context = ContextBuilder().begin(trained_codec, starts)
+    context = ContextBuilder().initial_context(trained_codec, starts)
     anchors = np.stack([np.repeat(episode.frames[:1], 4, 0) for episode in episodes[:3]])
     memories = np.stack([episodes[0].frames[6:10], episodes[1].frames[[0] * 4], episodes[2].frames[[0, 0, 1, 2]]])
     assert torch.equal(context.anchor, trained_codec.encode(anchors))
@@ -25,29 +25,29 @@ def test_anchor_and_memory_are_the_latents_of_the_first_and_of_the_latest_four_f
 
 
 def test_the_first_chunk_has_one_real_frame_that_fills_anchor_and_memory(starts, trained_codec):
-    context = ContextBuilder().begin(trained_codec, starts)
+    context = ContextBuilder().initial_context(trained_codec, starts)
     assert torch.equal(context.anchor[1], context.memory[1]) and not torch.equal(context.anchor[0], context.memory[0])
     assert (context.memory_actions[1].numpy() == HOLD).all()
 
 
 def test_actions_are_one_a_frame_of_the_window_of_13(starts, trained_codec, chunks):
-    context = ContextBuilder().begin(trained_codec, starts)
+    context = ContextBuilder().initial_context(trained_codec, starts)
     actions = context.actions(torch.as_tensor(chunks))
     assert actions.shape == (3, 13, 7) and (actions[:, 0].numpy() == HOLD).all()
     assert torch.equal(actions[:, 1:5], context.memory_actions) and (actions[:, 5:].numpy() == chunks).all()
 
 
 def test_a_memory_of_one_frame_forgets_the_three_before_it(starts, episodes, trained_codec):
-    short = ContextBuilder(memory=1).begin(trained_codec, starts)
+    short = ContextBuilder(memory=1).initial_context(trained_codec, starts)
     latest = np.stack([start.memory[[-1] * 4] for start in starts])
     assert torch.equal(short.memory, trained_codec.encode(latest))
-    assert not torch.equal(short.memory, ContextBuilder().begin(trained_codec, starts).memory)
+    assert not torch.equal(short.memory, ContextBuilder().initial_context(trained_codec, starts).memory)
 
 
 def test_without_an_anchor_the_first_frame_has_no_influence(starts, make_world, chunks):
     for anchored in (True, False):
         world = make_world(context=ContextBuilder(anchor=anchored))
-        context = world.begin(starts)
+        context = world.initial_context(starts)
         other = Context(torch.randn(context.anchor.shape), context.memory, context.memory_actions)
         noise = torch.randn(3, 8, 2, 8, 8)
         futures = [world.imagine_latents(c, torch.as_tensor(chunks), noise) for c in (context, other)]
@@ -59,7 +59,7 @@ def test_the_context_after_a_chunk_is_its_last_latent_and_its_last_four_actions(
     chunk, frames = torch.as_tensor(chunks), np.zeros((3, 8, 32, 32, 3), np.uint8)
     frames[:, -1] = 200
     builder = ContextBuilder()
-    context = builder.begin(trained_codec, starts)
+    context = builder.initial_context(trained_codec, starts)
     following = builder.advance(trained_codec, context, future, chunk, frames)
     assert torch.equal(following.memory, future[:, :, 1]) and torch.equal(following.anchor, context.anchor)
     assert torch.equal(following.memory_actions, chunk[:, 4:])

@@ -29,7 +29,7 @@ def generators(*seeds: int) -> list[torch.Generator]:
 
 def test_a_chunk_is_eight_frames_and_the_context_to_go_on_from(make_world, starts, chunks):
     world = make_world()
-    imagined = world.imagine(world.begin(starts), chunks, generators(0, 1, 2))
+    imagined = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2))
     frames, following = imagined.frames, imagined.context
     assert frames.shape == (3, 8, 32, 32, 3) and frames.dtype == np.uint8
     assert (following.memory_actions.numpy() == chunks[:, 4:]).all()
@@ -39,7 +39,7 @@ def test_a_chunk_is_eight_frames_and_the_context_to_go_on_from(make_world, start
 
 def test_the_same_generators_imagine_the_same_and_go_on_with_fresh_noise(make_world, starts, chunks):
     world = make_world()
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     one = world.imagine(context, chunks, generators(0, 1, 2)).frames
     kept = generators(0, 1, 2)
     two = world.imagine(context, chunks, kept).frames
@@ -50,7 +50,7 @@ def test_the_same_generators_imagine_the_same_and_go_on_with_fresh_noise(make_wo
 @pytest.mark.parametrize("steps", [1, 5])
 def test_other_noise_imagines_another_future_with_any_number_of_steps(make_world, starts, chunks, steps):
     world = make_world(sampler=FlowSampler(steps))
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     one = world.imagine(context, chunks, generators(0, 1, 2)).frames
     two = world.imagine(context, chunks, generators(0, 1, 9)).frames
     changed = (one != two).any((1, 2, 3, 4))
@@ -59,14 +59,14 @@ def test_other_noise_imagines_another_future_with_any_number_of_steps(make_world
 
 def test_a_row_does_not_depend_on_its_neighbours(make_world, starts, chunks):
     world = make_world()
-    together = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
-    alone = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1)).frames
+    together = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2)).frames
+    alone = world.imagine(world.initial_context(starts[1:2]), chunks[1:2], generators(1)).frames
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1  # sums round differently in other batches
 
 
 def test_an_untrained_model_imagines_that_nothing_moves(make_world, starts, chunks):
     world = make_world(loud=False)
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     frames = world.imagine(context, chunks, generators(0, 1, 2)).frames
     memory = world.codec.decode(context.memory)
     assert np.abs(frames[:, :4].astype(int) - memory).max() <= 1
@@ -75,7 +75,7 @@ def test_an_untrained_model_imagines_that_nothing_moves(make_world, starts, chun
 
 def test_actions_change_what_is_imagined(make_world, starts, chunks):
     world = make_world()
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     one = world.imagine(context, chunks, generators(0, 1, 2)).frames
     two = world.imagine(context, -chunks, generators(0, 1, 2)).frames
     assert (one != two).any((1, 2, 3, 4)).all()
@@ -84,7 +84,7 @@ def test_actions_change_what_is_imagined(make_world, starts, chunks):
 def test_the_context_is_told_time_0_and_what_holds_the_future_its_sigma(make_world, starts, chunks, patch_size):
     world, told = make_world(), []
     world.transformer.register_forward_pre_hook(lambda module, given: told.append(given[1]))
-    context, sigma = world.begin(starts), torch.tensor([0.3, 0.6, 1.0])
+    context, sigma = world.initial_context(starts), torch.tensor([0.3, 0.6, 1.0])
     world.velocity(context, torch.zeros(3, 8, 2, 8, 8), sigma, torch.as_tensor(chunks))
     known = 32 if patch_size[0] == 1 else 0  # tokens of anchor and memory alone
     assert told[0].shape == (3, 64) and (told[0][:, :known] == 0).all()
@@ -94,7 +94,7 @@ def test_the_context_is_told_time_0_and_what_holds_the_future_its_sigma(make_wor
 def test_the_context_stays_clean_at_every_step_of_the_sampler(make_world, starts, chunks):
     world, seen = make_world(sampler=FlowSampler(3)), []
     world.transformer.register_forward_pre_hook(lambda module, given: seen.append(given[0][:, :, :2]))
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     world.imagine(context, chunks, generators(0, 1, 2))
     assert len(seen) == 3 and all(torch.equal(each, world.context.latents(context)) for each in seen)
 
@@ -109,8 +109,8 @@ def test_a_saved_model_imagines_the_same(make_world, starts, chunks, tmp_path):
     loaded = WorldModel.load(tmp_path / "world")
     assert loaded.context == world.context and loaded.sampler.sigmas() == world.sampler.sigmas()
     assert type(loaded.prediction) is VelocityPrediction and not loaded.training
-    expected = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
-    frames = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2)).frames
+    expected = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2)).frames
+    frames = loaded.imagine(loaded.initial_context(starts), chunks, generators(0, 1, 2)).frames
     assert (frames == expected).all()
 
 

@@ -50,7 +50,7 @@ def generators(*seeds: int) -> list[torch.Generator]:
 
 def test_a_chunk_is_eight_frames_and_a_context_with_the_states_that_were_imagined(starts, chunks):
     world = make_world()
-    context = world.begin(starts)
+    context = world.initial_context(starts)
     imagined = world.imagine(context, chunks, generators(0, 1, 2))
     frames, following = imagined.frames, imagined.context
     assert frames.shape == (3, 8, 32, 32, 3) and frames.dtype == np.uint8
@@ -64,17 +64,17 @@ def test_a_chunk_is_eight_frames_and_a_context_with_the_states_that_were_imagine
 
 
 def test_the_memory_holds_the_robots_states_of_its_own_frames(starts, told):
-    context = make_world().begin(starts)
+    context = make_world().initial_context(starts)
     assert (context.states[0].numpy() == told[0].proprio[6:10]).all()
     assert (context.states[1].numpy() == told[1].proprio[[0] * 4]).all()
 
 
 def test_generators_decide_and_rows_do_not_depend_on_their_neighbours(starts, chunks):
     world = make_world()
-    together = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
-    again = world.imagine(world.begin(starts), chunks, generators(0, 1, 9)).frames
+    together = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2)).frames
+    again = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 9)).frames
     assert (together != again).any((1, 2, 3, 4)).tolist() == [False, False, True]
-    alone = world.imagine(world.begin(starts[1:2]), chunks[1:2], generators(1)).frames
+    alone = world.imagine(world.initial_context(starts[1:2]), chunks[1:2], generators(1)).frames
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
 
 
@@ -82,7 +82,7 @@ def test_states_reach_the_pictures_only_where_the_model_knows_a_robot(starts, ch
     chunk, noise = torch.as_tensor(chunks), torch.zeros(3, 8, 3, 32, 32)
     for robot in (True, False):
         world = make_world(robot)
-        context = world.begin(starts)
+        context = world.initial_context(starts)
         states = world.imagine_states(context, chunk)
         frames = [world.sample(context, chunk, moved, noise, FlowSampler(1)) for moved in (states, states + 0.05)]
         assert torch.equal(*frames) is not robot
@@ -91,14 +91,14 @@ def test_states_reach_the_pictures_only_where_the_model_knows_a_robot(starts, ch
 
 @pytest.mark.parametrize("robot", [True, False])
 def test_each_ablation_is_one_argument_that_changes_what_is_imagined(starts, chunks, robot):
-    whole = make_world(robot).imagine(make_world(robot).begin(starts), chunks, generators(0, 1, 2)).frames
+    whole = make_world(robot).imagine(make_world(robot).initial_context(starts), chunks, generators(0, 1, 2)).frames
     for world in (
         make_world(robot, context=ContextBuilder(anchor=False)),
         make_world(robot, context=ContextBuilder(memory=1)),
         make_world(robot, action_channels="modulation"),
         make_world(robot, sampler=FlowSampler(3)),
     ):
-        frames = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
+        frames = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2)).frames
         assert (frames != whole).any()
 
 
@@ -115,7 +115,7 @@ def test_without_an_anchor_the_first_frame_has_no_influence_and_with_a_short_mem
                 replace(start, memory=each, anchor=start.anchor if sign > 0 or part != "anchor" else 255 - start.anchor)
                 for start, each in zip(starts, memory, strict=True)
             ]
-            context = world.begin(changed)
+            context = world.initial_context(changed)
             states = world.imagine_states(context, chunk)
             frames.append(world.sample(context, chunk, states, noise, FlowSampler(1)))
         assert torch.equal(*frames)
@@ -140,8 +140,8 @@ def test_a_saved_model_imagines_the_same(starts, chunks, tmp_path, robot):
     loaded = PixelWorldModel.load(tmp_path / "world")
     assert loaded.context == world.context and loaded.sampler.sigmas() == world.sampler.sigmas()
     assert loaded.robot == world.robot and not loaded.training
-    expected = world.imagine(world.begin(starts), chunks, generators(0, 1, 2)).frames
-    frames = loaded.imagine(loaded.begin(starts), chunks, generators(0, 1, 2)).frames
+    expected = world.imagine(world.initial_context(starts), chunks, generators(0, 1, 2)).frames
+    frames = loaded.imagine(loaded.initial_context(starts), chunks, generators(0, 1, 2)).frames
     assert (frames == expected).all()
 
 
@@ -167,7 +167,7 @@ def test_several_hypotheses_draw_different_futures_from_one_pass_and_keep_a_sing
     single = make_world()
     network = with_hypotheses(single.network, 3)
     several = PixelWorldModel(network, single.state_head).eval()
-    context, chunk = single.begin(starts), torch.as_tensor(chunks)
+    context, chunk = single.initial_context(starts), torch.as_tensor(chunks)
     states, noise = single.imagine_states(context, chunk), torch.zeros(3, 8, 3, 32, 32)
     heard = several.hear(context, noise, torch.ones(3), chunk, states)
     futures = [network.draw(heard, torch.full((3,), index)) for index in range(3)]
@@ -180,15 +180,15 @@ def test_several_hypotheses_draw_different_futures_from_one_pass_and_keep_a_sing
 def test_starts_without_a_state_or_with_one_in_millimetres_are_refused(starts):
     world = make_world()
     with pytest.raises(UserError, match="has no state of the robot"):
-        world.begin([replace(starts[0], proprio=None)])
+        world.initial_context([replace(starts[0], proprio=None)])
     with pytest.raises(UserError, match="beyond its range"):
-        world.begin([replace(starts[0], proprio=starts[0].proprio * 1000)])
+        world.initial_context([replace(starts[0], proprio=starts[0].proprio * 1000)])
     elsewhere = starts[0].proprio.copy()
     elsewhere[:, 1] += 0.9  # within this robot's units, and far beside the picture
     with pytest.raises(UserError, match=r"sees the hand \d\.\d half pictures from the middle"):
-        world.begin([replace(starts[0], proprio=elsewhere)])
+        world.initial_context([replace(starts[0], proprio=elsewhere)])
     with pytest.raises(UserError, match="NaN"):
-        world.begin([replace(starts[0], proprio=starts[0].proprio * np.nan)])
+        world.initial_context([replace(starts[0], proprio=starts[0].proprio * np.nan)])
 
 
 def test_parts_for_different_robots_are_refused():

@@ -108,7 +108,7 @@ def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callabl
     """The same of the world model in pixels, from initial states."""
     rows = config.world.batch
     first = [start for start in starts(config, [0]) for _ in range(rows)][:rows]
-    context, chunk = world.begin(first), torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
+    context, chunk = world.initial_context(first), torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
     noise = torch.randn(rows, *world.noise_shape, generator=torch.Generator().manual_seed(0))
     states = world.imagine_states(context, chunk).detach()
 

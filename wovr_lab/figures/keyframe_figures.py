@@ -59,7 +59,10 @@ def depth_figure(first_success: np.ndarray, begin: np.ndarray) -> go.Figure:
 def imagined_from(world: ImaginingModel, episode: Episode, begin: int, run_seed: int) -> np.ndarray:
     """Frames uint8 [T, H, W, 3] that the actions of a successful episode lead to in imagination, from its frame `begin`
     to the one in which it really succeeds. Raises UserError outside the episode."""
-    context, noise = world.begin([start_at(episode, begin)]), [torch_stream(run_seed, "moments", episode.seed)]
+    context, noise = (
+        world.initial_context([start_at(episode, begin)]),
+        [torch_stream(run_seed, "moments", episode.seed)],
+    )
     frames = []
     for chunk in action_chunks([episode], [begin])[0, : -(-(episode.first_success + 1 - begin) // CHUNK)]:
         imagined = world.imagine(context, chunk[None], noise)

@@ -49,11 +49,11 @@ class ImaginedEnv(ChunkEnv):
             raise UserError("an imagined environment needs real frames to begin from: pass starts to reset or to it")
         return self.starts.draw(count, stream(seed, "starts"))
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Encodes the real context frames of these starts."""
         if not len(rows):
             return {}
-        begun = self.world.begin(starts)
+        begun = self.world.initial_context(starts)
         index = torch.as_tensor(rows)
         if self.context is None:
             if len(rows) != self.num_envs:
@@ -67,7 +67,7 @@ class ImaginedEnv(ChunkEnv):
             self._detector.reset(rows)
         return {} if self.robot is None else {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Imagines a chunk in these rows and judges every frame of it."""
         index = torch.as_tensor(rows)
         generators = [self._generators[row] for row in rows]

@@ -22,7 +22,7 @@ HIDDEN = {"states"}  # what an imagined rollout is told of the real one beside i
 
 
 class _Substituted(ChunkEnv):
-    """Keeps the books of `frames_from`, whose `begin` and `advance` it calls."""
+    """Keeps the books of `frames_from`, whose `reset_rows` and `step_rows` it calls."""
 
     def __init__(self, frames_from: ChunkEnv):
         super().__init__(
@@ -47,14 +47,14 @@ class LearntRewardEnv(_Substituted):
         super().__init__(real)
         self.detector = SuccessDetector(reward, real.num_envs)
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """The real simulator at these starts."""
         self.detector.reset(rows)
-        return self.frames_from.begin(rows, starts, seed)
+        return self.frames_from.reset_rows(rows, starts, seed)
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """What really happens, as the reward sees it. Raises UserError if frames are missing."""
-        real = self.frames_from.advance(rows, actions)
+        real = self.frames_from.step_rows(rows, actions)
         if real.frames.shape[1] != self.chunk:
             raise UserError("a reward must see every frame: build the real environment with every_frame=True")
         judged = self.detector.detect(rows, real.frames, [self.instructions[row] for row in rows])
@@ -70,14 +70,14 @@ class TrueOutcomeEnv(_Substituted):
             raise UserError(f"{imagined.num_envs} imagined and {real.num_envs} real rows: make as many of both")
         self.outcomes_from = real
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Both simulators at these starts."""
-        real = self.outcomes_from.begin(rows, starts, seed)
-        return {name: real[name] for name in HIDDEN & real.keys()} | self.frames_from.begin(rows, starts, seed)
+        real = self.outcomes_from.reset_rows(rows, starts, seed)
+        return {name: real[name] for name in HIDDEN & real.keys()} | self.frames_from.reset_rows(rows, starts, seed)
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """What is imagined, with what really happens as its outcome."""
-        imagined = self.frames_from.advance(rows, actions)
-        real = self.outcomes_from.advance(rows, actions)
+        imagined = self.frames_from.step_rows(rows, actions)
+        real = self.outcomes_from.step_rows(rows, actions)
         hidden = {name: real.extra[name] for name in HIDDEN & real.extra.keys()}
         return ChunkFrames(imagined.frames, real.success, hidden | imagined.extra)

@@ -71,7 +71,7 @@ class Session:
     @property
     def picture(self) -> np.ndarray:
         """uint8 [256, 256, 3], the real world where we stand, for people."""
-        return self.worlds.look(self.state)
+        return self.worlds.render(self.state)
 
     def step(self, actions: np.ndarray) -> Step:
         """Imagines and executes actions float32 [8, 7], or [1, 7]: one action, off the trained protocol.

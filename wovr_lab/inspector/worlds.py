@@ -20,7 +20,7 @@ from wovr_lab.inspector.timeline import State, Step, Switches
 from wovr_lab.measure.tabletop.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
 from wovr_lab.real.chunk_env import start_of_seed
-from wovr_lab.real.env import PEOPLE_RESOLUTION
+from wovr_lab.real.env import DISPLAY_RESOLUTION
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.proprioception import proprioception_of
 from wovr_lab.reward.classifier import consecutive_hits
@@ -75,10 +75,10 @@ class Worlds:
             raise UserError("this episode holds no simulator state for that moment, so reality cannot begin there")
         return self.initial(episode.task, episode.seed)
 
-    def look(self, state: State) -> np.ndarray:
+    def render(self, state: State) -> np.ndarray:
         """uint8 [256, 256, 3], the real world at that moment, for people."""
         self.put(state.real)
-        return self.env.look(PEOPLE_RESOLUTION)
+        return self.env.render_frame(DISPLAY_RESOLUTION)
 
     @one_thread()
     def simulate(self, before: State, actions: np.ndarray, switches: Switches, number: int) -> Step:
@@ -90,7 +90,7 @@ class Worlds:
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
         chunk = np.concatenate([actions, padding])[None]
         same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
-        context = before.context if same and before.context is not None else world.begin([before.imagined])
+        context = before.context if same and before.context is not None else world.initial_context([before.imagined])
         noise = torch_stream(switches.noise, "inspect", number)
         answer = world.imagine(context, chunk, [noise])
         others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))

@@ -42,19 +42,19 @@ class DoubtingEnv(ImaginedEnv):
         self._noise = torch.Generator()
         self._noted: list[list[np.ndarray]] = []  # by group of rollouts, by chunk: float32 [num_envs, kinds]
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """As the imagined environment, and opens a new group of notes."""
         self._noise = torch_stream(seed, "doubt")
         self._noted.append([])
-        return super().begin(rows, starts, seed)
+        return super().reset_rows(rows, starts, seed)
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """As the imagined environment, whose own noise and context the further answers leave alone."""
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.world.device)
         noted = np.zeros((self.num_envs, 1 + bool(self.others)), np.float32)
         noted[rows] = self._doubt(self.context.select(torch.as_tensor(rows)), chunk)
         self._noted[-1].append(noted)
-        return super().advance(rows, actions)
+        return super().step_rows(rows, actions)
 
     def _doubt(self, context: WorldContext, chunk: Tensor) -> np.ndarray:
         """float32 [n, kinds]"""

@@ -38,7 +38,9 @@ def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
         chunk = held(values["x"], values["y"], values["z"], values["closed"])
         world.sampler.steps = values["steps"]
         with left_with(world, values["channels"]):
-            frames = world.imagine(world.begin([start]), chunk[None], [torch_stream(run_seed, "steering")]).frames
+            frames = world.imagine(
+                world.initial_context([start]), chunk[None], [torch_stream(run_seed, "steering")]
+            ).frames
         world.sampler.steps = before
         return compared(executed(env, start, chunk[None])[0], frames[0])
 

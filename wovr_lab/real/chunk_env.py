@@ -52,7 +52,7 @@ class RealChunkEnv(ChunkEnv):
             for row in range(count)
         ]
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Restores the starts' states, or makes their seeds' initial states.
 
         Raises UserError on a start that has neither, or at which its episode is already over.
@@ -61,7 +61,7 @@ class RealChunkEnv(ChunkEnv):
             self._check(start)
         return began([state_at(self.envs[row], start) for row, start in zip(rows, starts, strict=True)])
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Physics and pictures of one chunk in these rows."""
         results = [run_chunk(self.envs[row], chunk, self.every_frame) for row, chunk in zip(rows, actions, strict=True)]
         return went_on(results)
@@ -85,7 +85,7 @@ class RealChunkEnv(ChunkEnv):
 
 def state_at(env: RealEnv, start: Start) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Puts `env` at a start; its simulator's state there, its robot's, and whether the task is done there."""
-    env.place(start.task, start.seed if start.state is None else None, start.state)
+    env.reset_to(start.task, start.seed if start.state is None else None, start.state)
     return env.get_state(), env.proprio(), np.array(bool(env.success))
 
 
@@ -104,12 +104,12 @@ def run_chunk(env: RealEnv, actions: np.ndarray, every_frame: bool) -> tuple[np.
     the robot's float32 [K, D]."""
     frames, success, states, proprio = [], [], [], []
     for index, action in enumerate(actions):
-        env.advance(action)
+        env.apply_action(action)
         success.append(env.success)
         states.append(env.get_state())
         proprio.append(env.proprio())
         if every_frame or index == len(actions) - 1:
-            frames.append(env.look())
+            frames.append(env.render_frame())
     return np.stack(frames), np.array(success), np.stack(states), np.stack(proprio)
 
 

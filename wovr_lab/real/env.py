@@ -1,8 +1,8 @@
 """One real environment, tabletop or any other: what `RealChunkEnv` needs of it, as a plain gymnasium.Env.
 
 In: one 7-number action a step. Out: {"frame": uint8 [H, W, 3], "state": float32 [D], where the world has a robot's},
-reward 1.0 when success is first reached. Subclasses give physics (`advance`), pictures (`look`), proprioception and
-exact states; gymnasium's protocol and input checks stand here.
+reward 1.0 when success is first reached. Subclasses give physics (`apply_action`), pictures (`render_frame`),
+proprioception and exact states; gymnasium's protocol and input checks stand here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wovr_lab.start_checks import reset_options
 from wovr_lab.types import ACTION_DIM
 
 TRAINING_SEEDS = 10_000  # initial states that training, collection and play may see have seeds below this
-PEOPLE_RESOLUTION = 256  # pixels a side of the picture that `render` gives to people
+DISPLAY_RESOLUTION = 256  # pixels a side of the picture that `render` gives to people
 
 
 class RealEnv(gym.Env, ABC):
@@ -62,15 +62,15 @@ class RealEnv(gym.Env, ABC):
         """The running task in words."""
 
     @abstractmethod
-    def begin(self, task: str) -> None:
+    def reset_task(self, task: str) -> None:
         """Sets the step-0 state of `task`, drawn from `self.np_random`. Raises UserError if the task is unknown."""
 
     @abstractmethod
-    def advance(self, action: np.ndarray) -> None:
+    def apply_action(self, action: np.ndarray) -> None:
         """Physics of one action float [7] in [-1, 1], no picture; counts `steps` and latches `success`."""
 
     @abstractmethod
-    def look(self, resolution: int | None = None) -> np.ndarray:
+    def render_frame(self, resolution: int | None = None) -> np.ndarray:
         """The present picture, uint8 [H, W, 3]; at the environment's own resolution unless told."""
 
     @abstractmethod
@@ -91,14 +91,14 @@ class RealEnv(gym.Env, ABC):
         given = reset_options(options, ("task", "state"))
         if seed is not None:
             seed = int(check("seed", seed, Natural))
-        self.place(given.get("task"), seed, given.get("state"))
+        self.reset_to(given.get("task"), seed, given.get("state"))
         return self.observe(), self._info()
 
-    def place(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
+    def reset_to(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
         """`reset` without a picture. Raises UserError on an unknown task and on a state that is of another one."""
         super().reset(seed=seed)
         if state is None:
-            self.begin(self.task if task is None else task)
+            self.reset_task(self.task if task is None else task)
             return
         self.set_state(state)
         if task not in (None, self.task):
@@ -106,19 +106,19 @@ class RealEnv(gym.Env, ABC):
 
     def observe(self) -> dict[str, np.ndarray]:
         """The present as `step` and `reset` return it."""
-        return {"frame": self.look()} | ({} if self.robot is None else {"state": self.proprio()})
+        return {"frame": self.render_frame()} | ({} if self.robot is None else {"state": self.proprio()})
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One action float32 [7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
         before = self.success
-        self.advance(self._checked(action))
+        self.apply_action(self._checked(action))
         reward = float(self.success and not before)
         truncated = not self.success and self.steps >= self.max_steps
         return self.observe(), reward, self.success, truncated, self._info()
 
     def render(self) -> np.ndarray | None:
         """A picture for people, uint8 [256, 256, 3]; None without a render mode."""
-        return None if self.render_mode is None else self.look(PEOPLE_RESOLUTION)
+        return None if self.render_mode is None else self.render_frame(DISPLAY_RESOLUTION)
 
     def _info(self) -> dict[str, Any]:
         return {"success": self.success, "task": self.task, "instruction": self.instruction, "step": self.steps}

@@ -23,7 +23,7 @@ from wovr_lab.contracts import ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.machine import cores
 from wovr_lab.real.chunk_env import RealChunkEnv, began, run_chunk, start_of_seed, state_at, went_on
-from wovr_lab.real.env import PEOPLE_RESOLUTION, TRAINING_SEEDS, RealEnv
+from wovr_lab.real.env import DISPLAY_RESOLUTION, TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Start
@@ -111,8 +111,8 @@ class PooledChunkEnv(RealChunkEnv):
         calls = [(_film, (_bare(start), chosen)) for start, chosen in zip(starts, actions, strict=True)]
         return self.workers.call(calls)
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        """As `RealChunkEnv.begin`."""
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+        """As `RealChunkEnv.reset_rows`."""
         for start in starts:
             self._check(start)
         found = self.workers.call([(_state_at, (_bare(start),)) for start in starts])
@@ -120,8 +120,8 @@ class PooledChunkEnv(RealChunkEnv):
             self.states[row] = state
         return began(found)
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
-        """As `RealChunkEnv.advance`."""
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+        """As `RealChunkEnv.step_rows`."""
         calls = [(_advance, (self.states[row], chunk, self.every_frame))
                  for row, chunk in zip(rows, actions, strict=True)]  # fmt: skip
         results = self.workers.call(calls)
@@ -180,10 +180,10 @@ def _state_at(start: Start) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _film(start: Start, actions: np.ndarray) -> np.ndarray:
     env = _ENV[0]
     state_at(env, start)
-    frames = [env.look(PEOPLE_RESOLUTION)]
+    frames = [env.render_frame(DISPLAY_RESOLUTION)]
     for action in actions:
-        env.advance(action)
-        frames.append(env.look(PEOPLE_RESOLUTION))
+        env.apply_action(action)
+        frames.append(env.render_frame(DISPLAY_RESOLUTION))
     return np.stack(frames)
 
 

@@ -71,7 +71,7 @@ class ContextBuilder:
         """The latest frames uint8 [..., 4, H, W, 3] as the group that is encoded as memory."""
         return frames if self.memory == MEMORY else np.repeat(frames[..., -1:, :, :, :], GROUP, axis=-4)
 
-    def begin(self, codec: FrameGroupCodec, starts: tuple[Start, ...] | list[Start]) -> Context:
+    def initial_context(self, codec: FrameGroupCodec, starts: tuple[Start, ...] | list[Start]) -> Context:
         """The context of real frames that a rollout starts from."""
         anchors = np.stack([np.repeat(start.anchor[None], GROUP, 0) for start in starts])
         memory = codec.encode(self.memory_group(np.stack([start.memory for start in starts])))

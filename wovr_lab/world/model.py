@@ -79,9 +79,9 @@ class WorldModel(nn.Module):
         answer = self.transformer(latents, times * 1000, context.actions(chunk), return_dict=False)[0]
         return self.prediction.velocity(answer[:, :, -FUTURE:], noisy, context.memory, sigma)
 
-    def begin(self, starts: Sequence[Start]) -> Context:
+    def initial_context(self, starts: Sequence[Start]) -> Context:
         """The context of real frames at these starts."""
-        return self.context.begin(self.codec, list(starts))
+        return self.context.initial_context(self.codec, list(starts))
 
     def answer(self, context: Context, chunk: Tensor, noise: Tensor) -> Tensor:
         """What is imagined before it becomes frames, from noise [B, *noise_shape], so that answers can be compared."""

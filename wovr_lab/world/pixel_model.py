@@ -103,7 +103,7 @@ class PixelWorldModel(nn.Module):
         """The same weights, told another context or sampled otherwise."""
         return PixelWorldModel(self.network, self.state_head, context, sampler).eval()
 
-    def begin(self, starts: Sequence[Start]) -> PixelContext:
+    def initial_context(self, starts: Sequence[Start]) -> PixelContext:
         """The context of real frames at these starts. Raises UserError if their frames are of another size, if their
         robot's states are missing or not this robot's, or if its camera does not see the hand."""
         side = self.resolution

@@ -38,20 +38,20 @@ def test_the_vectorised_environment_keeps_the_contract(soup):
 def test_a_state_restores_everything_and_what_follows_is_the_same(bowl):
     bowl.reset(seed=4)
     for action in actions(12):
-        bowl.advance(action)
-    state, frame = bowl.get_state(), bowl.look()
+        bowl.apply_action(action)
+    state, frame = bowl.get_state(), bowl.render_frame()
 
     def future() -> list[np.ndarray]:
         seen = []
         for action in actions(10, seed=1):
-            bowl.advance(action)
-            seen += [bowl.get_state(), bowl.look()]
+            bowl.apply_action(action)
+            seen += [bowl.get_state(), bowl.render_frame()]
         return seen
 
     one = future()
     bowl.reset(seed=77)  # other places of everything
     bowl.reset(options={"state": state})
-    assert np.array_equal(bowl.get_state(), state) and np.array_equal(bowl.look(), frame) and bowl.steps == 12
+    assert np.array_equal(bowl.get_state(), state) and np.array_equal(bowl.render_frame(), frame) and bowl.steps == 12
     assert all(np.array_equal(a, b) for a, b in zip(one, future(), strict=True))
 
 
@@ -72,12 +72,12 @@ def test_an_episode_begins_at_the_official_state_after_ten_settling_actions(soup
     official = soup.definition.initial_states()
     soup.simulator.reset(0, official=7)
     assert np.array_equal(soup.simulator.get_state()[: official.shape[1]], official[7])
-    soup.place(soup.task, 10_003, None)  # the fourth evaluation state
+    soup.reset_to(soup.task, 10_003, None)  # the fourth evaluation state
     soup.simulator.reset(0, official=7)
     for _ in range(10):
         soup.simulator.step(HOLD.astype(np.float64))
     settled = soup.simulator.data.qpos[9:].copy()  # but for the arm, whose posture is drawn
-    soup.place(soup.task, 10_003, None)
+    soup.reset_to(soup.task, 10_003, None)
     assert np.abs(soup.simulator.data.qpos[9:] - settled).max() < 1e-3 and soup.steps == 0
 
 
@@ -136,7 +136,7 @@ def test_pictures_are_upright_and_the_object_can_be_seen(soup):
             place[0] += away
             simulator.env.sim.data.set_joint_qpos(joint, place)
             simulator._refresh()
-            pictures.append(soup.look(128).astype(int))
+            pictures.append(soup.render_frame(128).astype(int))
         changed = np.abs(pictures[0] - pictures[1]).max(-1) > 24
         return np.argwhere(changed)[:, 0].mean(), changed.sum()
 
@@ -156,7 +156,7 @@ def test_success_after_the_official_limit_does_not_count(soup):
     joint = simulator.env.objects_dict[name].joints[-1]
     simulator.env.sim.data.set_joint_qpos(joint, np.array([*inside, 1, 0, 0, 0]))
     for _ in range(8):
-        env.advance(np.array([0, 0, 0, 0, 0, 0, -1.0]))
+        env.apply_action(np.array([0, 0, 0, 0, 0, 0, -1.0]))
     assert simulator.is_success() and not env.success
     env.close()
 
@@ -166,8 +166,8 @@ def test_a_state_looks_the_same_in_a_simulator_that_was_never_reset(bowl):
 
     bowl.reset(seed=4)
     for action in actions(8):
-        bowl.advance(action)
+        bowl.apply_action(action)
     fresh = LiberoEnv(bowl.task, 64)
-    fresh.place(None, None, bowl.get_state())
-    assert np.array_equal(fresh.look(), bowl.look())  # no marker of the gripper's axis, no burner aglow
+    fresh.reset_to(None, None, bowl.get_state())
+    assert np.array_equal(fresh.render_frame(), bowl.render_frame())  # no marker of the gripper's axis, no burner aglow
     fresh.close()

@@ -43,11 +43,11 @@ def test_it_grasps_as_far_beside_as_it_is_wrong_about_its_hand(bowl):
     from wovr_lab.real.libero.expert import Expert
 
     def lowest(aside: np.ndarray) -> np.ndarray:
-        bowl.place(None, 1, None)
+        bowl.reset_to(None, 1, None)
         expert, hands = Expert(bowl.simulator), []
         expert.aside = aside
         for _ in range(40):
-            bowl.advance(expert.act())
+            bowl.apply_action(expert.act())
             hands.append(bowl.simulator.hand())
         return min(hands, key=lambda hand: hand[2])
 

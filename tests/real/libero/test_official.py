@@ -77,7 +77,9 @@ def test_an_official_file_loads_as_it_is_and_in_step(official, soup):
     upright = np.stack([picture[::-1, ::-1] for picture in pictures[DROPPED:]])
     assert np.array_equal(episode.frames, upright)
     soup.reset(options={"task": soup.task, "state": episode.states[2]})
-    assert np.abs(soup.look().astype(int) - episode.frames[2]).mean() < 12  # restored, and seen by our own renderer
+    assert (
+        np.abs(soup.render_frame().astype(int) - episode.frames[2]).mean() < 12
+    )  # restored, and seen by our own renderer
 
 
 def contents(file: h5py.File) -> dict[str, tuple]:
@@ -114,5 +116,5 @@ def test_our_demonstrations_have_every_dataset_and_attribute_of_official_ones(of
         episode.success.any() and episode.task == soup.task and np.array_equal(episode.states[0, :official_size], first)
     )
     soup.reset(options={"state": episode.states[4]})
-    assert np.array_equal(soup.look(), episode.frames[4])
+    assert np.array_equal(soup.render_frame(), episode.frames[4])
     assert np.array_equal(soup.view("robot0_eye_in_hand")[::-1, ::-1], wrist)

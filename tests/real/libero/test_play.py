@@ -21,7 +21,7 @@ def test_attempts_are_smooth_or_rounded_with_a_wrist_that_twitches_and_a_gripper
     from wovr_lab.real.libero.expert import Expert
     from wovr_lab.real.libero.play import _attempt
 
-    soup.place(None, 1, None)
+    soup.reset_to(None, 1, None)
     attempts = [np.array(list(_attempt(Expert(soup.simulator), np.random.default_rng(seed)))) for seed in range(60)]
     is_rounded = np.array([np.allclose(actions * 10, np.round(actions * 10), atol=1e-5) for actions in attempts])
     turned = np.array([(np.diff(actions[:, 6]) != 0).sum() for actions in attempts])

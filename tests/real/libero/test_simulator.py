@@ -41,5 +41,5 @@ def test_success_is_judged_by_the_package(bowl):
     assert not simulator.is_success()
     simulator.env.sim.data.set_joint_qpos(joint, np.array([*plate[:2], plate[2] + 0.03, 1, 0, 0, 0]))
     for _ in range(10):
-        bowl.advance(np.array([0, 0, 0, 0, 0, 0, -1.0]))
+        bowl.apply_action(np.array([0, 0, 0, 0, 0, 0, -1.0]))
     assert bowl.success

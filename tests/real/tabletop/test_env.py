@@ -27,7 +27,7 @@ def put(env: TabletopEnv, cube: slice, position: list[float]) -> None:
 
 def hold(env: TabletopEnv, count: int, gripper: float = -1.0) -> None:
     for _ in range(count):
-        env.advance(np.array([0, 0, 0, 0, 0, 0, gripper]))
+        env.apply_action(np.array([0, 0, 0, 0, 0, 0, gripper]))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -61,7 +61,7 @@ def test_a_state_restored_in_an_instance_of_another_task_goes_on_bit_equal(task,
     state = env.get_state()
     observation, info = copy.reset(options={"task": task, "state": state})
     assert info["step"] == 14 and copy.instruction == env.instruction
-    assert (copy.get_state() == state).all() and (observation["frame"] == env.look()).all()
+    assert (copy.get_state() == state).all() and (observation["frame"] == env.render_frame()).all()
     for action in random_actions(12):
         one, two = env.step(action), copy.step(action)
         assert (one[0]["frame"] == two[0]["frame"]).all() and one[1:] == two[1:]
@@ -140,7 +140,7 @@ def test_pushing_the_wrong_cube_into_the_zone_does_not_count():
         env.reset(seed=seed, options={"task": "push_red"})
         red = env.readout().cubes["red"]
         for _ in range(env.max_steps):
-            env.advance(expert_action(env.readout(), TASKS["push_blue"]))
+            env.apply_action(expert_action(env.readout(), TASKS["push_blue"]))
         view = env.readout()
         assert (np.abs(view.cubes["blue"][:2] - view.goal) < ZONE_HALF).all()
         assert not env.success
@@ -190,9 +190,9 @@ def test_the_gripper_closes_above_zero_and_roll_and_pitch_do_nothing():
     hold(env, 6, gripper=0.0)
     assert env.readout().opening == pytest.approx(2 * OPEN, abs=2e-3)
     target = env.readout().target
-    env.advance(np.array([0, 0, 0, 1, -1, 0, -1]))
+    env.apply_action(np.array([0, 0, 0, 1, -1, 0, -1]))
     assert (env.readout().target == target).all()
-    env.advance(np.array([1, 0, 0, 0, 0, 1, -1]))
+    env.apply_action(np.array([1, 0, 0, 0, 0, 1, -1]))
     assert env.readout().target - target == pytest.approx([0.018, 0, 0, 0.08])
 
 

@@ -15,7 +15,7 @@ def test_the_expert_succeeds_from_every_start_within_thirty_steps(task):
     for seed in range(12):
         env.reset(seed=seed)
         while not env.success and env.steps < 30:
-            env.advance(expert_action(env.readout(), env.definition))
+            env.apply_action(expert_action(env.readout(), env.definition))
         assert env.success, f"seed {seed}"
 
 
@@ -27,7 +27,7 @@ def test_success_of_the_expert_stays_true_while_it_holds(task):
     env.set_state(episode.states[-1])
     env.success = False
     for _ in range(2):
-        env.advance(expert_action(env.readout(), env.definition))
+        env.apply_action(expert_action(env.readout(), env.definition))
     assert env.success, "the end of the demonstration no longer shows success"
 
 

@@ -16,7 +16,7 @@ def test_it_reads_hand_opening_target_and_velocities_of_the_simulator():
     rng = np.random.default_rng(0)
     for _ in range(9):
         before = env.data.qpos.copy()
-        env.advance(rng.uniform(-1, 1, 7))
+        env.apply_action(rng.uniform(-1, 1, 7))
     found, view = dict(zip(tabletop_robot().names, proprioception_of(env.get_state()), strict=True)), env.readout()
     assert np.allclose([found[f"hand_{axis}"] for axis in "xyz"], view.hand, atol=1e-6)
     assert np.allclose([found[f"target_{axis}"] for axis in ("x", "y", "z", "yaw")], view.target, atol=1e-6)
@@ -44,7 +44,7 @@ def test_the_camera_sees_the_fingers_where_the_hand_is_projected():
         env.data.qpos[14:17] = x, y, 0.06
         moved = env.get_state()
         env.set_state(moved)
-        picture = env.look().astype(float) / 255
+        picture = env.render_frame().astype(float) / 255
         places = []
         for name in ("left_finger", "right_finger"):
             colour = np.array(COLOURS[name])

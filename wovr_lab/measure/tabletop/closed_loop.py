@@ -65,7 +65,7 @@ def imagine_episodes(
     frames, states = [], []
     for first in range(0, len(episodes), ROWS):
         some = episodes[first : first + ROWS]
-        context = world.begin([start_at(episode, 0) for episode in some])
+        context = world.initial_context([start_at(episode, 0) for episode in some])
         generators = [torch_stream(run_seed, "closed loop", first + row) for row in range(len(some))]
         actions = np.stack([episode.actions for episode in some])
         parts = []

@@ -66,7 +66,7 @@ def imagined_displacements(
     """float32 [N, 6, 3] in cm by `CHANNELS`: what the probe sees the hand do in the imagined chunk."""
     chunks = np.stack([counterfactual_chunks(start) for start in starts])
     before = probe.read(np.stack([start.memory[-1] for start in starts]))[..., COLUMNS["hand"]]
-    context, found = world.begin(starts), {}
+    context, found = world.initial_context(starts), {}
     for channels in CHANNELS:
         with left_with(world, channels):
             moves = []

@@ -37,7 +37,7 @@ def imagined_moves(world: ImaginingModel, starts: Sequence[Start], run_seed: int
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
     with left_with(world, channels):
         chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
-        frames = world.imagine(world.begin(every), chunks, noise).frames
+        frames = world.imagine(world.initial_context(every), chunks, noise).frames
     return frames.reshape(len(starts), len(MOVES), *frames.shape[1:])
 
 

@@ -47,7 +47,7 @@ def imagine_videos(world: ImaginingModel, episodes: Sequence[Episode], run_seed:
     for first in range(0, len(episodes), ROWS):
         rows = range(first, min(first + ROWS, len(episodes)))
         generators = [torch_stream(run_seed, "video", row) for row in rows]
-        context = world.begin([start_at(episodes[row], 0) for row in rows])
+        context = world.initial_context([start_at(episodes[row], 0) for row in rows])
         frames = [np.stack([episodes[row].frames[:1] for row in rows])]
         for chunk in np.moveaxis(chunks[first : first + ROWS], 1, 0):
             imagined = world.imagine(context, chunk, generators)

@@ -94,12 +94,13 @@ class LiberoEnv(RealEnv):
         self._simulators[name] = self._simulators.pop(name)  # the last used is the last to go
         return self._simulators[name]
 
-    def place(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
-        """See `RealEnv.place`; a state may also be an official one, of the task asked for or else the running one."""
+    def reset_to(self, task: str | None, seed: int | None, state: np.ndarray | None) -> None:
+        """See `RealEnv.reset_to`; a state may also be an official one, of the task asked for or else the running
+        one."""
         self._seed = seed
         if task is not None:
             self._choose(task)
-        super().place(task, seed, state)
+        super().reset_to(task, seed, state)
 
     def observe(self) -> dict[str, np.ndarray]:
         """The frame; with `extras` also "wrist" uint8 [H, W, 3] and "robot" float64 [8] (see `proprioception`)."""
@@ -108,7 +109,7 @@ class LiberoEnv(RealEnv):
             observation |= {"wrist": self.view(WRIST), "robot": self.simulator.proprioception()}
         return observation
 
-    def begin(self, task: str) -> None:
+    def reset_task(self, task: str) -> None:
         """Sets the initial state of the seed that `reset` was given, settled. Raises UserError on an unknown task."""
         self._choose(task)
         seed = int(self.np_random.integers(TRAINING_SEEDS)) if self._seed is None else self._seed
@@ -117,13 +118,13 @@ class LiberoEnv(RealEnv):
             self.simulator.step(HOLD.astype(np.float64))
         self.steps, self.success = 0, False
 
-    def advance(self, action: np.ndarray) -> None:
+    def apply_action(self, action: np.ndarray) -> None:
         self.simulator.step(np.asarray(action, np.float64))
         self.steps += 1
         in_time = self.steps <= self.max_steps  # chunks may end later than the official limit
         self.success = self.success or (in_time and self.simulator.is_success())
 
-    def look(self, resolution: int | None = None) -> np.ndarray:
+    def render_frame(self, resolution: int | None = None) -> np.ndarray:
         return self.view(CAMERA, resolution)
 
     def view(self, camera: str, resolution: int | None = None) -> np.ndarray:

@@ -156,10 +156,10 @@ def expert_episode(
 
 def expert_succeeds(env: LiberoEnv, task: str, seed: int, noise: float = 0.0) -> tuple[bool, int]:
     """Whether the expert reaches the goal from a seed's initial state, and in how many actions; nothing is drawn."""
-    env.place(task, seed, None)
+    env.reset_to(task, seed, None)
     generator, expert = stream(0, "expert", task, seed), Expert(env.simulator)
     while not env.success and env.steps < env.max_steps:
         action = expert.act()
         action[:3] += generator.normal(0.0, noise, 3)
-        env.advance(np.clip(action, -1.0, 1.0))
+        env.apply_action(np.clip(action, -1.0, 1.0))
     return env.success, env.steps

@@ -25,7 +25,7 @@ def write_demonstrations(folder: Path, env: LiberoEnv, task: str, seeds: Iterabl
 
     Raises UserError if there is no expert for the task, or if it never succeeds.
     """
-    env.place(task, 0, None)
+    env.reset_to(task, 0, None)
     path = folder / env.definition.suite / f"{env.definition.short}_demo.hdf5"
     attempts = (expert_episode(env, task, seed, noise) for seed in seeds)
     write_episodes(path, (attempt for attempt in attempts if attempt.success.any()), origin_of(env))

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.real.env import PEOPLE_RESOLUTION, RealEnv
+from wovr_lab.real.env import DISPLAY_RESOLUTION, RealEnv
 from wovr_lab.real.tabletop.proprioception import PHYSICS, proprioception_of, tabletop_robot
 from wovr_lab.real.tabletop.render import Renderer
 from wovr_lab.real.tabletop.scene import (
@@ -55,7 +55,7 @@ class TabletopEnv(RealEnv):
         self.renderer = Renderer(self.model, resolution)
         self.goal = np.zeros(2)
         self.confirmed = 0  # consecutive steps at the goal
-        self.begin(task)
+        self.reset_task(task)
 
     @property
     def robot(self) -> Robot:
@@ -76,7 +76,7 @@ class TabletopEnv(RealEnv):
     def instruction(self) -> str:
         return self.definition.instruction
 
-    def begin(self, task: str) -> None:
+    def reset_task(self, task: str) -> None:
         self.task, self.steps, self.success, self.confirmed = get_task(task).name, 0, False, 0
         layout, data = draw_layout(self.np_random), self.data
         plate = self.definition.scene == "plate"
@@ -88,7 +88,7 @@ class TabletopEnv(RealEnv):
         data.ctrl[:4], data.ctrl[4:] = data.qpos[HAND], OPEN
         mujoco.mj_kinematics(self.model, data)
 
-    def advance(self, action: np.ndarray) -> None:
+    def apply_action(self, action: np.ndarray) -> None:
         action, control = np.asarray(action, np.float64), self.data.ctrl  # one precision, whoever calls
         control[:3] += action[:3] * MOVE
         control[3] += action[5] * TURN
@@ -100,10 +100,10 @@ class TabletopEnv(RealEnv):
         self.confirmed = self.confirmed + 1 if self.definition.is_done(self.readout()) else 0
         self.success = self.success or self.confirmed >= CONFIRMATIONS
 
-    def look(self, resolution: int | None = None) -> np.ndarray:
+    def render_frame(self, resolution: int | None = None) -> np.ndarray:
         renderer = self.renderer
-        if resolution == PEOPLE_RESOLUTION:
-            renderer = self._renderer_for_people
+        if resolution == DISPLAY_RESOLUTION:
+            renderer = self._display_renderer
         elif resolution is not None and resolution != self.resolution:
             renderer = Renderer(self.model, resolution)
         scene = self.definition.scene
@@ -143,8 +143,8 @@ class TabletopEnv(RealEnv):
         self.task = list(TASKS)[int(state[-1])]
 
     @cached_property
-    def _renderer_for_people(self) -> Renderer:
-        return Renderer(self.model, PEOPLE_RESOLUTION)
+    def _display_renderer(self) -> Renderer:
+        return Renderer(self.model, DISPLAY_RESOLUTION)
 
 
 def _standing(place: np.ndarray) -> list[float]:
