@@ -16,7 +16,7 @@ import torch
 from timing import Figure, in_turns
 
 from wovr_lab.real.tabletop.chunk_env import initial_start
-from wovr_lab.types import CHUNK, HOLD
+from wovr_lab.types import CHUNK, NOOP
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler
@@ -46,7 +46,7 @@ def measure(size: Size, turns: int) -> tuple[list[float], float]:
     codec = FrameGroupCodec(resolution=size.resolution)
     world = WorldModel(codec, ActionWanTransformer(WHOLE_WINDOW), sampler=FlowSampler(size.steps)).eval()
     start = initial_start("push_red", 0, size.resolution)
-    actions = torch.as_tensor(HOLD).expand(size.batch, CHUNK, -1)
+    actions = torch.as_tensor(NOOP).expand(size.batch, CHUNK, -1)
 
     def rollout() -> None:
         context, generators = (

@@ -14,7 +14,7 @@ from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.types import CHUNK, HOLD
+from wovr_lab.types import CHUNK, NOOP
 from wovr_lab.world.model import FUTURE, WorldModel
 
 TASK, TEMPERATURE = "push_red", 1.2
@@ -33,7 +33,7 @@ def roofline(world: WorldModel, batch: int, turns: int) -> list[Figure]:
     policy, reward = actors(world)
     start = initial_start(TASK, 0, world.codec.config.resolution)
     context, observation = world.initial_context([start] * batch), {"frame": np.stack([start.anchor] * batch)}
-    words, chunk = (start.instruction,) * batch, torch.as_tensor(HOLD).expand(batch, CHUNK, -1)
+    words, chunk = (start.instruction,) * batch, torch.as_tensor(NOOP).expand(batch, CHUNK, -1)
     generator, generators = torch.Generator(), [torch.Generator() for _ in range(batch)]
     noise = torch.randn(batch, world.codec.latent_shape[0], FUTURE, *world.codec.latent_shape[1:])
     latents, sigma = noise.transpose(1, 2).flatten(0, 1).contiguous(), torch.ones(batch)

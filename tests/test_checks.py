@@ -17,7 +17,7 @@ from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.errors import UserError
 from wovr_lab.robot import Entry, Robot
 from wovr_lab.seeding import stream
-from wovr_lab.types import HOLD, Start
+from wovr_lab.types import NOOP, Start
 
 SUCCESS_AT = (11, 1000, 3)  # action of the episode, by row; row 1 never succeeds
 ROWS, SIDE, LIMIT = 3, 8, 32
@@ -306,7 +306,7 @@ BROKEN = {
 
 def small_starts(steps: tuple[int, ...] = (0, 5, 0)) -> list[Start]:
     blank = np.zeros((SIDE, SIDE, 3), np.uint8)
-    memory, actions = np.repeat(blank[None], 4, 0), np.repeat(HOLD[None], 4, 0)
+    memory, actions = np.repeat(blank[None], 4, 0), np.repeat(NOOP[None], 4, 0)
     return [Start("small", f"do {row}", blank, memory, actions, step=step) for row, step in enumerate(steps)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.rlinf import export_starts, import_start
 from wovr_lab.starts import start_at
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 
 def frames(count: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_an_initial_state_fills_its_memory_with_its_only_frame(tmp_path: Path):
     array = frames(1)
     np.save(tmp_path / "traj0.npy", array)
     start = import_start(tmp_path / "traj0.npy")
-    assert start.kind == "initial" and (start.memory_actions == HOLD).all()
+    assert start.kind == "initial" and (start.memory_actions == NOOP).all()
     assert (start.memory == array[0]["image"]).all()
 
 

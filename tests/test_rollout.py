@@ -9,7 +9,7 @@ from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.rollout import Recorded, join, replay, roll_out
 from wovr_lab.starts import start_at
-from wovr_lab.types import HOLD, ActionChunk, Start
+from wovr_lab.types import NOOP, ActionChunk, Start
 
 
 class Countdown(ChunkEnv):
@@ -48,7 +48,7 @@ class Sampling:
 
 def toy_start(goal: int) -> Start:
     frame = np.zeros((8, 8, 3), np.uint8)
-    return Start("toy", f"do {goal}", frame, np.stack([frame] * 4), np.stack([HOLD] * 4), seed=goal)
+    return Start("toy", f"do {goal}", frame, np.stack([frame] * 4), np.stack([NOOP] * 4), seed=goal)
 
 
 GOALS = [3, 11, 99, 20, 0]

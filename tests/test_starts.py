@@ -15,7 +15,7 @@ from wovr_lab.starts import (
     keyframes,
     start_at,
 )
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_keyframe_holds_the_first_and_the_four_latest_frames_and_what_made_the
 def test_before_step_3_the_first_frame_and_hold_fill_the_memory(make_episode, step, frames):
     episode = make_episode(0, 20)
     start = start_at(episode, step)
-    produced = np.concatenate([HOLD[None], episode.actions])
+    produced = np.concatenate([NOOP[None], episode.actions])
     assert (start.memory == episode.frames[frames]).all() and (start.memory_actions == produced[frames]).all()
 
 

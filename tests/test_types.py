@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from wovr_lab.types import HOLD, Rollouts, Start
+from wovr_lab.types import NOOP, Rollouts, Start
 
 
 def start(step: int = 0, seed: int = 5) -> Start:
     frame = np.zeros((4, 4, 3), np.uint8)
-    return Start("push_red", "push", frame, np.stack([frame] * 4), np.stack([HOLD] * 4), step, seed)
+    return Start("push_red", "push", frame, np.stack([frame] * 4), np.stack([NOOP] * 4), step, seed)
 
 
 @pytest.fixture

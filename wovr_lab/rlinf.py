@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
 from wovr_lab.runs import replacing
-from wovr_lab.types import ACTION_DIM, HOLD, MEMORY, Start
+from wovr_lab.types import ACTION_DIM, MEMORY, NOOP, Start
 
 LARGEST_FILE = 2**30  # bytes
 KIR = "_kir"
@@ -54,7 +54,7 @@ def import_start(path: Path | str) -> Start:
     memory = frames[-MEMORY:] if is_keyframe else frames[:1] * MEMORY
     named = re.search(r"step_(\d+)", path.stem)
     words = str(frames[0].get("instruction", frames[0].get("task", "")))
-    produced = [frame.get("delta_action", HOLD) for frame in memory] if is_keyframe else [HOLD] * MEMORY
+    produced = [frame.get("delta_action", NOOP) for frame in memory] if is_keyframe else [NOOP] * MEMORY
     return Start(
         task=words,
         instruction=words,
@@ -69,7 +69,7 @@ def export_starts(folder: Path | str, starts: Sequence[Start]) -> list[Path]:
     """Writes each start as `trajN.npy`, keyframes as `step_K_trajN_kir.npy`; returns the paths."""
     paths, folder = [], as_path(folder)
     for number, start in enumerate(starts):
-        frames = [_frame(start.anchor, HOLD, start.instruction)]
+        frames = [_frame(start.anchor, NOOP, start.instruction)]
         name = f"traj{number}.npy"
         if start.step:
             pairs = zip(start.memory, start.memory_actions, strict=True)
@@ -123,7 +123,7 @@ def _checked(frames: list[Any], least: int) -> list[dict[str, Any]]:
             raise UserError("each frame must be a dictionary with 'image' uint8 [H, W, 3]")
         if image.shape != frames[0]["image"].shape:
             raise UserError(f"its frames differ in size: {image.shape} and {frames[0]['image'].shape}")
-        action = frame.get("delta_action", HOLD)
+        action = frame.get("delta_action", NOOP)
         if np.shape(action) != (ACTION_DIM,) or not np.isfinite(np.asarray(action, np.float64)).all():
             raise UserError(f"a 'delta_action' must be {ACTION_DIM} finite numbers")
     return frames

@@ -16,7 +16,7 @@ from wovr_lab.episodes.store import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Share, configuration
 from wovr_lab.runs import read_json, write_json
-from wovr_lab.types import CHUNK, HOLD, MEMORY, Episode, Start
+from wovr_lab.types import CHUNK, MEMORY, NOOP, Episode, Start
 
 KEYFRAME = {"task": str, "seed": int, "step": int}  # what a file says of each
 
@@ -26,7 +26,7 @@ def start_at(episode: Episode, step: int) -> Start:
     if not 0 <= step <= len(episode):
         raise UserError(f"step {step} is outside an episode of {len(episode)} actions")
     memory = np.arange(step - MEMORY + 1, step + 1)
-    produced = np.concatenate([HOLD[None], episode.actions])
+    produced = np.concatenate([NOOP[None], episode.actions])
     return Start(
         task=episode.task,
         instruction=episode.instruction,

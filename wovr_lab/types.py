@@ -14,7 +14,7 @@ from torch import Tensor
 CHUNK = 8  # actions in one decision (paper section 1)
 MEMORY = 4  # latest real or imagined frames in the context (paper section 2)
 ACTION_DIM = 7
-HOLD = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)  # "produced" a first frame: stand still, gripper open
+NOOP = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)  # "produced" a first frame: stand still, gripper open
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Start:
     instruction: str
     anchor: np.ndarray  # uint8 [H, W, 3], o_0
     memory: np.ndarray  # uint8 [M, H, W, 3], o_{k-3..k}, oldest first; o_0 replicated where k < 3
-    memory_actions: np.ndarray  # float32 [M, 7], the actions that produced the memory frames; HOLD before the first
+    memory_actions: np.ndarray  # float32 [M, 7], the actions that produced the memory frames; NOOP before the first
     step: int = 0  # k, actions taken before this start
     seed: int = -1
     state: np.ndarray | None = None  # float64 [S], simulator state at k, where it is known

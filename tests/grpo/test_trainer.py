@@ -16,7 +16,7 @@ from wovr_lab.policy.exploration import ChunkSharedNoise, IndependentNoise
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.runs import Metrics
-from wovr_lab.types import HOLD, Start
+from wovr_lab.types import NOOP, Start
 
 CONFIG = GRPOConfig(groups=8, group_size=8, temperature=1.0, learning_rate=2e-3, minibatch=32)
 
@@ -45,7 +45,7 @@ class RandomPictures:
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Start]:
         frames = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
-        return [Start("toy", "go right", frame, np.stack([frame] * 4), np.stack([HOLD] * 4)) for frame in frames]
+        return [Start("toy", "go right", frame, np.stack([frame] * 4), np.stack([NOOP] * 4)) for frame in frames]
 
 
 def small_policy() -> VLAPolicy:

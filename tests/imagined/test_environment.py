@@ -14,7 +14,7 @@ from wovr_lab.real.tabletop.proprioception import tabletop_robot
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import replay
 from wovr_lab.starts import InitialStarts, start_at
-from wovr_lab.types import HOLD, Start
+from wovr_lab.types import NOOP, Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
@@ -67,7 +67,7 @@ def starts(make_episode) -> list[Start]:
 
 
 def hold(rows: int) -> np.ndarray:
-    return np.tile(HOLD, (rows, 8, 1))
+    return np.tile(NOOP, (rows, 8, 1))
 
 
 def run(env: ImaginedEnv, starts: list[Start], chunks: int) -> list[tuple]:
@@ -114,7 +114,7 @@ def test_imagination_in_pixels_keeps_the_contract_and_gives_imagined_states(pixe
 
 def test_a_rollout_in_pixels_keeps_the_states_that_were_imagined(pixel_world, real_starts):
     env = ImaginedEnv(pixel_world, None, 2, max_steps=16)
-    rollouts = replay(env, real_starts, np.tile(HOLD, (3, 2, 8, 1)), 0, "test", video=True)
+    rollouts = replay(env, real_starts, np.tile(NOOP, (3, 2, 8, 1)), 0, "test", video=True)
     assert rollouts.proprio.shape == (3, 17, 13) and rollouts.video.shape[:2] == (3, 17)
     assert (rollouts.proprio[:, 0] == np.stack([start.proprio[-1] for start in real_starts])).all()
     again = start_at(rollouts.episodes()[0], 8)

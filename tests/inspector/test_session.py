@@ -18,7 +18,7 @@ from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 FORWARD, RIGHT = direction_chunk("w", -1.0), direction_chunk("d", -1.0)
 DREAM = "comparison/base-imagined_only-imagined.hdf5"
@@ -168,7 +168,7 @@ def test_reanchoring_goes_on_from_the_real_frames(session: Session):
 
 
 def test_a_single_action_is_the_first_frame_of_a_chunk_padded_with_holding(session: Session):
-    padded = session.step(np.concatenate([RIGHT[:1], np.tile(HOLD, (7, 1))]))
+    padded = session.step(np.concatenate([RIGHT[:1], np.tile(NOOP, (7, 1))]))
     session.undo()
     single = session.step(RIGHT[:1])
     assert single.kind == "action" and single.after.depth == 1
@@ -203,7 +203,7 @@ def test_real_success_latches_and_ends_nothing(session: Session):
     episode = next(iter(expert_episodes("push_red", [20], 0.0, hold=8)))
     assert episode.first_success >= 0
     steps = [session.step(episode.actions[k : k + 8]) for k in range(0, len(episode) - 7, 8)]
-    steps.append(session.step(np.tile(HOLD, (8, 1))))
+    steps.append(session.step(np.tile(NOOP, (8, 1))))
     successes = np.concatenate([step.success_real for step in steps])
     assert successes.argmax() == episode.first_success and successes[episode.first_success :].all()
 

@@ -17,7 +17,7 @@ from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts,
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
 from wovr_lab.runs import read_json, write_text
-from wovr_lab.types import CHUNK, HOLD, ActionChunk
+from wovr_lab.types import CHUNK, NOOP, ActionChunk
 
 CONFIG = scale_config("smoke")
 
@@ -197,7 +197,7 @@ def test_real_episodes_that_the_ledger_refuses_are_never_made(tmp_path):
 def test_episodes_that_a_killed_stage_kept_are_booked_but_not_made_again(tmp_path):
     class Still:
         def act(self, observation, instructions, generator, temperature):
-            return ActionChunk(np.tile(HOLD, (len(instructions), CHUNK, 1)))
+            return ActionChunk(np.tile(NOOP, (len(instructions), CHUNK, 1)))
 
     run = open_run(tmp_path / "run", CONFIG)
     run.stage = "collect"

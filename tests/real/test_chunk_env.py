@@ -8,14 +8,14 @@ from wovr_lab.errors import UserError
 from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.real.tabletop.tasks import TASKS
-from wovr_lab.types import HOLD, Start
+from wovr_lab.types import NOOP, Start
 
 
 def start_in(episode, step: int) -> Start:
     memory = np.arange(step - 3, step + 1).clip(0)
     return Start(
         task=episode.task, instruction=episode.instruction, anchor=episode.frames[0], memory=episode.frames[memory],
-        memory_actions=np.concatenate([HOLD[None], episode.actions])[memory],
+        memory_actions=np.concatenate([NOOP[None], episode.actions])[memory],
         step=step, seed=episode.seed, state=episode.states[step],
     )  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_a_keyframe_start_goes_on_exactly_where_the_episode_was(demonstration):
     observation, info = env.reset(options={"starts": [start_in(demonstration, 5), initial_start("push_red", 0)]})
     assert (observation["frame"][0] == demonstration.frames[5]).all()
     assert (info["states"][0] == demonstration.states[5]).all()
-    actions = np.stack([demonstration.actions[5:13], np.repeat(HOLD[None], 8, 0)])
+    actions = np.stack([demonstration.actions[5:13], np.repeat(NOOP[None], 8, 0)])
     _, _, _, _, info = env.step(actions)
     assert (info["frames"][0] == demonstration.frames[6:14]).all()
     assert (info["states"][0] == demonstration.states[6:14]).all()
@@ -115,4 +115,4 @@ def test_without_starts_every_task_gets_rows_at_training_seeds_decided_by_the_se
 def test_an_initial_start_shows_the_real_first_frame_in_anchor_and_memory():
     start = initial_start("push_red", 3, resolution=64)
     assert start.kind == "initial" and start.anchor.shape == (64, 64, 3)
-    assert (start.memory == start.anchor).all() and (start.memory_actions == HOLD).all()
+    assert (start.memory == start.anchor).all() and (start.memory_actions == NOOP).all()

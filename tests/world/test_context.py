@@ -6,7 +6,7 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.starts import start_at
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 from wovr_lab.world.context import Context, ContextBuilder
 
 
@@ -27,13 +27,13 @@ def test_anchor_and_memory_are_the_latents_of_the_first_and_of_the_latest_four_f
 def test_the_first_chunk_has_one_real_frame_that_fills_anchor_and_memory(starts, trained_codec):
     context = ContextBuilder().initial_context(trained_codec, starts)
     assert torch.equal(context.anchor[1], context.memory[1]) and not torch.equal(context.anchor[0], context.memory[0])
-    assert (context.memory_actions[1].numpy() == HOLD).all()
+    assert (context.memory_actions[1].numpy() == NOOP).all()
 
 
 def test_actions_are_one_a_frame_of_the_window_of_13(starts, trained_codec, chunks):
     context = ContextBuilder().initial_context(trained_codec, starts)
     actions = context.actions(torch.as_tensor(chunks))
-    assert actions.shape == (3, 13, 7) and (actions[:, 0].numpy() == HOLD).all()
+    assert actions.shape == (3, 13, 7) and (actions[:, 0].numpy() == NOOP).all()
     assert torch.equal(actions[:, 1:5], context.memory_actions) and (actions[:, 5:].numpy() == chunks).all()
 
 

@@ -10,7 +10,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.pixel_model import PixelWorldModel, drawn_by, uniform_of
 from wovr_lab.world.pixel_network import PixelNetwork, with_hypotheses
@@ -60,7 +60,7 @@ def test_a_chunk_is_eight_frames_and_a_context_with_the_states_that_were_imagine
     states = world.imagine_states(context, torch.as_tensor(chunks))
     assert (imagined.states == states.detach().numpy()).all()
     assert torch.equal(following.states, states[:, 4:]) and not torch.equal(following.states, context.states)
-    assert (context.actions(torch.as_tensor(chunks))[:, 0].numpy() == HOLD).all()
+    assert (context.actions(torch.as_tensor(chunks))[:, 0].numpy() == NOOP).all()
 
 
 def test_the_memory_holds_the_robots_states_of_its_own_frames(starts, told):

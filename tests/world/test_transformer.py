@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 
 SIDE, TOKENS = 8, 16  # cells of a latent, tokens a latent
@@ -17,7 +17,7 @@ def inputs(seed: int = 0, sigma: float = 0.7) -> tuple[torch.Tensor, torch.Tenso
     latents = torch.randn(2, 8, 4, SIDE, SIDE, generator=generator)
     times = torch.tensor([0.0, 0.0, sigma, sigma]).repeat_interleave(TOKENS).expand(2, -1) * 1000
     actions = torch.rand(2, 13, 7, generator=generator) * 2 - 1
-    actions[:, 0] = torch.as_tensor(HOLD)
+    actions[:, 0] = torch.as_tensor(NOOP)
     return latents, times, actions
 
 

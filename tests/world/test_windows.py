@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.windows import FrameTable, LatentTable
 
@@ -31,7 +31,7 @@ def test_the_table_knows_where_each_frame_stands_and_what_made_it(noisy_table, m
     assert noisy_table.first[[0, 12, 13, 43, 44]].tolist() == [0, 0, 13, 13, 44]
     assert noisy_table.last[[0, 12, 13, 43, 64]].tolist() == [12, 12, 43, 43, 64]
     assert (noisy_table.frames[13 + 7] == episode.frames[7]).all()
-    assert (noisy_table.actions[13] == HOLD).all() and (noisy_table.actions[13 + 7] == episode.actions[6]).all()
+    assert (noisy_table.actions[13] == NOOP).all() and (noisy_table.actions[13 + 7] == episode.actions[6]).all()
 
 
 def test_groups_at_an_episodes_start_repeat_its_first_frame_and_never_reach_into_the_one_before(
@@ -71,7 +71,7 @@ def test_a_windows_latents_and_actions_are_those_of_its_frames(latent_table, epi
     second = len(episodes[0].frames)  # where the second episode begins
     window = latent_table.window(np.array([second + at, at]), chunks=2)
     for row, episode in enumerate((episodes[1], episodes[0])):
-        frames, produced = episode.frames, np.concatenate([HOLD[None], episode.actions])
+        frames, produced = episode.frames, np.concatenate([NOOP[None], episode.actions])
         past = np.arange(at - 3, at + 1).clip(0)
         encode = trained_codec.encode
         assert close(window["anchor"][row], encode(frames[None, [0] * 4])[0])

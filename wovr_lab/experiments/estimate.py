@@ -20,7 +20,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.training import SuccessLoss
 from wovr_lab.rollout import replay
-from wovr_lab.types import CHUNK, HOLD, MEMORY
+from wovr_lab.types import CHUNK, MEMORY, NOOP
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
@@ -108,7 +108,7 @@ def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callabl
     """The same of the world model in pixels, from initial states."""
     rows = config.world.batch
     first = [start for start in starts(config, [0]) for _ in range(rows)][:rows]
-    context, chunk = world.initial_context(first), torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
+    context, chunk = world.initial_context(first), torch.as_tensor(NOOP).expand(rows, CHUNK, -1)
     noise = torch.randn(rows, *world.noise_shape, generator=torch.Generator().manual_seed(0))
     states = world.imagine_states(context, chunk).detach()
 
@@ -121,7 +121,7 @@ def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callabl
 
 def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:
     shape = world.codec.latent_shape
-    actions = torch.as_tensor(HOLD).expand(rows, 1, CHUNK, -1)
+    actions = torch.as_tensor(NOOP).expand(rows, 1, CHUNK, -1)
     batch = {
         "anchor": torch.zeros(rows, *shape),
         "memory": torch.zeros(rows, *shape),
@@ -139,7 +139,7 @@ def _imitation_step(config: LoopConfig) -> float:
     rows = config.imitation.batch
     words, mask = policy.instructions.batch([instructions[0]] * rows)
     pictures = torch.zeros(rows, 3, config.resolution, config.resolution)
-    chunks = torch.as_tensor(HOLD).expand(rows, CHUNK, -1)
+    chunks = torch.as_tensor(NOOP).expand(rows, CHUNK, -1)
     batch = {"pictures": pictures, "words": words, "word_mask": mask, "chunks": chunks}
     learner = ImitationLoss(policy)
     return _seconds(lambda: learner(batch)[0].backward())
@@ -167,7 +167,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def _real_frame(config: LoopConfig) -> float:
     first = starts(config, [0])
     env = real_env(config, len(first), every_frame=True)
-    actions = np.tile(HOLD, (len(first), 1, CHUNK, 1)).astype(np.float32)
+    actions = np.tile(NOOP, (len(first), 1, CHUNK, 1)).astype(np.float32)
     begin = time.monotonic()
     replay(env, first, actions, 0, "estimate")
     return (time.monotonic() - begin) / (len(first) * config.max_steps)

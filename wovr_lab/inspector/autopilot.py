@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.keys import hold_action
+from wovr_lab.inspector.keys import noop_action
 from wovr_lab.inspector.models import POLICIES
 from wovr_lab.inspector.session import Session
 from wovr_lab.real.tabletop.expert import expert_action
@@ -53,5 +53,5 @@ def _recorded(session: Session) -> np.ndarray:
     following = session.recording.actions[session.state.real.step :][:CHUNK]
     if not len(following):
         raise UserError("the recorded episode ends here; act yourself or let another pilot act")
-    padding = np.tile(hold_action(float(following[-1, -1])), (CHUNK - len(following), 1))
+    padding = np.tile(noop_action(float(following[-1, -1])), (CHUNK - len(following), 1))
     return np.concatenate([following, padding])

@@ -26,7 +26,7 @@ GRIPPER_KEY = "space"
 ALIASES = {"ArrowUp": "w", "ArrowDown": "s", "ArrowLeft": "a", "ArrowRight": "d", " ": GRIPPER_KEY}  # browser names
 
 
-def hold_action(gripper: float) -> np.ndarray:
+def noop_action(gripper: float) -> np.ndarray:
     """Standing still, float32 [7], the gripper as it was."""
     action = np.zeros(ACTION_DIM, np.float32)
     action[GRIPPER] = gripper
@@ -43,7 +43,7 @@ def direction_chunk(key: str, gripper: float, strength: float = STRENGTH) -> np.
         raise UserError(f"key {key!r} means nothing here; use {', '.join((*DIRECTIONS, GRIPPER_KEY))} or the arrows")
     if not 0 < strength <= 1:
         raise UserError(f"a move of strength {strength} is not possible; choose one above 0 and at most 1")
-    action = hold_action(gripper)
+    action = noop_action(gripper)
     if name == GRIPPER_KEY:
         action[GRIPPER] = -gripper
     else:

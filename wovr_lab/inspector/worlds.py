@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.keys import hold_action
+from wovr_lab.inspector.keys import noop_action
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.timeline import State, Step, Switches
 from wovr_lab.measure.tabletop.probes import read_env
@@ -86,7 +86,7 @@ class Worlds:
         does."""
         actions = checked(actions)
         kept, (real, states, success_real) = len(actions), self.execute(before.real, actions)
-        padding = np.tile(hold_action(float(actions[-1, -1])), (CHUNK - kept, 1))
+        padding = np.tile(noop_action(float(actions[-1, -1])), (CHUNK - kept, 1))
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
         chunk = np.concatenate([actions, padding])[None]
         same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)

@@ -14,7 +14,7 @@ from wovr_lab.measure.tabletop.effects import executed
 from wovr_lab.notebook.widgets import WIDE, Box, png, still
 from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.seeding import torch_stream
-from wovr_lab.types import ACTION_DIM, CHUNK, HOLD, Start
+from wovr_lab.types import ACTION_DIM, CHUNK, NOOP, Start
 from wovr_lab.world.protocol import ImaginingModel
 
 SCALE = 3
@@ -59,7 +59,7 @@ def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
 
 def held(x: float, y: float, z: float, closed: bool) -> np.ndarray:
     """float32 [8, 7]: the same action for a whole chunk."""
-    chunk = np.tile(HOLD, (CHUNK, 1))
+    chunk = np.tile(NOOP, (CHUNK, 1))
     chunk[:, :3], chunk[:, ACTION_DIM - 1] = (x, y, z), 1 if closed else -1
     return chunk
 

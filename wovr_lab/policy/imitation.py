@@ -23,7 +23,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.runs import Metrics
 from wovr_lab.seeding import torch_stream
 from wovr_lab.training import FitConfig, fit
-from wovr_lab.types import HOLD, Episode
+from wovr_lab.types import NOOP, Episode
 
 Batch = dict[str, Tensor]
 
@@ -54,7 +54,7 @@ class Demonstrations:
 
 def demonstrated_chunks(actions: np.ndarray, chunk: int) -> np.ndarray:
     """The next `chunk` actions from each of float32 [T, 7], [T, K, 7]; past the end stand still, gripper as it was."""
-    rest = np.tile(HOLD, (chunk, 1))
+    rest = np.tile(NOOP, (chunk, 1))
     rest[:, GRIPPER] = actions[-1, GRIPPER]
     padded = np.concatenate([actions, rest])
     return np.stack([padded[first : first + chunk] for first in range(len(actions))])

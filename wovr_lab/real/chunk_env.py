@@ -16,7 +16,7 @@ from wovr_lab.errors import UserError, doubt
 from wovr_lab.real.env import TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
-from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
+from wovr_lab.types import CHUNK, MEMORY, NOOP, Start
 
 
 class RealChunkEnv(ChunkEnv):
@@ -128,7 +128,7 @@ def start_of_seed(env: RealEnv, task: str, seed: int) -> Start:
         instruction=env.instruction,
         anchor=frame,
         memory=np.repeat(frame[None], MEMORY, 0),
-        memory_actions=np.repeat(HOLD[None], MEMORY, 0),
+        memory_actions=np.repeat(NOOP[None], MEMORY, 0),
         seed=seed,
         state=env.get_state(),
         proprio=None if env.robot is None else np.repeat(env.proprio()[None], MEMORY, 0),

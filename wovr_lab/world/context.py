@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wovr_lab.errors import UserError
 from wovr_lab.fields import BelowOne, configuration
-from wovr_lab.types import HOLD, MEMORY, Start
+from wovr_lab.types import MEMORY, NOOP, Start
 from wovr_lab.world.codec import GROUP, FrameGroupCodec
 
 
@@ -37,9 +37,9 @@ class Context:
     memory_actions: Tensor  # float32 [B, 4, 7], what produced the memory frames
 
     def actions(self, chunk: Tensor) -> Tensor:
-        """[B, 5 + K, 7]: the anchor's HOLD, the memory's and the chunk's actions, one a frame."""
-        hold = torch.as_tensor(HOLD, device=chunk.device).expand(len(chunk), 1, -1)
-        return torch.cat([hold, self.memory_actions, chunk], 1)
+        """[B, 5 + K, 7]: the anchor's NOOP, the memory's and the chunk's actions, one a frame."""
+        noop = torch.as_tensor(NOOP, device=chunk.device).expand(len(chunk), 1, -1)
+        return torch.cat([noop, self.memory_actions, chunk], 1)
 
     def select(self, rows: Tensor) -> Context:
         """The rows of an index or mask."""

@@ -20,7 +20,7 @@ from wovr_lab.outputs import replacing
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.robot import Robot
 from wovr_lab.runs import read_object, write_json
-from wovr_lab.types import CHUNK, HOLD, MEMORY, Start
+from wovr_lab.types import CHUNK, MEMORY, NOOP, Start
 from wovr_lab.world.context import ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import Heard, PixelNetwork
 from wovr_lab.world.sampler import FlowSampler
@@ -42,9 +42,9 @@ class PixelContext:
     states: Tensor  # float32 [B, 4, D], the robot's at the memory frames; D = 0 without a robot
 
     def actions(self, chunk: Tensor) -> Tensor:
-        """[B, 5 + K, 7]: the anchor's HOLD, the memory's and the chunk's actions, one a frame."""
-        hold = torch.as_tensor(HOLD, device=chunk.device).expand(len(chunk), 1, -1)
-        return torch.cat([hold, self.memory_actions, chunk], 1)
+        """[B, 5 + K, 7]: the anchor's NOOP, the memory's and the chunk's actions, one a frame."""
+        noop = torch.as_tensor(NOOP, device=chunk.device).expand(len(chunk), 1, -1)
+        return torch.cat([noop, self.memory_actions, chunk], 1)
 
     def select(self, rows: Tensor) -> PixelContext:
         """The rows of an index or mask."""

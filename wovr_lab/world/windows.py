@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from wovr_lab.errors import UserError
-from wovr_lab.types import CHUNK, HOLD, MEMORY, Episode
+from wovr_lab.types import CHUNK, MEMORY, NOOP, Episode
 from wovr_lab.world.codec import GROUP, FrameGroupCodec
 from wovr_lab.world.context import ContextBuilder
 
@@ -27,7 +27,7 @@ class FrameTable:
     """All frames of many episodes in one array; frame `first[e] + t` is o_t of episode e."""
 
     frames: np.ndarray  # uint8 [F, H, W, 3]
-    actions: np.ndarray  # float32 [F, 7], what produced each frame; HOLD for first frames
+    actions: np.ndarray  # float32 [F, 7], what produced each frame; NOOP for first frames
     first: np.ndarray  # int64 [F], index of the episode's first frame
     last: np.ndarray  # int64 [F], index of the episode's last frame
     weight: np.ndarray  # float64 [F], how much windows starting here matter
@@ -42,7 +42,7 @@ class FrameTable:
         factors = np.ones(len(episodes)) if weights is None else np.asarray(list(weights), float)
         lengths = np.array([len(episode) + 1 for episode in episodes])
         begin = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        actions = np.concatenate([np.concatenate([HOLD[None], episode.actions]) for episode in episodes])
+        actions = np.concatenate([np.concatenate([NOOP[None], episode.actions]) for episode in episodes])
         weight = np.repeat(factors, lengths) * (0.25 + _hand_is_down(actions, begin, lengths))
         weight[begin] *= FIRST_FRAME
         return cls(

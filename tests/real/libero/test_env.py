@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_episode_in_another_instance(bowl):
 
 
 def test_an_episode_begins_at_the_official_state_after_ten_settling_actions(soup):
-    from wovr_lab.types import HOLD
+    from wovr_lab.types import NOOP
 
     official = soup.definition.initial_states()
     soup.simulator.reset(0, official=7)
@@ -75,7 +75,7 @@ def test_an_episode_begins_at_the_official_state_after_ten_settling_actions(soup
     soup.reset_to(soup.task, 10_003, None)  # the fourth evaluation state
     soup.simulator.reset(0, official=7)
     for _ in range(10):
-        soup.simulator.step(HOLD.astype(np.float64))
+        soup.simulator.step(NOOP.astype(np.float64))
     settled = soup.simulator.data.qpos[9:].copy()  # but for the arm, whose posture is drawn
     soup.reset_to(soup.task, 10_003, None)
     assert np.abs(soup.simulator.data.qpos[9:] - settled).max() < 1e-3 and soup.steps == 0

@@ -13,7 +13,7 @@ from wovr_lab.real.tabletop.env import BACK, FRONT, HAND, TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_action
 from wovr_lab.real.tabletop.scene import CLOSED, CUBE_HALF, OPEN, ZONE_HALF
 from wovr_lab.real.tabletop.tasks import TASKS
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 
 def random_actions(count: int, seed: int = 0) -> np.ndarray:
@@ -199,9 +199,9 @@ def test_the_gripper_closes_above_zero_and_roll_and_pitch_do_nothing():
 def test_an_episode_ends_at_success_or_after_max_steps():
     env = TabletopEnv("push_red", 32, max_steps=3)
     env.reset(seed=0)
-    ends = [env.step(HOLD)[2:4] for _ in range(3)]
+    ends = [env.step(NOOP)[2:4] for _ in range(3)]
     assert ends == [(False, False), (False, False), (False, True)]
     env.reset(seed=0)
     put(env, FRONT, [*env.goal, CUBE_HALF])
-    results = [env.step(HOLD)[1:4] for _ in range(3)]
+    results = [env.step(NOOP)[1:4] for _ in range(3)]
     assert results == [(0.0, False, False), (1.0, True, False), (0.0, True, False)]

@@ -11,7 +11,7 @@ from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_action, expert_episodes, towards
 from wovr_lab.real.tabletop.scene import Readout
 from wovr_lab.real.tabletop.tasks import TASKS, Task, add_task, get_task
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 
 def is_touched(view: Readout, cube: np.ndarray) -> bool:
@@ -84,7 +84,7 @@ def test_a_goal_of_its_own_needs_an_expert_and_an_expert_needs_to_answer_with_ac
     with pytest.raises(UserError, match="needs an expert that reaches it"):
         Task("touch_red", "touch the red cube", "plate", "red", is_touched)
     view = TabletopEnv("red_on_plate", 32).readout()
-    for wrong in (HOLD[:3], HOLD + 2, HOLD * np.nan):
+    for wrong in (NOOP[:3], NOOP + 2, NOOP * np.nan):
         task = Task("touch_red", "touch the red cube", "plate", "red", is_touched, lambda *_, wrong=wrong: wrong)
         with pytest.raises(UserError, match="the expert of touch_red must answer with 7 numbers"):
             expert_action(view, task)

@@ -21,7 +21,7 @@ from wovr_lab.real.libero.tasks import EVALUATION_STATES, TRAINING_STATES, Liber
 from wovr_lab.real.libero.views import EVERYTHING, WHOLE, window_of
 from wovr_lab.robot import Entry, Robot
 from wovr_lab.seeding import seed_of
-from wovr_lab.types import HOLD
+from wovr_lab.types import NOOP
 
 CAMERA, WRIST = "agentview", "robot0_eye_in_hand"
 SETTLING = 10  # actions that do nothing, before an episode begins
@@ -115,7 +115,7 @@ class LiberoEnv(RealEnv):
         seed = int(self.np_random.integers(TRAINING_SEEDS)) if self._seed is None else self._seed
         self.simulator.reset(seed_of(seed, "libero", self.task), official_index(seed))
         for _ in range(SETTLING):
-            self.simulator.step(HOLD.astype(np.float64))
+            self.simulator.step(NOOP.astype(np.float64))
         self.steps, self.success = 0, False
 
     def apply_action(self, action: np.ndarray) -> None:
