@@ -118,7 +118,7 @@ def test_recorded_actions_are_repeated_and_then_stand_still_with_the_gripper_as_
 
 
 def test_real_rollouts_replayed_from_their_starts_reach_bit_equal_states_and_frames():
-    episode = next(expert_episodes("push_red", [4], noise=0.2, hold=0))
+    episode = next(expert_episodes("push_red", [4], noise=0.2, hold_after_success=0))
     starts = [initial_start("red_on_plate", 1), start_at(episode, 6), initial_start("push_blue", 2)]
     env = make_tabletop_env(2, max_steps=24)
     first = roll_out(env, Expertless(), starts, 0, "real", 1.0, video=True)
@@ -128,7 +128,7 @@ def test_real_rollouts_replayed_from_their_starts_reach_bit_equal_states_and_fra
 
 
 def test_a_recorded_episode_replayed_as_chunks_reaches_its_states():
-    episode = next(expert_episodes("push_red", [4], noise=0.2, hold=16))
+    episode = next(expert_episodes("push_red", [4], noise=0.2, hold_after_success=16))
     chunks = len(episode) // 8
     env = make_tabletop_env(1, max_steps=48, hold_after_success=48)
     again = replay(

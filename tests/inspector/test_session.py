@@ -200,7 +200,7 @@ def test_four_futures_differ_in_imagination_alone_and_one_can_be_taken(session: 
 
 
 def test_real_success_latches_and_ends_nothing(session: Session):
-    episode = next(iter(expert_episodes("push_red", [20], 0.0, hold=8)))
+    episode = next(iter(expert_episodes("push_red", [20], 0.0, hold_after_success=8)))
     assert episode.first_success >= 0
     steps = [session.step(episode.actions[k : k + 8]) for k in range(0, len(episode) - 7, 8)]
     steps.append(session.step(np.tile(NOOP, (8, 1))))

@@ -26,7 +26,7 @@ def test_rates_are_given_overall_and_by_task():
 
 def test_the_expert_recorded_succeeds_where_noise_fails_on_the_same_starts():
     seeds = [10_000, 10_001]
-    episodes = list(expert_episodes("push_red", seeds, noise=0.0, hold=8))
+    episodes = list(expert_episodes("push_red", seeds, noise=0.0, hold_after_success=8))
     starts = [initial_start("push_red", seed) for seed in seeds]
     chunks = min(len(episode) for episode in episodes) // 8
     actions = np.stack([episode.actions[: chunks * 8].reshape(chunks, 8, 7) for episode in episodes])

@@ -44,7 +44,7 @@ class Dream(ChunkEnv):
 
 @pytest.fixture(scope="module")
 def episodes() -> list[Episode]:
-    return list(expert_episodes("push_red", [0, 1, 2], noise=0.2, hold=2))
+    return list(expert_episodes("push_red", [0, 1, 2], noise=0.2, hold_after_success=2))
 
 
 def given_up(episode: Episode, end: int) -> Episode:

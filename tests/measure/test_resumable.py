@@ -29,7 +29,7 @@ class ExpertOnEvenSeeds:
         self.decisions, self.stops_before, self.groups = 0, stops_before, 0
         self.known = {}
         for seed in (0, 2):
-            episode = next(expert_episodes("push_red", [seed], noise=0.0, hold=16))
+            episode = next(expert_episodes("push_red", [seed], noise=0.0, hold_after_success=16))
             self.known[initial_start("push_red", seed).anchor.tobytes()] = episode.actions
 
     def act(self, observation, instructions, generator: torch.Generator, temperature: float) -> ActionChunk:

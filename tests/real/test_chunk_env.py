@@ -22,7 +22,7 @@ def start_in(episode, step: int) -> Start:
 
 @pytest.fixture(scope="module")
 def demonstration():
-    return next(expert_episodes("red_on_plate", [1], noise=0.1, hold=30))
+    return next(expert_episodes("red_on_plate", [1], noise=0.1, hold_after_success=30))
 
 
 @pytest.mark.parametrize("settings", [{}, {"every_frame": False}, {"hold_after_success": 4}])

@@ -23,13 +23,13 @@ def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and
     assert world.instruction("green_on_plate") == "put the green cube on the plate"
     start = world.starts("green_on_plate", [7])[0]
     assert (start.task, start.seed, start.anchor.shape) == ("green_on_plate", 7, (16, 16, 3))
-    attempt = next(world.expert_episodes("push_red", [3], noise=0.1, hold=2, run_seed=0))
+    attempt = next(world.expert_episodes("push_red", [3], noise=0.1, hold_after_success=2, run_seed=0))
     assert len(attempt) <= 26 and attempt.expert_actions is not None and attempt.seed == 3
-    nearly = next(world.truncated_before_success([(attempt, 2)], hold=3))
+    nearly = next(world.truncated_before_success([(attempt, 2)], noops=3))
     assert len(nearly) == attempt.first_success - 2 + 3 and nearly.seed == 3
     played, third = (list(world.play(*numbers)) for numbers in ((3, 0), (1, 0, 2)))
     assert played[0].instruction == "play" and np.array_equal(third[0].frames, played[2].frames)
-    env = world.make_env(2, hold=3, every_frame=True)
+    env = world.make_env(2, hold_after_success=3, every_frame=True)
     assert (env.num_envs, env.max_steps, env.hold_after_success) == (2, 24, 3)
     observation, _ = env.reset(options={"starts": [start, start]})
     assert np.array_equal(observation["frame"][1], start.anchor)
@@ -67,8 +67,8 @@ def test_liberos_processes_give_starts_and_attempts_that_are_those_of_this_one_a
     start, env = world.starts(TASK, [10_003])[0], world.make()
     observation, _ = env.reset(seed=10_003, options={"task": TASK})
     assert np.array_equal(observation["frame"], start.anchor) and np.array_equal(env.get_state(), start.state)
-    attempt = next(world.expert_episodes(TASK, [10_003], 0.1, hold=2, run_seed=0))
-    assert np.array_equal(attempt.actions, expert_episode(env, TASK, 10_003, 0.1, hold=2).actions)
+    attempt = next(world.expert_episodes(TASK, [10_003], 0.1, hold_after_success=2, run_seed=0))
+    assert np.array_equal(attempt.actions, expert_episode(env, TASK, 10_003, 0.1, hold_after_success=2).actions)
     played, again = (next(world.play(1, run_seed=5)) for _ in range(2))
     assert (played.task, len(played), played.success.any()) == ("play", 120, False)
     assert np.array_equal(played.frames, again.frames)

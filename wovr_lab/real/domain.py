@@ -53,10 +53,10 @@ class Domain(ABC):
 
     @abstractmethod
     def make_env(
-        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+        self, rows: int, hold_after_success: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
-        """`rows` environments behind the chunk contract, success held for `hold` frames; what begins at a keyframe ends
-        after `keyframe_steps`, where that is given."""
+        """`rows` environments behind the chunk contract, success held for `hold_after_success` frames; what begins at a
+        keyframe ends after `keyframe_steps`, where that is given."""
 
     @abstractmethod
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
@@ -64,7 +64,7 @@ class Domain(ABC):
 
     @abstractmethod
     def expert_episodes(
-        self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
+        self, task: str, seeds: Iterable[int], noise: float, hold_after_success: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
         """The expert's, one a seed: `noise` is the deviation of what is executed on x, y, z; clean labels.
 
@@ -72,8 +72,8 @@ class Domain(ABC):
         """
 
     @abstractmethod
-    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
-        """Each attempt again, stopped so many actions before its success, then `hold` actions of standing still."""
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], noops: int) -> Iterator[Episode]:
+        """Each attempt again, stopped so many actions before its success, then `noops` actions of standing still."""
 
     @abstractmethod
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:

@@ -50,12 +50,17 @@ class Recorder:
 
 
 def noisy_attempt(
-    recorder: Recorder, act: Callable[[], np.ndarray], noise: float, hold: int, generator: np.random.Generator
+    recorder: Recorder,
+    act: Callable[[], np.ndarray],
+    noise: float,
+    hold_after_success: int,
+    generator: np.random.Generator,
 ) -> Episode:
     """An expert's demonstration, successful or not: `act` gives its clean actions, `noise` is the standard deviation on
-    executed x, y, z. Success must come within the environment's limit; then `hold` more actions are recorded."""
+    executed x, y, z. Success must come within the environment's limit; then `hold_after_success` more actions are
+    recorded."""
     env, held = recorder.env, 0
-    while held < hold if env.success else env.steps < env.max_steps:
+    while held < hold_after_success if env.success else env.steps < env.max_steps:
         held += env.success
         clean = act()
         executed = clean.copy()
@@ -69,8 +74,8 @@ def as_play(episode: Episode) -> Episode:
     return replace(episode, task="play", instruction="play", success=np.zeros(len(episode), bool))
 
 
-def truncated_before_success(env: RealEnv, episode: Episode, ahead: int, hold: int = 4) -> Episode:
-    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `hold` actions of
+def truncated_before_success(env: RealEnv, episode: Episode, ahead: int, noops: int = 4) -> Episode:
+    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `noops` actions of
     standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
     ValueError where there is nothing to stop."""
     stop = episode.first_success - ahead
@@ -79,6 +84,6 @@ def truncated_before_success(env: RealEnv, episode: Episode, ahead: int, hold: i
     recorder = Recorder(env, episode.seed, episode.task)
     still = np.zeros(ACTION_DIM, np.float32)
     still[6] = episode.actions[stop - 1, 6]
-    for action in [*episode.actions[:stop], *[still] * hold]:
+    for action in [*episode.actions[:stop], *[still] * noops]:
         recorder.step(action)
     return recorder.episode()

@@ -21,7 +21,7 @@ def test_the_expert_succeeds_from_every_start_within_thirty_steps(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_success_of_the_expert_stays_true_while_it_holds(task):
-    episode = next(expert_episodes(task, [7], noise=0.0, hold=8))
+    episode = next(expert_episodes(task, [7], noise=0.0, hold_after_success=8))
     assert len(episode) == episode.first_success + 9
     env = TabletopEnv(task, 32)
     env.set_state(episode.states[-1])
@@ -64,7 +64,7 @@ def test_a_failed_demonstration_ends_at_the_limit_and_says_so():
 def test_an_attempt_is_broken_off_before_its_success_and_stands_still_with_its_gripper_as_it_was(task):
     whole = next(expert_episodes(task, [3], noise=0.2))
     stop = whole.first_success - 3
-    nearly = truncated_before_success(TabletopEnv(task, 32), whole, 3, hold=5)
+    nearly = truncated_before_success(TabletopEnv(task, 32), whole, 3, noops=5)
     assert len(nearly) == stop + 5 and not nearly.success.any()
     assert (nearly.frames[: stop + 1] == whole.frames[: stop + 1]).all()
     assert (nearly.states[: stop + 1] == whole.states[: stop + 1]).all()

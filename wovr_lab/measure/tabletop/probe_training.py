@@ -75,7 +75,9 @@ def practice(count: int, run_seed: int, first: int, resolution: int) -> Iterator
         seed = seed_of(run_seed, "probe start", number) % TRAINING_SEEDS
         task, noise = tasks[number % len(tasks)], NOISES[number // len(tasks) % len(NOISES)]
         own_noise = seed_of(run_seed, "probe expert")  # never an expert's episode of a run
-        yield from expert_episodes(task, [seed], noise, hold=12, resolution=resolution, run_seed=own_noise)
+        yield from expert_episodes(
+            task, [seed], noise, hold_after_success=12, resolution=resolution, run_seed=own_noise
+        )
 
 
 class ProbeLoss(nn.Module):

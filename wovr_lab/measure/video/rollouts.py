@@ -31,7 +31,7 @@ def deep_episodes(
     domain, seeds = domain_of(tuple(tasks), resolution, depth), range(first_seed, first_seed + count)
     by_task = {task: iter(domain.starts(task, seeds[place :: len(tasks)])) for place, task in enumerate(tasks)}
     starts = [next(by_task[tasks[row % len(tasks)]]) for row in range(count)]
-    real = domain.make_env(min(count, ROWS), hold=depth, every_frame=True)
+    real = domain.make_env(min(count, ROWS), hold_after_success=depth, every_frame=True)
     return roll_out(real, actor, starts, first_seed, "video", temperature, video=True, progress=True).episodes()
 
 

@@ -51,20 +51,22 @@ class LiberoDomain(Domain):
         return LiberoEnv(",".join(self.tasks), self.resolution, self.max_steps, settings=self.settings, shown=self.view)
 
     def make_env(
-        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+        self, rows: int, hold_after_success: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
-        return PooledChunkEnv(_workers(self), rows, hold, every_frame, keyframe_steps)
+        return PooledChunkEnv(_workers(self), rows, hold_after_success, every_frame, keyframe_steps)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         return _workers(self).starts_of(task, seeds)
 
     def expert_episodes(
-        self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
+        self, task: str, seeds: Iterable[int], noise: float, hold_after_success: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
-        return _workers(self).each(expert_episode, [(task, int(seed), noise, hold, run_seed) for seed in seeds])
+        return _workers(self).each(
+            expert_episode, [(task, int(seed), noise, hold_after_success, run_seed) for seed in seeds]
+        )
 
-    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
-        return _workers(self).each(truncated_before_success, [(episode, ahead, hold) for episode, ahead in attempts])
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], noops: int) -> Iterator[Episode]:
+        return _workers(self).each(truncated_before_success, [(episode, ahead, noops) for episode, ahead in attempts])
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         numbers = range(first, first + count)

@@ -144,14 +144,14 @@ class Expert:
 
 
 def expert_episode(
-    env: LiberoEnv, task: str, seed: int, noise: float = 0.0, hold: int = 4, run_seed: int = 0
+    env: LiberoEnv, task: str, seed: int, noise: float = 0.0, hold_after_success: int = 4, run_seed: int = 0
 ) -> Episode:  # fmt: skip
     """A demonstration, successful or not: `noise` is the standard deviation on executed x, y, z.
 
-    Success must come within the task's limit; then `hold` more actions are recorded.
+    Success must come within the task's limit; then `hold_after_success` more actions are recorded.
     """
     generator, recorder = stream(run_seed, "expert", task, seed), Recorder(env, seed, task)
-    return noisy_attempt(recorder, Expert(env.simulator).act, noise, hold, generator)
+    return noisy_attempt(recorder, Expert(env.simulator).act, noise, hold_after_success, generator)
 
 
 def expert_succeeds(env: LiberoEnv, task: str, seed: int, noise: float = 0.0) -> tuple[bool, int]:

@@ -40,22 +40,22 @@ class TabletopDomain(Domain):
         return get_task(task).instruction
 
     def make_env(
-        self, rows: int, hold: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
+        self, rows: int, hold_after_success: int = 0, every_frame: bool = False, keyframe_steps: int | None = None
     ) -> RealChunkEnv:
-        return make_tabletop_env(rows, self.resolution, self.max_steps, hold, every_frame, keyframe_steps)
+        return make_tabletop_env(rows, self.resolution, self.max_steps, hold_after_success, every_frame, keyframe_steps)
 
     def starts(self, task: str, seeds: Iterable[int]) -> list[Start]:
         env = self._env()
         return [start_of_seed(env, task, int(seed)) for seed in seeds]
 
     def expert_episodes(
-        self, task: str, seeds: Iterable[int], noise: float, hold: int, run_seed: int
+        self, task: str, seeds: Iterable[int], noise: float, hold_after_success: int, run_seed: int
     ) -> Iterator[Episode]:  # fmt: skip
-        return expert_episodes(task, seeds, noise, hold, self.resolution, run_seed, self.max_steps)
+        return expert_episodes(task, seeds, noise, hold_after_success, self.resolution, run_seed, self.max_steps)
 
-    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], hold: int) -> Iterator[Episode]:
+    def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], noops: int) -> Iterator[Episode]:
         env = self._env()
-        return (truncated_before_success(env, episode, ahead, hold) for episode, ahead in attempts)
+        return (truncated_before_success(env, episode, ahead, noops) for episode, ahead in attempts)
 
     def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
         return play_episodes(count, run_seed, first, self.resolution)

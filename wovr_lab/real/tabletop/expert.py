@@ -95,16 +95,19 @@ def expert_episodes(
     task: str,
     seeds: Iterable[int],
     noise: float,
-    hold: int = 4,
+    hold_after_success: int = 4,
     resolution: int = 32,
     run_seed: int = 0,
     max_steps: int = 48,
 ) -> Iterator[Episode]:
     """One demonstration a seed, successful or not: `noise` is the standard deviation on executed x, y, z.
 
-    Success must come within `max_steps`; then `hold` more actions are recorded. Raises UserError on an unknown task.
+    Success must come within `max_steps`; then `hold_after_success` more actions are recorded. Raises UserError on an
+    unknown task.
     """
     env = TabletopEnv(task, resolution, max_steps)
     for seed in seeds:
         generator, recorder = stream(run_seed, "expert", task, seed), Recorder(env, seed)
-        yield noisy_attempt(recorder, lambda: expert_action(env.readout(), env.definition), noise, hold, generator)
+        yield noisy_attempt(
+            recorder, lambda: expert_action(env.readout(), env.definition), noise, hold_after_success, generator
+        )
