@@ -31,10 +31,10 @@ def test_demonstrations_act_noisily_teach_cleanly_and_hold_after_success(soup):
 
 def test_goals_that_are_not_to_pick_and_place_are_refused(soup):
     from wovr_lab.real.libero.expert import expert_succeeds
-    from wovr_lab.real.libero.shapes import errand_of
+    from wovr_lab.real.libero.shapes import subgoal_of
 
     with pytest.raises(UserError, match="only picks and places"):
-        errand_of(["turnon", "flat_stove_1"], {"bowl_1"})
+        subgoal_of(["turnon", "flat_stove_1"], {"bowl_1"})
     with pytest.raises(UserError, match="none of this environment's tasks"):
         expert_succeeds(soup, "libero_goal/turn_on_the_stove", 0)
 

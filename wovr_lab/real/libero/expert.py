@@ -1,7 +1,7 @@
 """Scripted experts for LIBERO's pick-and-place tasks, and the demonstrations that they give.
 
 In: privileged state. Out: one clean action, decided anew from the present alone, so that noise and bad luck are met
-with another try: approach, grasp, lift, carry, lower, release, one errand of the goal after the other. Demonstrations
+with another try: approach, grasp, lift, carry, lower, release, one subgoal after the other. Demonstrations
 are noisy where they act and clean where they teach, as on the tabletop.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from wovr_lab.real.libero.env import LiberoEnv
 from wovr_lab.real.libero.grasp import Grasp, best_grasp, turn_to
 from wovr_lab.real.libero.robosuite import orientation_error
-from wovr_lab.real.libero.shapes import Errand, Shapes
+from wovr_lab.real.libero.shapes import Shapes, Subgoal
 from wovr_lab.real.libero.simulator import Simulator
 from wovr_lab.real.record import Recorder, noisy_attempt
 from wovr_lab.seeding import stream
@@ -27,40 +27,40 @@ FINGERS_BELOW = 0.012  # metres from the hand's centre to the fingertips
 
 
 class Expert:
-    """Acts in one simulator. It believes its hand to be `aside` (metres, float64 [3]) off where it is: not at all, but
-    in play. Raises UserError for a task whose goal is not to pick and place."""
+    """Acts in one simulator. It believes its hand to be `aim_offset` (metres, float64 [3]) off where it is: not at all,
+    but in play. Raises UserError for a task whose goal is not to pick and place."""
 
     def __init__(self, simulator: Simulator):
         self.simulator, self.shapes = simulator, Shapes(simulator)
-        self.aside = np.zeros(3)
+        self.aim_offset = np.zeros(3)
 
     def act(self) -> np.ndarray:
         """What the expert does now: float32 [7] in [-1, 1]. When all is done it withdraws upwards."""
         shapes = self.shapes
-        for errand in shapes.errands:
-            if self._is_delivered(errand):
-                if self._is_holding(errand.thing):
+        for subgoal in shapes.subgoals:
+            if self._is_delivered(subgoal):
+                if self._is_holding(subgoal.thing):
                     return self._move(self._hand(), None, OPEN_GRIPPER)
-                if self._is_around(errand.thing):
+                if self._is_around(subgoal.thing):
                     return self._move(self._up(0.1), None, OPEN_GRIPPER)
                 continue
-            if self._is_holding(errand.thing):
-                return self._carry(errand)
-            return self._fetch(errand.thing)
+            if self._is_holding(subgoal.thing):
+                return self._carry(subgoal)
+            return self._fetch(subgoal.thing)
         return self._move(self._up(0.05), None, OPEN_GRIPPER)
 
-    def _is_delivered(self, errand: Errand) -> bool:
-        return self.shapes.is_done(errand) or self._is_to_be_dropped(errand)
+    def _is_delivered(self, subgoal: Subgoal) -> bool:
+        return self.shapes.is_done(subgoal) or self._is_to_be_dropped(subgoal)
 
-    def _is_to_be_dropped(self, errand: Errand) -> bool:
+    def _is_to_be_dropped(self, subgoal: Subgoal) -> bool:
         """Over its place, and low enough: in a container's mouth, or standing on what is there."""
         shapes = self.shapes
-        thing, place = shapes.points(errand.thing), shapes.position(errand.place)
-        off = np.linalg.norm(shapes.position(errand.thing)[:2] + self.aside[:2] - place[:2])
+        thing, place = shapes.points(subgoal.thing), shapes.position(subgoal.place)
+        off = np.linalg.norm(shapes.position(subgoal.thing)[:2] + self.aim_offset[:2] - place[:2])
         if off > NEAR:
             return False
-        height = thing[:, 2].min() - self._floor(errand)
-        return height < 0.01 if errand.inside else height < CLEARANCE and shapes.is_supported(errand.thing)
+        height = thing[:, 2].min() - self._floor(subgoal)
+        return height < 0.01 if subgoal.inside else height < CLEARANCE and shapes.is_supported(subgoal.thing)
 
     def _is_holding(self, thing: str) -> bool:
         return self.shapes.is_between_fingers(thing)
@@ -88,14 +88,14 @@ class Expert:
             return self._move(np.array([*hand[:2], over]), None, OPEN_GRIPPER)  # up first, not through things
         return self._move(np.array([*grasp.point[:2], over]), grasp, OPEN_GRIPPER)
 
-    def _carry(self, errand: Errand) -> np.ndarray:
+    def _carry(self, subgoal: Subgoal) -> np.ndarray:
         """Close firmly, lift, over the place, down."""
         hand, shapes = self._hand(), self.shapes
         if self.simulator.fingers[1] < 0.95:
             return self._move(hand, None, CLOSE_GRIPPER)
-        position, place = shapes.position(errand.thing), shapes.position(errand.place) - self.aside
-        bottom = shapes.points(errand.thing)[:, 2].min()
-        top = max(self._top_between(position, place, errand.thing), self._floor(errand))
+        position, place = shapes.position(subgoal.thing), shapes.position(subgoal.place) - self.aim_offset
+        bottom = shapes.points(subgoal.thing)[:, 2].min()
+        top = max(self._top_between(position, place, subgoal.thing), self._floor(subgoal))
         rise = top + CLEARANCE - bottom
         across = np.array([*(place[:2] - position[:2]), 0.0])
         off = np.linalg.norm(across)
@@ -105,11 +105,11 @@ class Expert:
             return self._move(self._up(rise) + across, None, CLOSE_GRIPPER)
         return self._move(self._up(-0.04) + across, None, CLOSE_GRIPPER)
 
-    def _floor(self, errand: Errand) -> float:
+    def _floor(self, subgoal: Subgoal) -> float:
         """Height of a container's mouth, or of a place itself."""
-        if errand.inside and errand.place.removesuffix("_contain_region") in self.shapes.bodies:
-            return float(self.shapes.points(errand.place.removesuffix("_contain_region"))[:, 2].max())
-        return float(self.shapes.position(errand.place)[2])
+        if subgoal.inside and subgoal.place.removesuffix("_contain_region") in self.shapes.bodies:
+            return float(self.shapes.points(subgoal.place.removesuffix("_contain_region"))[:, 2].max())
+        return float(self.shapes.position(subgoal.place)[2])
 
     def _top_between(self, start: np.ndarray, end: np.ndarray, thing: str) -> float:
         """Height of the highest of the others within a hand's width of the straight way."""
@@ -117,7 +117,7 @@ class Expert:
 
     def _hand(self) -> np.ndarray:
         """Where it believes its hand to be, metres float64 [3]."""
-        return self.simulator.hand() + self.aside
+        return self.simulator.hand() + self.aim_offset
 
     def _up(self, height: float) -> np.ndarray:
         return self._hand() + np.array([0.0, 0.0, height])

@@ -38,8 +38,8 @@ class Obstacles:
         """Height of the highest box within `width` of the straight way, seen from above; -1 if there is none."""
         reach = np.einsum("mij,mj->mi", np.abs(self.axes), self.halves)  # half sizes along the world's axes
         way = start[:2] + np.linspace(0, 1, 12)[:, None] * (end[:2] - start[:2])
-        aside = np.linalg.norm(np.maximum(np.abs(way[:, None] - self.centres[:, :2]) - reach[:, :2], 0), axis=2)
-        return float((self.centres[:, 2] + reach[:, 2])[aside.min(0) < width].max(initial=-1.0))
+        distance = np.linalg.norm(np.maximum(np.abs(way[:, None] - self.centres[:, :2]) - reach[:, :2], 0), axis=2)
+        return float((self.centres[:, 2] + reach[:, 2])[distance.min(0) < width].max(initial=-1.0))
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def _across(points: np.ndarray) -> list[Grasp]:
         low, high = (band @ axes.T).min(0), (band @ axes.T).max(0)
         width, length = high - low
         for shift in (0.0, -1.0, 1.0) if width < WIDEST else ():
-            aside = shift * max(0.0, length / 2 - MARGIN)
-            point = np.array([*((low + high) / 2 + [0.0, aside]) @ axes, height])
-            found.append(Grasp(point, float(direction), EXACT, effort=20 * width + 10 * abs(aside)))
+            offset = shift * max(0.0, length / 2 - MARGIN)
+            point = np.array([*((low + high) / 2 + [0.0, offset]) @ axes, height])
+            found.append(Grasp(point, float(direction), EXACT, effort=20 * width + 10 * abs(offset)))
     return found
 
 
@@ -92,8 +92,8 @@ def _rim(points: np.ndarray) -> list[Grasp]:
     for direction in np.concatenate([DIRECTIONS, DIRECTIONS + np.pi]):
         outward = np.array([np.cos(direction), np.sin(direction)])
         along = (ring - centre) @ outward
-        aside = np.abs((ring - centre) @ [-outward[1], outward[0]])
-        near = along[(aside < 0.012) & (along > 0)]
+        distance = np.abs((ring - centre) @ [-outward[1], outward[0]])
+        near = along[(distance < 0.012) & (along > 0)]
         if len(near):
             edge = centre + outward * (near.max() - 0.004)
             height = max(top - RIM_DEPTH, points[:, 2].min() + FINGERTIP)

@@ -55,7 +55,7 @@ def _attempt(expert: Expert, generator: np.random.Generator) -> Iterator[np.ndar
     """The expert at its task for a while, well or badly."""
     noise, flicker = generator.choice([0.05, 0.2, 0.4]), generator.choice(FLICKER)
     slips, like_policy, beside = generator.random(3) < (SLIP, 0.5, BESIDE)
-    expert.aside = np.array([*generator.normal(0.0, OFF, 2), 0.0]) * beside
+    expert.aim_offset = np.array([*generator.normal(0.0, OFF, 2), 0.0]) * beside
     for _ in range(generator.integers(*ATTEMPT)):
         action = expert.act().astype(np.float64)
         action[:3] += generator.normal(0.0, noise, 3)

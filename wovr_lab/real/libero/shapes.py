@@ -19,7 +19,7 @@ PREDICATES = ("in", "on")  # of the goals that picking and placing can reach
 
 
 @dataclass(frozen=True)
-class Errand:
+class Subgoal:
     """One thing to bring to one place."""
 
     thing: str
@@ -40,9 +40,9 @@ class Shapes:
         self.outlines = {name: self._outline(body) for name, body in self.bodies.items()}
         fingers = env.robots[0].gripper.important_geoms
         self.fingers = [[model.geom(geom).id for geom in fingers[side]] for side in ("left_finger", "right_finger")]
-        self.errands = tuple(errand_of(state, set(self.things)) for state in env.parsed_problem["goal_state"])
-        for errand in self.errands:
-            self._check_is_open(errand.place)
+        self.subgoals = tuple(subgoal_of(state, set(self.things)) for state in env.parsed_problem["goal_state"])
+        for subgoal in self.subgoals:
+            self._check_is_open(subgoal.place)
 
     def points(self, name: str) -> np.ndarray:
         """float64 [n, 3], on the surface of a thing or fixture."""
@@ -68,9 +68,9 @@ class Shapes:
             return data.xpos[self.bodies[name]].copy()
         return data.site_xpos[self.simulator.model.site(name).id].copy()
 
-    def is_done(self, errand: Errand) -> bool:
+    def is_done(self, subgoal: Subgoal) -> bool:
         """Whether that part of the goal holds now."""
-        state = ["in" if errand.inside else "on", errand.thing, errand.place]
+        state = ["in" if subgoal.inside else "on", subgoal.thing, subgoal.place]
         return bool(self.simulator.env._eval_predicate(state))
 
     def is_between_fingers(self, name: str) -> bool:
@@ -125,8 +125,8 @@ def _surface(model: mujoco.MjModel, geom: int) -> np.ndarray:
     return corners * model.geom_size[geom] if kind == mujoco.mjtGeom.mjGEOM_BOX else np.zeros((0, 3))
 
 
-def errand_of(state: list[str], things: set[str]) -> Errand:
-    """The errand of one part of a goal. Raises UserError if it is not to bring one of `things` somewhere."""
+def subgoal_of(state: list[str], things: set[str]) -> Subgoal:
+    """The subgoal of one part of a goal. Raises UserError if it is not to bring one of `things` somewhere."""
     if state[0] not in PREDICATES or state[1] not in things:
         raise UserError(f"there is no scripted expert for the goal {' '.join(state)}: it only picks and places")
-    return Errand(state[1], state[2], inside=state[0] == "in")
+    return Subgoal(state[1], state[2], inside=state[0] == "in")
