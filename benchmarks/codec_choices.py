@@ -22,11 +22,11 @@ from wovr_lab.runs import read_json, write_json
 from wovr_lab.seeding import seed_of, stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK
-from wovr_lab.world.codec import GROUP, FrameGroupCodec
+from wovr_lab.world.codec import FRAMES_PER_LATENT, FrameGroupCodec
 from wovr_lab.world.training import CodecTraining, train_codec
 from wovr_lab.world.windows import FrameTable
 
-WINDOW = 1 + 3 * GROUP  # frames: the anchor's place, the memory's and the chunk's, as in the paper
+WINDOW = 1 + 3 * FRAMES_PER_LATENT  # frames: the anchor's place, the memory's and the chunk's, as in the paper
 WINDOWS = 10  # a batch: 130 frames, our codec's has 128
 
 
@@ -76,7 +76,7 @@ def compare(steps: int, episodes: int, held_out: int, turns: int) -> list[Figure
         with torch.inference_mode(False):
             codec = FrameGroupCodec(latent_channels=channels)
             train_codec(codec, table, CodecTraining(FitConfig(steps, 2e-3, 20, ema_decay=0.98), batch=32), 0)
-        groups = videos[:, 1:].reshape(-1, GROUP, *videos.shape[2:])
+        groups = videos[:, 1:].reshape(-1, FRAMES_PER_LATENT, *videos.shape[2:])
         works[f"codec_ours_{channels}"] = lambda codec=codec, groups=groups: codec.decode(codec.encode(groups))
         decoded[f"codec_ours_{channels}"] = works[f"codec_ours_{channels}"]().reshape(videos[:, 1:].shape)
     with torch.inference_mode(False):

@@ -6,7 +6,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from wovr_lab.policy.openvla import OpenVLAConfig, OpenVLAPolicy
-from wovr_lab.published import memory_of
+from wovr_lab.published import gpu_memory_of
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.wan import TI2V_5B, VAE_2_2
 
@@ -20,7 +20,7 @@ def main() -> None:
             "OpenVLA-OFT": OpenVLAPolicy(OpenVLAConfig()),
         }
     for name, model in models.items():
-        memory = memory_of(model)
+        memory = gpu_memory_of(model)
         print(
             f"{name:38} {memory.parameters / 1e9:5.2f} B parameters   {memory.inference:5.1f} GB of weights   "
             f"{memory.training:6.1f} GB in training (AdamW, bfloat16), over all GPUs"

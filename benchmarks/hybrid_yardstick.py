@@ -36,7 +36,7 @@ from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors, write_
 from wovr_lab.seeding import stream, torch_stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK, MEMORY
-from wovr_lab.world.codec import GROUP
+from wovr_lab.world.codec import FRAMES_PER_LATENT
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.pretraining import collect_play
@@ -52,13 +52,13 @@ class PixelGroups:
 
     def __init__(self, resolution: int):
         self.config = SimpleNamespace(resolution=resolution)
-        self.latent_shape = (GROUP * 3, resolution, resolution)
+        self.latent_shape = (FRAMES_PER_LATENT * 3, resolution, resolution)
 
     def encode(self, frames: np.ndarray | Tensor) -> Tensor:
         return to_float(frames).flatten(1, 2)
 
     def decode(self, latents: Tensor) -> np.ndarray:
-        return to_uint8(latents.unflatten(1, (GROUP, 3)))
+        return to_uint8(latents.unflatten(1, (FRAMES_PER_LATENT, 3)))
 
 
 class Hybrid(nn.Module):
@@ -71,7 +71,7 @@ class Hybrid(nn.Module):
         self.register_buffer("background", background)
         line = torch.linspace(-1, 1, side)
         self.register_buffer("places", torch.stack(torch.meshgrid(line, line, indexing="ij")), persistent=False)
-        self.enter = nn.Conv2d(3 + 3 * GROUP + 2, stem, 4, 2, 1)
+        self.enter = nn.Conv2d(3 + 3 * FRAMES_PER_LATENT + 2, stem, 4, 2, 1)
         self.told = nn.Sequential(nn.Linear(14 * CHUNK, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
         self.refine = ResnetBlock2D(in_channels=stem, temb_channels=width, groups=8, time_embedding_norm="scale_shift")
         self.down = nn.Conv2d(stem, width, 3, 2, 1)
@@ -114,7 +114,7 @@ class Hybrid(nn.Module):
         new = F.pixel_shuffle(self.leave(picture), 2).unflatten(1, (CHUNK, 4)).float()
         stays = torch.sigmoid(2 * new[:, :, 3:] + 1)
         frames = new[:, :, :3] + stays * context.memory[:, None, -3:] + (1 - stays) * self.background
-        return frames.clamp(-1, 1).unflatten(1, (FUTURE, GROUP)).flatten(2, 3).transpose(1, 2)
+        return frames.clamp(-1, 1).unflatten(1, (FUTURE, FRAMES_PER_LATENT)).flatten(2, 3).transpose(1, 2)
 
 
 class HybridWorld(WorldModel):
@@ -145,7 +145,9 @@ class PixelLoss(nn.Module):
         world, actions = self.world[0], batch["actions"]
         pictures = to_float(batch["frames"])
         memory = (pictures[:, 1 : 1 + MEMORY] + batch["noise"]).flatten(1, 2)
-        context = Context(pictures[:, :1].repeat(1, GROUP, 1, 1, 1).flatten(1, 2), memory, actions[:, :MEMORY])
+        context = Context(
+            pictures[:, :1].repeat(1, FRAMES_PER_LATENT, 1, 1, 1).flatten(1, 2), memory, actions[:, :MEMORY]
+        )
         chunks = actions[:, MEMORY:].unflatten(1, (-1, CHUNK))
         for chunk in chunks.unbind(1)[:-1]:
             future = world.imagine_latents(context, chunk, memory)
@@ -169,9 +171,9 @@ def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: st
         index, cumulative = candidates[chunks - 1]
         latest = index[np.searchsorted(cumulative, rng.random(config.batch), side="right")]
         first = table.first[latest]
-        steps = np.maximum(latest[:, None] + np.arange(1 - GROUP, 1 + chunks * CHUNK), first[:, None])
+        steps = np.maximum(latest[:, None] + np.arange(1 - FRAMES_PER_LATENT, 1 + chunks * CHUNK), first[:, None])
         strength = CONTEXT_NOISE * torch.rand(config.batch, 1, 1, 1, 1, generator=torch_stream(0, name, "level", step))
-        shape = (config.batch, GROUP, 3, *table.frames.shape[1:3])
+        shape = (config.batch, FRAMES_PER_LATENT, 3, *table.frames.shape[1:3])
         return {
             "frames": torch.as_tensor(table.frames[np.concatenate([first[:, None], steps], 1)]),
             "actions": torch.as_tensor(table.actions[steps]),

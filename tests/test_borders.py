@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wovr_lab.borders import as_array, as_floats, as_frames, as_path, as_texts
-from wovr_lab.errors import Doubt, UserError
+from wovr_lab.errors import InputWarning, UserError
 from wovr_lab.policy.language import Instructions, build_tokenizer
 from wovr_lab.real.chunk_env import RealChunkEnv
 from wovr_lab.real.tabletop.chunk_env import initial_start
@@ -121,7 +121,7 @@ def test_a_start_with_nan_is_refused_and_a_black_one_is_doubted(start):
     ):  # fmt: skip
         with pytest.raises(UserError):
             check_start(replace(start, **wrong), shape)
-    with pytest.warns(Doubt, match="black all over"):
+    with pytest.warns(InputWarning, match="black all over"):
         check_start(replace(start, anchor=start.anchor * 0), shape)
 
 
@@ -131,7 +131,7 @@ def test_a_start_at_which_the_task_is_done_is_doubted(start):
     single.success = True
     done = replace(start, state=single.get_state())
     env = RealChunkEnv(lambda: TabletopEnv(resolution=32, max_steps=16), 1)
-    with pytest.warns(Doubt, match="done already at 1 of 1 starts"):
+    with pytest.warns(InputWarning, match="done already at 1 of 1 starts"):
         env.reset(seed=0, options={"starts": [done]})
 
 
@@ -142,7 +142,7 @@ def test_words_that_a_policy_never_saw_are_named_once(words, named, recwarn):
     instructions = Instructions(build_tokenizer(["push the red cube into the zone"]), 24)
     instructions.ids("PUSH the red cube into the zone. ")
     assert not recwarn
-    with pytest.warns(Doubt, match=named):
+    with pytest.warns(InputWarning, match=named):
         instructions.ids(words)
     recwarn.clear()
     instructions.ids(words)

@@ -9,13 +9,13 @@ class UserError(Exception):
     """Something given cannot be used; the message says what to do. The command line prints it and exits with 2."""
 
 
-class Doubt(UserWarning):
+class InputWarning(UserWarning):
     """Something given can be used and is probably not what was meant; an error with `--strict`."""
 
 
-def doubt(message: str) -> None:
-    """Says so, once a message and place; raises it as an error where `Doubt` warnings are made errors."""
-    warnings.warn(message, Doubt, stacklevel=3)
+def warn(message: str) -> None:
+    """Says so, once a message and place; raises it as an error where `InputWarning` warnings are made errors."""
+    warnings.warn(message, InputWarning, stacklevel=3)
 
 
 def require(holds: bool, rule: str) -> None:

@@ -47,7 +47,7 @@ def fill(model: nn.Module, folder: Path, rename: Rename, new: tuple[str, ...], d
 
 
 @dataclass(frozen=True)
-class Memory:
+class GpuMemory:
     """Gigabytes that parameters take on GPUs, activations aside."""
 
     parameters: int
@@ -64,6 +64,6 @@ class Memory:
         return (2 + 2 + 4 + 8) * self.parameters / GIGABYTE
 
 
-def memory_of(model: nn.Module) -> Memory:
+def gpu_memory_of(model: nn.Module) -> GpuMemory:
     """Of any model, also one without storage."""
-    return Memory(sum(parameter.numel() for parameter in model.parameters()))
+    return GpuMemory(sum(parameter.numel() for parameter in model.parameters()))

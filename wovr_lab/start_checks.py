@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.borders import as_floats, as_frames
-from wovr_lab.errors import UserError, doubt
+from wovr_lab.errors import UserError, warn
 from wovr_lab.fields import Natural, check
 from wovr_lab.types import ACTION_DIM, MEMORY, Start
 
@@ -51,4 +51,4 @@ def check_start(start: Any, frame: tuple[int, ...]) -> None:
     if start.proprio is not None:
         as_floats(start.proprio, f"{name}: its proprio", (MEMORY, *np.shape(start.proprio)[1:]))
     if not np.any(start.anchor) or not np.any(start.memory, axis=(1, 2, 3)).all():
-        doubt(f"{name} has a picture that is black all over; look at where it comes from")
+        warn(f"{name} has a picture that is black all over; look at where it comes from")

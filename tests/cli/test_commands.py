@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from wovr_lab.cli import app, main
 from wovr_lab.cli.options import Commands
-from wovr_lab.errors import UserError, doubt
+from wovr_lab.errors import UserError, warn
 from wovr_lab.pace.loop import STAGE_NAMES
 from wovr_lab.runs import read_json, write_json
 
@@ -208,7 +208,7 @@ def test_the_same_run_twice_is_refused(wovr_lab, tmp_path, monkeypatch):
 def test_a_warning_is_an_error_with_strict():
     @(strict_app := Commands()).command()
     def work() -> None:
-        doubt("is this meant?")
+        warn("is this meant?")
 
     run = typer.testing.CliRunner().invoke
     told = run(strict_app, [])

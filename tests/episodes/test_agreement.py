@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.episodes import EpisodeStore, validate_file, write_episodes
-from wovr_lab.errors import Doubt, UserError
+from wovr_lab.errors import InputWarning, UserError
 from wovr_lab.types import Episode
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -129,7 +129,7 @@ def test_pictures_before_actions_are_told_by_the_hand_and_read_in_step(tmp_path)
     for first in (False, True, None):
         path = official(tmp_path / f"{first}_demo.hdf5", {"language_instruction": "open"}, first)
         if first:
-            with pytest.warns(Doubt, match="pictures before actions"):
+            with pytest.warns(InputWarning, match="pictures before actions"):
                 found = EpisodeStore([path])[0]
         else:
             found = EpisodeStore([path])[0]

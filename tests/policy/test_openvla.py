@@ -17,7 +17,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.policy.openvla import EMPTY, REGISTERS, SIDE, OpenVLAConfig, OpenVLAPolicy, Tower, seen, values
 from wovr_lab.policy.openvla_checkpoint import NEW, TOWERS, Unnormaliser, config_of, load_openvla
 from wovr_lab.policy.openvla_keys import renamed
-from wovr_lab.published import memory_of
+from wovr_lab.published import gpu_memory_of
 from wovr_lab.runs import write_json
 
 LANGUAGE = {"vocab_size": 32064, "pad_token_id": 32000}
@@ -103,7 +103,7 @@ def test_the_published_sizes_have_seven_and_a_half_billion_parameters_under_the_
         tensors = {name: torch.empty(shape) for name, shape in published_shapes(OpenVLAConfig()).items()}
     here = {name: value.shape for there, tensor in tensors.items() for name, value in renamed(there, tensor).items()}
     assert here == {name: tensor.shape for name, tensor in policy.state_dict().items() if not name.startswith(NEW)}
-    memory = memory_of(policy)
+    memory = gpu_memory_of(policy)
     assert 7.4e9 < memory.parameters < 7.6e9
     assert round(memory.inference) == 15 and round(memory.training) == 120
     assert policy.patches(torch.empty(2, 256, 256, 3, dtype=torch.uint8, device="meta")).shape == (2, 256, 4096)

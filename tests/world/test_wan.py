@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import load_file, save_file
 
 from wovr_lab.errors import UserError
-from wovr_lab.published import Memory, memory_of
+from wovr_lab.published import GpuMemory, gpu_memory_of
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.wan import NEW, TEXT, TI2V_5B, VAE_2_2, WINDOW, WanWindows, load_wan
 
@@ -36,7 +36,7 @@ def test_the_published_sizes_have_five_billion_parameters_and_differ_in_what_hea
     there = {name: tensor.shape for name, tensor in theirs.state_dict().items() if not name.startswith(TEXT)}
     here = {name: tensor.shape for name, tensor in ours.state_dict().items() if not name.startswith(NEW)}
     assert here == there
-    memory = memory_of(ours)
+    memory = gpu_memory_of(ours)
     assert 4.9e9 < memory.parameters < 5.1e9
     assert round(memory.inference) == 10 and round(memory.training) == 80
 
@@ -53,7 +53,7 @@ def test_a_window_of_the_paper_has_four_latents_of_256_pixels_at_stride_16_and_6
 
 
 def test_memory_is_two_bytes_a_parameter_to_run_and_sixteen_to_train():
-    assert (Memory(10**9).inference, Memory(10**9).training) == (2.0, 16.0)
+    assert (GpuMemory(10**9).inference, GpuMemory(10**9).training) == (2.0, 16.0)
 
 
 def test_published_weights_arrive_and_channel_a_starts_silent(folder: Path):

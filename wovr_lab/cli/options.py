@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from wovr_lab.borders import as_path
-from wovr_lab.errors import Doubt, UserError
+from wovr_lab.errors import InputWarning, UserError
 
 Strict = Annotated[bool, typer.Option("--strict", help="stop where there would be a warning, as of unknown words")]
 
@@ -39,12 +39,12 @@ def _checked(work: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(work)
     def checked(strict: bool, **given: Any) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("error" if strict else "always", Doubt)
+            warnings.simplefilter("error" if strict else "always", InputWarning)
             warnings.showwarning = partial(_say, warnings.showwarning)
             try:
                 return work(**{name: _taken(name, value) for name, value in given.items()})
-            except Doubt as doubt:
-                raise UserError(f"{doubt} (without --strict this is a warning)") from doubt
+            except InputWarning as warning:
+                raise UserError(f"{warning} (without --strict this is a warning)") from warning
 
     hints = get_type_hints(work, include_extras=True)
     own = [each.replace(annotation=hints[name]) for name, each in inspect.signature(work).parameters.items()]
@@ -55,8 +55,8 @@ def _checked(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _say(others: Callable[..., None], message: Warning, category: type[Warning], *where: Any) -> None:
-    """A doubt in one line, without the place in the code; others as they are usually said."""
-    if issubclass(category, Doubt):
+    """A warning of ours in one line, without the place in the code; others as they are usually said."""
+    if issubclass(category, InputWarning):
         print(f"warning: {message}", file=sys.stderr)
     else:
         others(message, category, *where)

@@ -28,7 +28,7 @@ from wovr_lab.episodes.schema import (
     turned,
 )
 from wovr_lab.episodes.validation import demonstration_names, validate_file, words_of
-from wovr_lab.errors import UserError, doubt
+from wovr_lab.errors import UserError, warn
 from wovr_lab.types import Episode
 
 MOST_DEFECTS_SHOWN = 10
@@ -71,7 +71,7 @@ def read_summaries(path: Path) -> list[EpisodeSummary]:
     with reading(path) as file:
         data = file["data"]
         if any(pictures_come_first(data[name]) for name in demonstration_names(data)):
-            doubt(f"{path} keeps pictures before actions; the outcome of each last action is not shown, and left out")
+            warn(f"{path} keeps pictures before actions; the outcome of each last action is not shown, and left out")
         return [_summary(data, name, path) for name in demonstration_names(data)]
 
 

@@ -39,7 +39,7 @@ from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.seeding import stream
 from wovr_lab.starts import KeyframeStarts, keyframes
 from wovr_lab.types import Start
-from wovr_lab.world.codec import GROUP
+from wovr_lab.world.codec import FRAMES_PER_LATENT
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.protocol import load_world_model
 
@@ -176,8 +176,8 @@ def _measure_probe(worlds: dict[str, tuple[str, str]]) -> Callable[[Run], None]:
         found = {"real": probe_errors(probe.read(data.frames), data.readouts)}
         world = load_world_model(run.path(f"checkpoints/{next(iter(worlds.values()))[0]}"))
         if isinstance(world, WorldModel):
-            whole, codec = len(data.frames) // GROUP * GROUP, world.codec
-            groups = data.frames[:whole].reshape(-1, GROUP, *data.frames.shape[1:])
+            whole, codec = len(data.frames) // FRAMES_PER_LATENT * FRAMES_PER_LATENT, world.codec
+            groups = data.frames[:whole].reshape(-1, FRAMES_PER_LATENT, *data.frames.shape[1:])
             decoded = [codec.decode(codec.encode(part)) for part in np.array_split(groups, len(groups) // 64 + 1)]
             seen = probe.read(np.concatenate(decoded)).reshape(whole, -1)
             found["through_codec"] = probe_errors(seen, data.readouts[:whole])

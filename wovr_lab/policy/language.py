@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from wovr_lab.errors import UserError, doubt
+from wovr_lab.errors import UserError, warn
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
@@ -52,17 +52,17 @@ class Instructions:
                     f"the instruction {instruction!r} has {len(ids)} words, this policy reads {self.longest}; "
                     "shorten it or train a policy with more max_words"
                 )
-            self._doubt(instruction)
+            self._warn_of_unknown_words(instruction)
             self._known[instruction] = ids
         return self._known[instruction]
 
-    def _doubt(self, instruction: str) -> None:
+    def _warn_of_unknown_words(self, instruction: str) -> None:
         """Words that no task had are all the same to the policy, and no word at all tells it nothing."""
         words = re.findall(r"\w+", instruction)
         strange = [word for word in words if self.tokenizer.unk_token_id in self.tokenizer(word)["input_ids"]]
         if strange or not words:
             never = f"the policy never saw {', '.join(strange)}" if strange else "there is no word"
-            doubt(f"{never} in the instruction {instruction!r}; use those that it was trained on")
+            warn(f"{never} in the instruction {instruction!r}; use those that it was trained on")
 
     def batch(self, instructions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Ids int64 [N, L] padded on the right, and bool [N, L], True at words. L is the longest of these."""

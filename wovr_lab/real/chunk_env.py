@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wovr_lab.contracts import ChunkEnv, ChunkFrames
-from wovr_lab.errors import UserError, doubt
+from wovr_lab.errors import UserError, warn
 from wovr_lab.real.env import TRAINING_SEEDS, RealEnv
 from wovr_lab.robot import Robot
 from wovr_lab.seeding import seed_of
@@ -95,7 +95,7 @@ def began(found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[st
         return {}
     states, proprio, done = (np.stack(column) for column in zip(*found, strict=True))
     if done.any():
-        doubt(f"the task is done already at {done.sum()} of {len(done)} starts: those are successes of whoever acts")
+        warn(f"the task is done already at {done.sum()} of {len(done)} starts: those are successes of whoever acts")
     return {"states": states} | ({"proprio": proprio} if proprio.shape[-1] else {})
 
 

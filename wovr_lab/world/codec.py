@@ -20,7 +20,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float, to_uint8
 
-GROUP = 4  # frames in a latent: the temporal stride of Wan's VAE
+FRAMES_PER_LATENT = 4  # frames in a latent: the temporal stride of Wan's VAE
 LATENT_SIDE = 8  # cells of a latent, whatever the resolution: tokens are what costs
 
 
@@ -42,7 +42,7 @@ class FrameGroupCodec(Network):
         super().__init__()
         if spatial_stride < 1 or resolution % spatial_stride:
             raise UserError(f"a spatial stride of {spatial_stride} does not divide {resolution} pixels")
-        channels = GROUP * 3 * spatial_stride**2
+        channels = FRAMES_PER_LATENT * 3 * spatial_stride**2
         self.autoencoder = AutoencoderTiny(
             in_channels=channels,
             out_channels=channels,
@@ -77,7 +77,7 @@ class FrameGroupCodec(Network):
     def decode_pictures(self, raw: Tensor) -> Tensor:
         """Raw latents -> float [B, 4, 3, H, W], differentiable."""
         cells = self.unproject(raw) + self.autoencoder.decoder(raw)
-        return F.pixel_shuffle(cells, self.config.spatial_stride).unflatten(1, (GROUP, 3)) + self.background
+        return F.pixel_shuffle(cells, self.config.spatial_stride).unflatten(1, (FRAMES_PER_LATENT, 3)) + self.background
 
     def _cells(self, pictures: Tensor) -> Tensor:
         """Differences from the background, one vector a latent cell: [B, 12 s^2, h, w]."""
@@ -100,8 +100,10 @@ class FrameGroupCodec(Network):
     def encode(self, frames: np.ndarray | Tensor) -> Tensor:
         """uint8 [B, 4, H, W, 3] -> latents [B, C, h, w]. Raises UserError on another size."""
         size = self.config.resolution
-        if tuple(frames.shape[1:]) != (GROUP, size, size, 3):
-            raise UserError(f"this codec takes groups [B, {GROUP}, {size}, {size}, 3], not {tuple(frames.shape)}")
+        if tuple(frames.shape[1:]) != (FRAMES_PER_LATENT, size, size, 3):
+            raise UserError(
+                f"this codec takes groups [B, {FRAMES_PER_LATENT}, {size}, {size}, 3], not {tuple(frames.shape)}"
+            )
         return (self.encode_pictures(to_float(frames, self.device)) - self.latent_mean) / self.latent_std
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from torch import Tensor
 from wovr_lab.errors import UserError
 from wovr_lab.fields import BelowOne, configuration
 from wovr_lab.types import MEMORY, NOOP, Start
-from wovr_lab.world.codec import GROUP, FrameGroupCodec
+from wovr_lab.world.codec import FRAMES_PER_LATENT, FrameGroupCodec
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class ContextBuilder:
 
     def memory_group(self, frames: np.ndarray) -> np.ndarray:
         """The latest frames uint8 [..., 4, H, W, 3] as the group that is encoded as memory."""
-        return frames if self.memory == MEMORY else np.repeat(frames[..., -1:, :, :, :], GROUP, axis=-4)
+        return frames if self.memory == MEMORY else np.repeat(frames[..., -1:, :, :, :], FRAMES_PER_LATENT, axis=-4)
 
     def initial_context(self, codec: FrameGroupCodec, starts: tuple[Start, ...] | list[Start]) -> Context:
         """The context of real frames that a rollout starts from."""
-        anchors = np.stack([np.repeat(start.anchor[None], GROUP, 0) for start in starts])
+        anchors = np.stack([np.repeat(start.anchor[None], FRAMES_PER_LATENT, 0) for start in starts])
         memory = codec.encode(self.memory_group(np.stack([start.memory for start in starts])))
         actions = torch.as_tensor(np.stack([start.memory_actions for start in starts]), device=memory.device)
         return Context(codec.encode(anchors), memory, actions)

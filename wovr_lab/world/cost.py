@@ -14,7 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from wovr_lab.published import Memory
+from wovr_lab.published import GpuMemory
 from wovr_lab.types import ACTION_DIM, CHUNK, MEMORY
 from wovr_lab.world.model import FUTURE
 from wovr_lab.world.transformer import ActionWanTransformer
@@ -43,7 +43,7 @@ class Cost:
     def gigabytes(self, optimiser: bool, windows: int, devices: int = 1) -> float:
         """On each of `devices` that share weights, gradients and optimiser (FSDP), `windows` on each of them; 2 bytes a
         saved number."""
-        memory = Memory(self.parameters)
+        memory = GpuMemory(self.parameters)
         fixed = memory.training if optimiser else memory.inference
         return fixed / devices + (2 * self.saved * windows / 1e9 if optimiser else 0)
 

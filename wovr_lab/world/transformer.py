@@ -18,7 +18,7 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 
 from wovr_lab.types import ACTION_DIM
-from wovr_lab.world.codec import GROUP
+from wovr_lab.world.codec import FRAMES_PER_LATENT
 
 WHOLE_WINDOW = (4, 1, 1)
 
@@ -36,7 +36,9 @@ class DualChannelActionEmbedding(nn.Module):
         self.timesteps_proj = Timesteps(frequencies, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedder = TimestepEmbedding(in_channels=frequencies, time_embed_dim=dim)
         self.time_proj = nn.Linear(dim, 6 * dim)
-        self.modulation = nn.Sequential(nn.Linear(latents * GROUP * ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.modulation = nn.Sequential(
+            nn.Linear(latents * FRAMES_PER_LATENT * ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
         self.attention = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
         # Channel A starts silent, so that a pretrained backbone is unchanged before the first step; channel B needs
         # a live start, since the blocks that read it have no other input.
@@ -48,12 +50,12 @@ class DualChannelActionEmbedding(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, None]:
         """timestep [B * seq], actions [B, 1 + 4 (L - 1), 7] -> time [B, seq, d], modulation [B, seq, 6 d], tokens."""
         batch, frames, _ = actions.shape
-        spans = ((frames - 1) // GROUP + 1) // self.latents
+        spans = ((frames - 1) // FRAMES_PER_LATENT + 1) // self.latents
         tokens = timestep_seq_len // spans
         shared = timestep.view(batch, spans, tokens)[:, :, 0]  # by all tokens of the same latents
         time = self.time_embedder(self.timesteps_proj(shared.flatten()).to(actions.dtype)).view(batch, spans, -1)
         if self.channels != "attention":
-            grouped = torch.cat([actions[:, :1].expand(-1, GROUP - 1, -1), actions], 1)
+            grouped = torch.cat([actions[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1), actions], 1)
             time = time + self.modulation(grouped.reshape(batch, spans, -1))
         projected = self.time_proj(nn.functional.silu(time))
         words = self.attention(actions if self.channels != "modulation" else torch.zeros_like(actions))

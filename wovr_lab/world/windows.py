@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from wovr_lab.errors import UserError
 from wovr_lab.types import CHUNK, MEMORY, NOOP, Episode
-from wovr_lab.world.codec import GROUP, FrameGroupCodec
+from wovr_lab.world.codec import FRAMES_PER_LATENT, FrameGroupCodec
 from wovr_lab.world.context import ContextBuilder
 
 FIRST_FRAME = 8.0  # times as often: rollouts from initial states all begin there, but only 1 % of the windows do
@@ -56,7 +56,7 @@ class FrameTable:
 
     def groups(self, index: np.ndarray) -> np.ndarray:
         """The groups o_{t-3..t} uint8 [len(index), 4, H, W, 3]; o_0 is repeated before an episode's beginning."""
-        steps = index[:, None] + np.arange(1 - GROUP, 1)
+        steps = index[:, None] + np.arange(1 - FRAMES_PER_LATENT, 1)
         return self.frames[np.maximum(steps, self.first[index][:, None])]
 
     def candidates(self, chunks: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +123,7 @@ class LatentTable:
         """Windows whose latest real frame is `index` [B]: anchor, memory [B, C, h, w], future [B, n, C, 2, h, w],
         memory_actions [B, 4, 7], actions [B, n, 8, 7]."""
         begin = torch.as_tensor(index)
-        ends = begin[:, None] + GROUP * torch.arange(1, 2 * chunks + 1)
+        ends = begin[:, None] + FRAMES_PER_LATENT * torch.arange(1, 2 * chunks + 1)
         before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), self.table.first[index][:, None])
         future = self.future[ends].float().unflatten(1, (chunks, 2)).transpose(2, 3)
         steps = begin[:, None] + torch.arange(1, chunks * CHUNK + 1)
