@@ -38,7 +38,7 @@ from PIL import Image
 from wovr_lab.figures import pictures, reward_figures
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.fooling import towards_success
+from wovr_lab.measure.fgsm import fgsm
 from wovr_lab.measure.hallucination import replay_in_simulator, within_imagined
 from wovr_lab.notebook import keep, slide
 
@@ -144,10 +144,10 @@ Image.fromarray(pictures.named_strip(both, [f"action {time}" for time in times],
 # %%
 failures = [e for e in episodes if e.first_success < 0]
 last, words = np.stack([e.frames[-1] for e in failures]), [e.instruction for e in failures]
-changed = {levels: towards_success(reward, last, words, levels) for levels in (0, 2, 4, 8, 16)}
+changed = {levels: fgsm(reward, last, words, levels) for levels in (0, 2, 4, 8, 16)}
 answered = {n: reward.probability(frames[:, None], words) for n, frames in changed.items()}
 fooled = {n: float((probability >= used).mean()) for n, probability in answered.items()}
-reward_figures.fooled_figure(fooled).show()
+reward_figures.fgsm_figure(fooled).show()
 rows = {f"{n} grey levels": changed[n][:7] for n in (0, 4, 16)}
 Image.fromarray(pictures.named_strip(rows, [], scale=3))
 

@@ -17,7 +17,7 @@ from wovr_lab.inspector.autopilot import RECORDING, propose
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
 from wovr_lab.measure.tabletop.gallery import read_gallery
-from wovr_lab.measure.tabletop.objects import FAULTS
+from wovr_lab.measure.tabletop.objects import VIOLATIONS
 from wovr_lab.measure.tabletop.probes import COLUMNS
 from wovr_lab.publish.export import ship_gallery
 from wovr_lab.publish.hallucination_table import write_hallucination_table
@@ -58,7 +58,7 @@ def test_every_policy_was_measured_in_every_world_from_both_kinds_of_starts(meas
     assert [row["n"] for row in pooled] == [4] * 4
     for row in pooled:
         assert sum(row["paired"]["counts"].values()) == sum(row["closed_loop"]["counts"].values()) == 4
-    assert found["objects"][0]["faults"].keys() == set(FAULTS)
+    assert found["objects"][0]["faults"].keys() == set(VIOLATIONS)
     assert {row["channels"] for row in found["control"]["rows"]} == {"both", "modulation", "attention"}
     assert {(row["policy"], row["world"]) for row in found["uncertainty"]} == {("improved", "evolved")}
     assert found["probe"]["real"].keys() == set(COLUMNS)
@@ -152,7 +152,7 @@ def test_only_what_a_changed_checkpoint_touches_is_measured_again(measured, tmp_
     said: list[str] = []
     measure_run(folder, rollouts=4, say=said.append)
     redone = [line.removesuffix(" ...") for line in said if line.endswith(" ...")]
-    assert redone == ["measure-worth"] + [
+    assert redone == ["measure-update-efficiency"] + [
         f"measure-base-{world}-{start}" for world in ("base", "evolved") for start in ("initial", "keyframe")
     ]
 

@@ -43,4 +43,4 @@ def test_both_sides_carry_the_robots_state_on_after_a_chunk_and_after_an_action(
     targets = tabletop_robot().columns("target_x", "target_y", "target_z", "target_yaw")
     assert np.allclose(state.imagined.proprio[-1, targets], state.real.proprio[-1, targets], atol=1e-5)  # a rule
     assert not np.array_equal(state.imagined.proprio, state.real.proprio)
-    assert step.doubt > 0
+    assert step.uncertainty > 0

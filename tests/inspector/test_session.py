@@ -310,10 +310,10 @@ def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch
 
 def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):
     first = session.step(RIGHT)
-    assert first.doubt > 0 and f"{first.doubt:.2f} apart" in readout(session)
+    assert first.uncertainty > 0 and f"{first.uncertainty:.2f} apart" in readout(session)
     session.undo()
-    assert session.step(RIGHT).doubt == first.doubt
-    assert session.reanchor().doubt == 0
+    assert session.step(RIGHT).uncertainty == first.uncertainty
+    assert session.reanchor().uncertainty == 0
 
 
 @pytest.mark.parametrize("source", ["../secret.hdf5", "/etc/passwd", "checkpoints/world/world.json", ""])

@@ -39,8 +39,8 @@ def paired(
         found=found,
         seen=truth.copy(),
         truth=truth,
-        imagined_faults=np.zeros((count, 3), bool),
-        real_faults=np.zeros((count, 3), bool),
+        imagined_violations=np.zeros((count, 3), bool),
+        real_violations=np.zeros((count, 3), bool),
     )
 
 

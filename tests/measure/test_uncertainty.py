@@ -1,4 +1,4 @@
-"""Doubt: AUROC by hand, and an environment that doubts without disturbing what it imagines."""
+"""Doubt: AUROC by hand, and an environment that uncertainties without disturbing what it imagines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.measure.uncertainty import DoubtingEnv, apart, auroc, foretold_errors
+from wovr_lab.measure.uncertainty import UncertaintyEnv, auroc, error_auroc, sample_std
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import replay
 from wovr_lab.starts import start_at
@@ -54,35 +54,37 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order():
 def test_answers_lie_apart_by_their_standard_deviation():
     zero, two = torch.zeros(2, 1, 2, 1, 1), torch.full((2, 1, 2, 1, 1), 2.0)
     two[1] = 0
-    assert apart([zero, two]) == pytest.approx([2**0.5, 0])
+    assert sample_std([zero, two]) == pytest.approx([2**0.5, 0])
 
 
 def test_doubting_changes_nothing_that_is_imagined(codec, starts):
     actions = np.random.default_rng(0).uniform(-1, 1, (3, 2, 8, 7)).astype(np.float32)
     arguments = (make_world(0, codec), REWARD, 2, 16, 16)
     plain = replay(ImaginedEnv(*arguments), starts, actions, 0, "same", video=True)
-    env = DoubtingEnv(*arguments, others=[make_world(1, codec)])
+    env = UncertaintyEnv(*arguments, others=[make_world(1, codec)])
     doubted = replay(env, starts, actions, 0, "same", video=True)
     assert (plain.video == doubted.video).all()
-    found = env.doubts(3)
+    found = env.uncertainties(3)
     assert found.keys() == {"noise", "models"} and found["noise"].shape == (3, 2)
-    assert all((doubt > 0).all() and np.isfinite(doubt).all() for doubt in found.values())
+    assert all((uncertainty > 0).all() and np.isfinite(uncertainty).all() for uncertainty in found.values())
 
 
 def test_a_model_does_not_doubt_where_its_twin_answers(codec, starts):
     world = make_world(0, codec)
-    env = DoubtingEnv(world, REWARD, 3, 8, 8, others=[world])
+    env = UncertaintyEnv(world, REWARD, 3, 8, 8, others=[world])
     replay(env, starts, np.zeros((3, 1, 8, 7), np.float32), 0, "twin")
-    assert (env.doubts(3)["models"] == 0).all()
-    alone = DoubtingEnv(world, REWARD, 3, 8, 8)
+    assert (env.uncertainties(3)["models"] == 0).all()
+    alone = UncertaintyEnv(world, REWARD, 3, 8, 8)
     replay(alone, starts, np.zeros((3, 1, 8, 7), np.float32), 0, "twin")
-    assert alone.doubts(3).keys() == {"noise"}
+    assert alone.uncertainties(3).keys() == {"noise"}
 
 
 def test_doubts_are_asked_up_to_a_rollouts_end_about_the_wrong_outcomes(make_pairs):
     pairs = make_pairs([3, 3, -1, -1], [-1, 3, -1, 12])  # the first and the last are wrong
-    doubts = {"noise": np.array([[5.0, 0.0], [1.0, 99.0], [2.0, 2.0], [3.0, 4.0]])}  # after its end, 99 counts nothing
-    rows = foretold_errors(pairs, doubts, threshold=0.5)
+    uncertainties = {
+        "noise": np.array([[5.0, 0.0], [1.0, 99.0], [2.0, 2.0], [3.0, 4.0]])
+    }  # after its end, 99 counts nothing
+    rows = error_auroc(pairs, uncertainties, threshold=0.5)
     assert [(row["score"], row["rollouts"], row["n"], row["wrong"]) for row in rows] == [
         ("noise", "all", 4, 2),
         ("reward_margin", "all", 4, 2),
@@ -94,5 +96,5 @@ def test_doubts_are_asked_up_to_a_rollouts_end_about_the_wrong_outcomes(make_pai
 
 
 def test_without_wrong_outcomes_there_is_nothing_to_foretell(make_pairs):
-    rows = foretold_errors(make_pairs([3], [3]), {"noise": np.ones((1, 2))}, threshold=0.5)
+    rows = error_auroc(make_pairs([3], [3]), {"noise": np.ones((1, 2))}, threshold=0.5)
     assert [row["auroc"] for row in rows] == [None] * 4

@@ -17,7 +17,7 @@ from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.paired import PairedRollouts, confusion_rows
 from wovr_lab.measure.tabletop.depth import AGREEMENT, WITHIN_CM, calibrated_horizon, depth_curves
 from wovr_lab.measure.tabletop.gallery import read_gallery
-from wovr_lab.measure.tabletop.objects import FAULTS
+from wovr_lab.measure.tabletop.objects import VIOLATIONS
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
 from wovr_lab.runs import read_json
@@ -30,9 +30,11 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
     """Counts what the parts hold."""
     config = run.config
     found = [(names, PairedRollouts.load(folder / "pairs.safetensors")) for names, folder in parts]
-    doubts = [(names, folder / "doubt.json") for names, folder in parts if (folder / "doubt.json").exists()]
+    uncertainties = [
+        (names, folder / "uncertainty.json") for names, folder in parts if (folder / "uncertainty.json").exists()
+    ]
     first, size = SEEDS["confusion"]
-    worth = read_json(run.path("measure/worth.json"))
+    worth = read_json(run.path("measure/update_efficiency.json"))
     return {
         "schema": SCHEMA,
         "scale": config.scale,
@@ -53,8 +55,8 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
         "worth": worth,
         "depth": [names | {"n": len(pairs), "curves": depth_curves(pairs)} for names, pairs in found],
         "horizon": [names | {"n": len(pairs)} | calibrated_horizon(pairs, config.seed) for names, pairs in found],
-        "objects": [names | {"n": len(pairs), "faults": _faults(pairs)} for names, pairs in found],
-        "uncertainty": [names | row for names, path in doubts for row in read_json(path)],
+        "objects": [names | {"n": len(pairs), "faults": _violations(pairs)} for names, pairs in found],
+        "uncertainty": [names | row for names, path in uncertainties for row in read_json(path)],
         "control": read_json(run.path("measure/control.json")),
         "gallery": [case.about for _, folder in parts for case in read_gallery(folder / "gallery")],
     }
@@ -77,12 +79,12 @@ def _confusion(found: list[tuple[dict[str, str], PairedRollouts]]) -> list[dict[
     return rows
 
 
-def _faults(pairs: PairedRollouts) -> dict[str, Any]:
+def _violations(pairs: PairedRollouts) -> dict[str, Any]:
     """How often each rule about objects is broken: in imagination, and by false alarm in the real videos."""
     return {
         name: {
-            "imagined": asdict(rate_of(pairs.imagined_faults[:, index])),
-            "real": asdict(rate_of(pairs.real_faults[:, index])),
+            "imagined": asdict(rate_of(pairs.imagined_violations[:, index])),
+            "real": asdict(rate_of(pairs.real_violations[:, index])),
         }
-        for index, name in enumerate(FAULTS)
+        for index, name in enumerate(VIOLATIONS)
     }

@@ -17,14 +17,14 @@ import numpy as np
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.hallucination_json import SCHEMA, gather
-from wovr_lab.experiments.update_efficiency import WRITES, measure_worth
+from wovr_lab.experiments.update_efficiency import WRITES, measure_update_efficiency
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.tabletop.control import controllability, imagined_displacements, real_displacements
 from wovr_lab.measure.tabletop.gallery import mine, write_gallery
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
-from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors, is_comparable
+from wovr_lab.measure.uncertainty import UncertaintyEnv, error_auroc, is_comparable
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
 from wovr_lab.pace.scales import scale_config
@@ -61,7 +61,9 @@ class Part:
     policy_checkpoint: str
     world_checkpoint: str
     reward_checkpoint: str
-    others: tuple[str, ...] | None  # world checkpoints to doubt by; None: no doubts, they cost several times more
+    others: (
+        tuple[str, ...] | None
+    )  # world checkpoints to doubt by; None: no uncertainties, they cost several times more
 
     @property
     def names(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ class Part:
 
     @property
     def writes(self) -> tuple[str, ...]:
-        return (self.folder,) if self.others is None else (self.folder, f"{self.folder}/doubt.json")
+        return (self.folder,) if self.others is None else (self.folder, f"{self.folder}/uncertainty.json")
 
 
 def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     groups = max(len(config.tasks), rollouts // config.grpo.group_size)
     acted = (*reads, "checkpoints/base", *(f"checkpoints/{reward}" for _, reward in worlds.values()))
     stages = [
-        Stage("measure-worth", measure_worth(worlds, chosen, groups), acted, (WRITES,)),
+        Stage("measure-update-efficiency", measure_update_efficiency(worlds, chosen, groups), acted, (WRITES,)),
         Stage("measure-probe", _measure_probe(worlds), reads, ("measure/probe.json",)),
         Stage("measure-control", _measure_control(worlds, chosen), reads, ("measure/control.json",)),
         *(Stage(p.folder.replace("/", "-"), _measure_part(p, chosen[p.start]), p.reads, p.writes) for p in parts),
@@ -135,7 +137,7 @@ def _worlds(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _parts(folder: Path, worlds: dict[str, tuple[str, str]], kinds: tuple[str, ...]) -> list[Part]:
-    """Every policy in every world model; the last policy in the last one is also asked for doubts."""
+    """Every policy in every world model; the last policy in the last one is also asked for uncertainties."""
     found = {
         name: [checkpoint for checkpoint in order if (folder / "checkpoints" / checkpoint).is_dir()]
         for name, order in POLICIES.items()
@@ -224,11 +226,11 @@ def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     if part.others is None:
         return ImaginedEnv(world, reward, *limits)
     others = [load_world_model(run.path(f"checkpoints/{name}")) for name in part.others]
-    return DoubtingEnv(world, reward, *limits, others=[other for other in others if is_comparable(world, other)])
+    return UncertaintyEnv(world, reward, *limits, others=[other for other in others if is_comparable(world, other)])
 
 
 def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
-    """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, doubts."""
+    """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, uncertainties."""
 
     def work(run: Run) -> None:
         config, temperature = run.config, run.config.grpo.temperature
@@ -242,8 +244,8 @@ def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
         with replacing(run.path(part.folder), "measured part") as partial:
             pairs.save(partial / "pairs.safetensors")
             write_gallery(partial / "gallery", mine(pairs, imagined, real, part.names))
-            if isinstance(env, DoubtingEnv):
-                rows = foretold_errors(pairs, env.doubts(len(chosen)), float(env.reward.threshold))
-                write_json(partial / "doubt.json", rows)
+            if isinstance(env, UncertaintyEnv):
+                rows = error_auroc(pairs, env.uncertainties(len(chosen)), float(env.reward.threshold))
+                write_json(partial / "uncertainty.json", rows)
 
     return work

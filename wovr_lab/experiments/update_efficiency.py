@@ -1,6 +1,6 @@
 """A stage of `wovr-lab measure`: groups of the base policy's imagined rollouts, as GRPO draws them, executed for real.
 
-In: checkpoints, starts by kind. Out: measure/worth.json, a row for each world model and kind of start.
+In: checkpoints, starts by kind. Out: measure/update_efficiency.json, a row for each world model and kind of start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.hallucination import replay_in_simulator
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.measure.worth import worth_interval
+from wovr_lab.measure.update_efficiency import update_efficiency_interval
 from wovr_lab.pace.data import real_env
 from wovr_lab.pace.improving import imagined_env
 from wovr_lab.pace.stages import Run
@@ -22,10 +22,10 @@ from wovr_lab.rollout import roll_out
 from wovr_lab.runs import write_json
 from wovr_lab.types import Start
 
-WRITES = "measure/worth.json"
+WRITES = "measure/update_efficiency.json"
 
 
-def measure_worth(
+def measure_update_efficiency(
     worlds: dict[str, tuple[str, str]], chosen: dict[str, list[Start]], groups: int
 ) -> Callable[[Run], None]:
     """About `groups` groups from the starts of each kind, in each world model with its reward."""
@@ -52,6 +52,6 @@ def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict
     outcomes = replay_in_simulator(real, imagined, config.seed, name)[0]
     both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}
     mixed = {f"mixed_{which}": asdict(rate_of(seen.any(1) & ~seen.all(1))) for which, seen in both.items()}
-    worth, agreement = worth_interval(**both), correlation_interval(both["imagined"], both["real"])
+    worth, agreement = update_efficiency_interval(**both), correlation_interval(both["imagined"], both["real"])
     found = {"worth": asdict(worth) if worth else None, "within_group_correlation": asdict(agreement)}
     return {"n": len(first), "group_size": size, **mixed, **found}

@@ -96,7 +96,7 @@ def precision_bars(rates: Mapping[str, Interval]) -> go.Figure:
     return styled(figure, 340)
 
 
-def fooled_figure(shares: Mapping[int, float]) -> go.Figure:
+def fgsm_figure(shares: Mapping[int, float]) -> go.Figure:
     """Share of failures that are taken for successes, by how many grey levels their pictures were changed."""
     figure = go.Figure(go.Scatter(
         x=list(shares), y=list(shares.values()), mode="lines+markers", line={"color": IMAGINED}, marker={"size": 9}

@@ -82,7 +82,7 @@ def readout(session: Session) -> str:
     if session.worlds.models.probe is not None:
         notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
     if last is not None:
-        spread = f"answers to other noise lie {last.doubt:.2f} apart"
+        spread = f"answers to other noise lie {last.uncertainty:.2f} apart"
         notes.insert(0, f"Uncertainty: {spread} (standard deviation of latents; 0: always the same answer).")
     if session.recording is not None and not session.position:
         notes.append('A recorded episode begins here: the autopilot "recorded actions" acts as it did then.')

@@ -76,7 +76,7 @@ class Step:
     success_imagined: np.ndarray  # bool [n], latched, by the reward
     success_real: np.ndarray  # bool [n], latched, by the simulator
     after: State
-    doubt: float = 0.0  # how far answers to other noises lie apart, in latents; 0 where nothing was imagined
+    uncertainty: float = 0.0  # how far answers to other noises lie apart, in latents; 0 where nothing was imagined
 
     @property
     def difference(self) -> np.ndarray:

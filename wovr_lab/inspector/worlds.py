@@ -94,7 +94,7 @@ class Worlds:
         noise = torch_stream(switches.noise, "inspect", number)
         answer = world.imagine(context, chunk, [noise])
         others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))
-        doubt = float(disagreement(world, context, torch.as_tensor(chunk, device=world.device), others)[0])
+        uncertainty = float(disagreement(world, context, torch.as_tensor(chunk, device=world.device), others)[0])
         imagined = answer.frames[0, :kept]
         instruction = (before.imagined.instruction,)
         believed, judged = (reward.probability(seen[None], instruction)[0] for seen in (imagined, real))
@@ -112,7 +112,7 @@ class Worlds:
         )
         kind = "chunk" if kept == CHUNK else "action"
         return Step(
-            kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after, doubt
+            kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after, uncertainty
         )
 
     def anchored(self, before: State, switches: Switches) -> Step:

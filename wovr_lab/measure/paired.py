@@ -36,8 +36,8 @@ class PairedRollouts:
     found: np.ndarray  # float32 [N, T + 1, 10], what the probe reads in imagined frames
     seen: np.ndarray  # float32 [N, T + 1, 10], what it reads in the real ones: its own error
     truth: np.ndarray  # float32 [N, T + 1, 10], what the simulator says
-    imagined_faults: np.ndarray  # bool [N, 3], `tabletop.objects.FAULTS` of the imagined video
-    real_faults: np.ndarray  # bool [N, 3], the same rules on the real one: false alarms
+    imagined_violations: np.ndarray  # bool [N, 3], `tabletop.objects.VIOLATIONS` of the imagined video
+    real_violations: np.ndarray  # bool [N, 3], the same rules on the real one: false alarms
     state_error: np.ndarray | None = None  # float32 [N, T, 2] in cm, of the imagined hand and opening; None unless told
 
     def __len__(self) -> int:

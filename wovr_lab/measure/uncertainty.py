@@ -28,7 +28,7 @@ from wovr_lab.world.protocol import ImaginingModel, WorldContext
 SAMPLES = 3  # further noises a chunk, to doubt by
 
 
-class DoubtingEnv(ImaginedEnv):
+class UncertaintyEnv(ImaginedEnv):
     """Imagines as `ImaginedEnv` does and notes how far other answers to each chunk lie apart in latent space: those to
     `samples` further noises, and those of `others`, world models with the same codec, to one and the same noise."""
 
@@ -52,20 +52,20 @@ class DoubtingEnv(ImaginedEnv):
         """As the imagined environment, whose own noise and context the further answers leave alone."""
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.world.device)
         noted = np.zeros((self.num_envs, 1 + bool(self.others)), np.float32)
-        noted[rows] = self._doubt(self.context.select(torch.as_tensor(rows)), chunk)
+        noted[rows] = self._uncertainty(self.context.select(torch.as_tensor(rows)), chunk)
         self._noted[-1].append(noted)
         return super().step_rows(rows, actions)
 
-    def _doubt(self, context: WorldContext, chunk: Tensor) -> np.ndarray:
+    def _uncertainty(self, context: WorldContext, chunk: Tensor) -> np.ndarray:
         """float32 [n, kinds]"""
         noises = noises_for(self.world, len(chunk), self._noise, self.samples)
         kinds = [disagreement(self.world, context, chunk, noises)]
         if self.others:
             worlds = (self.world, *self.others)
-            kinds.append(apart([world.answer(context, chunk, noises[0]) for world in worlds]))
+            kinds.append(sample_std([world.answer(context, chunk, noises[0]) for world in worlds]))
         return np.stack(kinds, 1)
 
-    def doubts(self, count: int) -> dict[str, np.ndarray]:
+    def uncertainties(self, count: int) -> dict[str, np.ndarray]:
         """What was noted since the environment was made, of the first `count` rollouts: float32 [count, C] by kind.
         Only for rollouts of one length, which is what holding after success to the end gives."""
         noted = np.concatenate([np.stack(group, 1) for group in self._noted])[:count]
@@ -91,10 +91,10 @@ def disagreement(world: ImaginingModel, context: WorldContext, chunk: Tensor, no
     samples, rows = noises.shape[:2]
     every = torch.arange(rows, device=chunk.device).repeat(samples)
     answers = world.answer(context.select(every), chunk[every], noises.flatten(0, 1))
-    return apart(answers.unflatten(0, (samples, rows)))
+    return sample_std(answers.unflatten(0, (samples, rows)))
 
 
-def apart(answers: Tensor | Sequence[Tensor]) -> np.ndarray:
+def sample_std(answers: Tensor | Sequence[Tensor]) -> np.ndarray:
     """Standard deviation over several answers [S, n, C, 2, h, w], averaged over all but the rows: float32 [n]."""
     return torch.stack(tuple(answers)).std(0).flatten(1).mean(1).cpu().numpy()
 
@@ -105,14 +105,17 @@ def auroc(positives: np.ndarray, negatives: np.ndarray) -> float:
     return float((ranks - len(positives) * (len(positives) + 1) / 2) / (len(positives) * len(negatives)))
 
 
-def foretold_errors(pairs: PairedRollouts, doubts: dict[str, np.ndarray], threshold: float) -> list[dict[str, Any]]:
+def error_auroc(pairs: PairedRollouts, uncertainties: dict[str, np.ndarray], threshold: float) -> list[dict[str, Any]]:
     """AUROC of telling rollouts with a wrong outcome from the others, by score and by whom it is asked of; None where
-    there are no wrong or no right ones. Scores: the mean doubt [N, C] up to the rollout's end, and how near the reward
-    came to its threshold, which costs nothing."""
+    there are no wrong or no right ones. Scores: the mean uncertainty [N, C] up to the rollout's end, and how near the
+    reward came to its threshold, which costs nothing."""
     outcomes, ends = pairs.outcomes, pairs.ends
     wrong = outcomes.imagined != outcomes.real
     until = np.arange(pairs.psnr.shape[1]) < ends[:, None]
-    scores = {name: (doubt * until[:, ::CHUNK]).sum(1) / until[:, ::CHUNK].sum(1) for name, doubt in doubts.items()}
+    scores = {
+        name: (uncertainty * until[:, ::CHUNK]).sum(1) / until[:, ::CHUNK].sum(1)
+        for name, uncertainty in uncertainties.items()
+    }
     scores["reward_margin"] = -np.abs((pairs.probability * until).max(1) - threshold)
     rows = []
     for asked, chosen in (("all", np.ones(len(pairs), bool)), ("imagined_successes", outcomes.imagined)):

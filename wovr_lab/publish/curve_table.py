@@ -16,7 +16,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.learning_curve import CEILING, FIRST_SEED, CurveConfig, marks_of
 from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.intervals import paired_difference
-from wovr_lab.measure.worth import worth_interval
+from wovr_lab.measure.update_efficiency import update_efficiency_interval
 from wovr_lab.publish.results import provenance, row_of
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.types import Interval
@@ -65,7 +65,7 @@ def _rows_at(pairs: Pairs, setting: str, updates: int, seeds: list[int]) -> list
     groups = [each["groups"] for each in found]
     if None not in groups:
         judged, real = (np.concatenate([np.array(each[side], bool) for each in groups]) for side in ("judged", "real"))
-        measures = {"within_group_correlation": correlation_interval, "update_efficiency": worth_interval}
+        measures = {"within_group_correlation": correlation_interval, "update_efficiency": update_efficiency_interval}
         for metric, measure in measures.items():
             interval = measure(judged, real)
             if interval is not None:

@@ -24,10 +24,10 @@ def measured_sections(run: Path) -> list[str]:
         return []
     return [
         _outcomes(found),
-        _worth(found),
+        _update_efficiency(found),
         _depth(found),
         _objects(found),
-        _doubt(found),
+        _uncertainty(found),
         _control(found),
         *_gallery(run),
     ]
@@ -52,13 +52,13 @@ def _outcomes(found: dict[str, Any]) -> str:
     )
 
 
-def _worth(found: dict[str, Any]) -> str:
+def _update_efficiency(found: dict[str, Any]) -> str:
     return section(
         "Measured: what an imagined update is worth",
         "GRPO learns from differences within groups that share a start. Here such groups of the base policy's imagined "
         "rollouts are executed for real. The worth is the first-order gain in real success under imagined advantages, "
         "as a share of the gain under real ones: at 25 % four imagined updates do what one real one does.",
-        table(hallucination_tables.worth_table(found["worth"])),
+        table(hallucination_tables.update_efficiency_table(found["worth"])),
     )
 
 
@@ -87,13 +87,13 @@ def _objects(found: dict[str, Any]) -> str:
     )
 
 
-def _doubt(found: dict[str, Any]) -> str:
+def _uncertainty(found: dict[str, Any]) -> str:
     return section(
         "Measured: does the simulator know when it is wrong?",
         "Every chunk is answered several times, with other noise and by the run's other world model. If the answers "
         "lie further apart where the outcome will be wrong, their distance is a warning: AUROC 1 is a perfect one, "
         "0.5 none.",
-        table(hallucination_tables.doubt_table(found["uncertainty"])),
+        table(hallucination_tables.uncertainty_table(found["uncertainty"])),
     )
 
 

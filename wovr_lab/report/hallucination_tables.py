@@ -59,7 +59,7 @@ def measured_sentence(row: dict[str, Any]) -> str:
     )
 
 
-def worth_table(worth: Sequence[dict[str, Any]]) -> Table:
+def update_efficiency_table(worth: Sequence[dict[str, Any]]) -> Table:
     """How many groups have both outcomes in each world, and what an imagined update is worth."""
     rows = [
         (*_names(row), f"{row['n']} x {row['group_size']}", *(
@@ -112,7 +112,7 @@ def objects_table(objects: Sequence[dict[str, Any]]) -> Table:
     return Table(("policy", "world", "starts", "n", *columns), tuple(rows), word_columns=3)
 
 
-def doubt_table(uncertainty: Sequence[dict[str, Any]]) -> Table:
+def uncertainty_table(uncertainty: Sequence[dict[str, Any]]) -> Table:
     """How well each score tells wrong outcomes from right ones; 0.5 is chance."""
     scores = {
         "noise": "answers to several noises lie apart",

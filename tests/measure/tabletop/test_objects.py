@@ -5,11 +5,11 @@ import pytest
 
 from wovr_lab.measure.tabletop.objects import (
     coloured,
-    faults,
     has_moved_without_contact,
     has_vanished,
     is_duplicated,
     longest_run,
+    violations,
 )
 from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -80,11 +80,11 @@ def test_a_cube_moves_by_itself_if_nothing_was_near_all_the_while():
 def test_real_videos_break_no_rule(task):
     episodes = list(expert_episodes(task, range(6), noise=0.2))
     for episode in episodes:
-        assert not faults(episode.frames[None], read_states(episode.states)[None], [task]).any()
+        assert not violations(episode.frames[None], read_states(episode.states)[None], [task]).any()
 
 
 def test_a_cube_painted_over_has_vanished_and_only_that():
     episode = next(expert_episodes("push_red", [0], noise=0.0))
     frames = episode.frames.copy()
     frames[-8:][coloured(frames[-8:], "red")[0]] = (184, 168, 148)
-    assert faults(frames[None], read_states(episode.states)[None], ["push_red"]).tolist() == [[True, False, False]]
+    assert violations(frames[None], read_states(episode.states)[None], ["push_red"]).tolist() == [[True, False, False]]

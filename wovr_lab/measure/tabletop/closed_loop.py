@@ -15,7 +15,7 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.measure.hallucination import decibels
 from wovr_lab.measure.paired import state_error_cm
-from wovr_lab.measure.tabletop.objects import FAULTS, faults
+from wovr_lab.measure.tabletop.objects import VIOLATIONS, violations
 from wovr_lab.measure.tabletop.probes import StateProbe, object_error_cm, read_states
 from wovr_lab.seeding import torch_stream
 from wovr_lab.starts import start_at
@@ -54,7 +54,7 @@ def closed_loop(world: ImaginingModel, episodes: Sequence[Episode], probe: State
         psnr=moving_psnr(frames, real[:, 1:], real[:, 0]),
         object_cm=object_error_cm(found, truth, tasks)[:, 1:],
         hand_cm=hand,
-        vanished=faults(video, found, tasks)[:, FAULTS.index("vanished")],
+        vanished=violations(video, found, tasks)[:, VIOLATIONS.index("vanished")],
     )
 
 

@@ -16,7 +16,7 @@ from wovr_lab.real.tabletop.render import BACKGROUND, COLOURS, TABLE, ZONE
 from wovr_lab.real.tabletop.tasks import CUBES, get_task
 from wovr_lab.types import CHUNK
 
-FAULTS = ("vanished", "duplicated", "moved_without_contact")
+VIOLATIONS = ("vanished", "duplicated", "moved_without_contact")
 FEWEST = 3  # pixels of its colour that make a cube visible
 PART = 4  # pixels that make a second cube of that colour
 APART = 0.28  # of the picture's side between two cubes of one colour: 1.5 cubes, more than a finger can part one
@@ -75,10 +75,10 @@ def longest_run(flags: np.ndarray) -> int:
     return int((ends[1::2] - ends[::2]).max(initial=0))
 
 
-def faults(frames: np.ndarray, readouts: np.ndarray, tasks: Sequence[str]) -> np.ndarray:
-    """bool [N, 3], by `FAULTS`: whether either cube breaks a rule in videos uint8 [N, T, H, W, 3] with their read-outs
-    [N, T, 10]."""
-    found = np.zeros((len(tasks), len(FAULTS)), bool)
+def violations(frames: np.ndarray, readouts: np.ndarray, tasks: Sequence[str]) -> np.ndarray:
+    """bool [N, 3], by `VIOLATIONS`: whether either cube breaks a rule in videos uint8 [N, T, H, W, 3] with their
+    read-outs [N, T, 10]."""
+    found = np.zeros((len(tasks), len(VIOLATIONS)), bool)
     for row, task in enumerate(tasks):
         hand, *cubes = (readouts[row, :, COLUMNS[name]] for name in ("hand", "front", "back"))
         for index, pixels in enumerate(coloured(frames[row], *CUBES[get_task(task).scene])):

@@ -13,7 +13,7 @@ from wovr_lab.contracts import Actor, ChunkEnv
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import decibels
 from wovr_lab.measure.paired import PairedRollouts, state_error_cm
-from wovr_lab.measure.tabletop.objects import faults
+from wovr_lab.measure.tabletop.objects import violations
 from wovr_lab.measure.tabletop.probes import StateProbe, read_states
 from wovr_lab.rollout import replay, roll_out
 from wovr_lab.types import Rollouts, Start
@@ -40,7 +40,7 @@ def pair_rollouts(
         found=found,
         seen=seen,
         truth=read_states(real.states),
-        imagined_faults=faults(imagined.video, found, tasks),
-        real_faults=faults(real.video, seen, tasks),
+        imagined_violations=violations(imagined.video, found, tasks),
+        real_violations=violations(real.video, seen, tasks),
         state_error=state_error_cm(imagined_env.robot, imagined.proprio, real.proprio),
     ), imagined, real  # fmt: skip

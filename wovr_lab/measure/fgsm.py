@@ -17,9 +17,7 @@ from wovr_lab.pixels import to_float
 from wovr_lab.reward.classifier import SuccessClassifier
 
 
-def towards_success(
-    classifier: SuccessClassifier, frames: np.ndarray, instructions: Sequence[str], levels: int
-) -> np.ndarray:
+def fgsm(classifier: SuccessClassifier, frames: np.ndarray, instructions: Sequence[str], levels: int) -> np.ndarray:
     """Frames uint8 [N, H, W, 3], every value moved by at most `levels` grey levels. Raises UserError outside 0-255."""
     if not 0 <= levels <= 255:
         raise UserError(f"a picture can be changed by 0 to 255 grey levels, not by {levels}")

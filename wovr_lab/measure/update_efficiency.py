@@ -13,19 +13,20 @@ from wovr_lab.measure.intervals import bootstrapped
 from wovr_lab.types import Interval
 
 
-def update_worth(imagined: np.ndarray, real: np.ndarray) -> float | None:
+def update_efficiency(imagined: np.ndarray, real: np.ndarray) -> float | None:
     """bool [groups, G] each -> the share, advantages divided by their group's deviation; None where no real group has
     both outcomes, so that nothing could have been learnt."""
     own = _gain(real, real)
     return _gain(imagined, real) / own if own else None
 
 
-def worth_interval(imagined: np.ndarray, real: np.ndarray) -> Interval | None:
-    """`update_worth` with a 95 % bootstrap interval over the groups that are mixed in either world; None as there."""
+def update_efficiency_interval(imagined: np.ndarray, real: np.ndarray) -> Interval | None:
+    """`update_efficiency` with a 95 % bootstrap interval over the groups that are mixed in either world; None as
+    there."""
     told = _is_mixed(imagined) | _is_mixed(real)
     if not _is_mixed(real).any():
         return None
-    return bootstrapped(lambda rows: update_worth(imagined[rows], real[rows]) or 0.0, np.flatnonzero(told))
+    return bootstrapped(lambda rows: update_efficiency(imagined[rows], real[rows]) or 0.0, np.flatnonzero(told))
 
 
 def _gain(judged: np.ndarray, real: np.ndarray) -> float:
