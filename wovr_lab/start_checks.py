@@ -36,8 +36,7 @@ def seeds_of(seed: Any) -> tuple[int, tuple[int, ...]]:
 
 
 def check_start(start: Any, frame: tuple[int, ...]) -> None:
-    """Raises UserError naming what of a start cannot be used in a world of such frames; uncertainties black
-    pictures."""
+    """Raises UserError naming what of a start cannot be used in a world of such frames; warns of black pictures."""
     if not isinstance(start, Start):
         raise UserError(f"a start must be a Start (wovr_lab.types), not {type(start).__name__}: {str(start)[:60]}")
     name = f"the start of {start.task!r} at action {start.step}"

@@ -1,4 +1,4 @@
-"""Doubt: AUROC by hand, and an environment that uncertainties without disturbing what it imagines."""
+"""Uncertainty: AUROC by hand, and an environment that notes it without disturbing what it imagines."""
 
 from __future__ import annotations
 
@@ -81,9 +81,8 @@ def test_a_model_does_not_doubt_where_its_twin_answers(codec, starts):
 
 def test_doubts_are_asked_up_to_a_rollouts_end_about_the_wrong_outcomes(make_pairs):
     pairs = make_pairs([3, 3, -1, -1], [-1, 3, -1, 12])  # the first and the last are wrong
-    uncertainties = {
-        "noise": np.array([[5.0, 0.0], [1.0, 99.0], [2.0, 2.0], [3.0, 4.0]])
-    }  # after its end, 99 counts nothing
+    # after a rollout's end, 99 counts nothing
+    uncertainties = {"noise": np.array([[5.0, 0.0], [1.0, 99.0], [2.0, 2.0], [3.0, 4.0]])}
     rows = error_auroc(pairs, uncertainties, threshold=0.5)
     assert [(row["score"], row["rollouts"], row["n"], row["wrong"]) for row in rows] == [
         ("noise", "all", 4, 2),

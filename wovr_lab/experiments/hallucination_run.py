@@ -61,9 +61,7 @@ class Part:
     policy_checkpoint: str
     world_checkpoint: str
     reward_checkpoint: str
-    others: (
-        tuple[str, ...] | None
-    )  # world checkpoints to doubt by; None: no uncertainties, they cost several times more
+    others: tuple[str, ...] | None  # world checkpoints to compare with; None: no uncertainty, it costs several times more
 
     @property
     def names(self) -> dict[str, str]:
@@ -137,7 +135,7 @@ def _worlds(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _parts(folder: Path, worlds: dict[str, tuple[str, str]], kinds: tuple[str, ...]) -> list[Part]:
-    """Every policy in every world model; the last policy in the last one is also asked for uncertainties."""
+    """Every policy in every world model; the last policy in the last one is also asked for its uncertainty."""
     found = {
         name: [checkpoint for checkpoint in order if (folder / "checkpoints" / checkpoint).is_dir()]
         for name, order in POLICIES.items()
@@ -218,7 +216,7 @@ def _real_env(config: LoopConfig, rows: int, every_frame: bool = True) -> RealCh
 
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
-    """The world model, going on after success, with notes of doubt where the part asks for them."""
+    """The world model, going on after success, with its uncertainty where the part asks for it."""
     config, world = run.config, load_world_model(run.path(f"checkpoints/{part.world_checkpoint}"))
     rows = -(-count // -(-count // config.imagined_rows))  # groups of one size, none larger than the run's
     reward = SuccessClassifier.load(run.path(f"checkpoints/{part.reward_checkpoint}"))
@@ -230,7 +228,7 @@ def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
 
 
 def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
-    """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, uncertainties."""
+    """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, uncertainty."""
 
     def work(run: Run) -> None:
         config, temperature = run.config, run.config.grpo.temperature

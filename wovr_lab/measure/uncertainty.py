@@ -25,7 +25,7 @@ from wovr_lab.types import CHUNK, Start
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.protocol import ImaginingModel, WorldContext
 
-SAMPLES = 3  # further noises a chunk, to doubt by
+SAMPLES = 3  # further noises a chunk
 
 
 class UncertaintyEnv(ImaginedEnv):

@@ -90,7 +90,7 @@ def state_at(env: RealEnv, start: Start) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def began(found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What `state_at` gave for some rows, as a reset's info. Doubts starts at which there is nothing left to do."""
+    """What `state_at` gave for some rows, as a reset's info. Warns of starts at which there is nothing left to do."""
     if not found:
         return {}
     states, proprio, done = (np.stack(column) for column in zip(*found, strict=True))

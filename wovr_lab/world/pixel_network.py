@@ -22,7 +22,7 @@ from wovr_lab.networks import Network
 from wovr_lab.robot import Robot
 from wovr_lab.types import CHUNK, MEMORY
 from wovr_lab.world.body import Body, picture_grid, relative_maps
-from wovr_lab.world.codec import FRAMES_PER_LATENT, LATENT_SIDE
+from wovr_lab.world.codec import LATENT_SIDE
 from wovr_lab.world.decoder import WarpDecoder
 from wovr_lab.world.layers import MatrixConv2d, ResidualBlock
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
@@ -131,7 +131,7 @@ class PixelNetwork(Network):
             features, points = self.body.features(states), self.body.image_points(states)
             tokens = tokens + self.told(self._told(features, points))
         said, prior = self._answer(tokens, sigma, actions)
-        return Heard(said, skip, memory[:, -1], anchor, actions[:, FRAMES_PER_LATENT:], features, points, prior)
+        return Heard(said, skip, memory[:, -1], anchor, actions[:, MEMORY:], features, points, prior)
 
     def _seen(self, anchor: Tensor, memory: Tensor) -> Tensor:
         """Anchor, memory, background and the cells' places, on the stem's grid."""
