@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import evaluate_gate
-from wovr_lab.measure.hallucination import psnr_by_depth, replay_in_imagination
+from wovr_lab.measure.hallucination import psnr_by_horizon, replay_in_imagination
 from wovr_lab.pace.data import PAID, gate_stores, store
 from wovr_lab.pace.scales import config_of
 from wovr_lab.pace.stages import Run, enter_run
@@ -163,11 +163,11 @@ class PixelLoss(nn.Module):
 
 def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: str, folder: Path) -> None:
     """Trains in place on windows drawn as the world model's are; resumes from `folder`."""
-    candidates = [table.candidates(depth + 1) for depth in range(len(config.self_forcing))]
+    candidates = [table.candidates(chunks + 1) for chunks in range(len(config.self_forcing))]
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(0, name, step)
-        chunks = config.depth(step, rng.random()) + 1
+        chunks = config.imagined_chunks(step, rng.random()) + 1
         index, cumulative = candidates[chunks - 1]
         latest = index[np.searchsorted(cumulative, rng.random(config.batch), side="right")]
         first = table.first[latest]
@@ -212,7 +212,7 @@ def judged(run: Run, setting: str, world: WorldModel) -> Iterator[dict[str, Any]
         outcomes[name] = replay_in_imagination(env, episodes, config.seed, f"gate_1/{name}")[0]
     base = [episode for name, episodes in stores.items() if name.startswith("base") for episode in episodes]
     whole = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, config.max_steps)
-    curve = psnr_by_depth(base, replay_in_imagination(whole, base, config.seed, "video")[1])["world"]
+    curve = psnr_by_horizon(base, replay_in_imagination(whole, base, config.seed, "video")[1])["world"]
     verdict = evaluate_gate(outcomes, config.gate)
     numbers = {("precision", "all"): verdict.precision} | {
         (metric, policy.name): getattr(policy, metric)

@@ -104,16 +104,16 @@ run_figures.learning_curve(load_metrics(folder)).show()
 session = Session(Models(folder))
 session.start(config.tasks[0], seed=10_000)
 step = session.step(direction_chunk("d", session.state.gripper))
-print(f"{step.psnr:.1f} dB after {session.state.depth} imagined frames; about success the two worlds: {step.verdict}")
+print(f"{step.psnr:.1f} dB after {session.state.horizon} imagined frames; about success the two worlds: {step.verdict}")
 Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scale=3))
 
 # %% [markdown]
 # ## How the picture degrades
-# **Error depth** is how many imagined frames lie between a frame and the last real one. A world model has to beat
+# **Horizon** is how many imagined frames lie between a frame and the last real one. A world model has to beat
 # the cheapest one there is, which says that nothing ever moves.
 
 # %%
-gate_figures.error_by_depth(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
+gate_figures.psnr_by_horizon_figure(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
 
 # %% [markdown]
 # ## The gate: may we practise in there at all?
@@ -151,5 +151,5 @@ assert (again.imagined == step.imagined).all() and (again.real == step.real).all
 # - Give another `seed`: does the gate ever pass at `smoke` scale? What would that mean, with so few rollouts?
 # - Run the loop cell again: which stages run twice? Delete `checkpoints/world` in the run folder and run it once
 #   more.
-# - Open the finished `make demo` run here. Find the error depth from which copying the first frame is as good as
+# - Open the finished `make demo` run here. Find the horizon from which copying the first frame is as good as
 #   imagining.

@@ -70,7 +70,7 @@ dream = keyframe_figures.imagined_from(world, episode, 0, seed)
 print(f"{world.transformer.num_parameters():,} parameters, {world.sampler.steps} sampler step(s) a chunk of 8 frames")
 times = np.linspace(1, len(dream), 7).astype(int)
 both = {"real": episode.frames[times], "imagined": dream[times - 1]}
-Image.fromarray(pictures.named_strip(both, [f"depth {time}" for time in times], scale=3))
+Image.fromarray(pictures.named_strip(both, [f"frame {time}" for time in times], scale=3))
 
 # %% [markdown]
 # ## Counterfactual actions from one frame

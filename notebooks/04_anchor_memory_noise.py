@@ -40,12 +40,12 @@ from ipywidgets import Checkbox, FloatSlider, IntSlider, ToggleButtons
 from PIL import Image
 
 # %%
-from wovr_lab.figures.drift_figures import drift_curves
+from wovr_lab.figures.horizon_figures import error_by_horizon_figure
 from wovr_lab.figures.pictures import named_strip
 from wovr_lab.inspector.models import Models
-from wovr_lab.measure.drift import NoisyMemory, drift, with_context
+from wovr_lab.measure.error_by_horizon import NoisyMemory, error_by_horizon, with_context
 from wovr_lab.measure.intervals import paired_difference
-from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
+from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
 from wovr_lab.notebook import keep, recomputed
 from wovr_lab.types import Interval
 from wovr_lab.world.context import ContextBuilder
@@ -65,7 +65,7 @@ anchor = True  # False: the model that should be whole lacks its anchor too
 models = Models(Path(run))
 count = {"smoke": 12, "demo": 48, "glance": 3}[scale]
 policy = models.policy("base policy")
-episodes = deep_episodes(policy, models.tasks, count, 64, models.resolution, 1.2, 9_000 + seed)
+episodes = long_episodes(policy, models.tasks, count, 64, models.resolution, 1.2, 9_000 + seed)
 real = np.stack([episode.frames for episode in episodes])
 print(f"{len(real)} rollouts of {real.shape[1] - 1} actions of {', '.join(models.tasks)}")
 
@@ -91,7 +91,7 @@ films = {name: imagine_videos(with_context(world, context), episodes, seed) for 
 # %%
 moments = [0, 8, 16, 24, 32, 48, 64]
 rows = {"real": real[0, moments]} | {name: film[0, moments] for name, film in films.items()}
-Image.fromarray(named_strip(rows, [f"depth {depth}" for depth in moments], scale=3))
+Image.fromarray(named_strip(rows, [f"frame {horizon}" for horizon in moments], scale=3))
 
 # %% [markdown]
 # ## How the error grows
@@ -99,23 +99,23 @@ Image.fromarray(named_strip(rows, [f"depth {depth}" for depth in moments], scale
 # are 95 % intervals over rollouts.
 
 # %%
-drifts = {name: drift(real, film) for name, film in films.items()}
-copied = drift(real, np.repeat(real[:, :1], real.shape[1], 1))
-drift_curves(drifts, copied).show()
+errors = {name: error_by_horizon(real, film) for name, film in films.items()}
+copied = error_by_horizon(real, np.repeat(real[:, :1], real.shape[1], 1))
+error_by_horizon_figure(errors, copied).show()
 
 # %% [markdown]
 # What each costs, in decibels, rollout by rollout against the whole model: after two chunks and at the end.
 
 
 # %%
-def cost(name: str, depth: int) -> Interval:
-    chunk = depth // 8 - 1
-    return paired_difference(drifts[name][:, chunk], drifts["all mechanisms"][:, chunk])
+def cost(name: str, horizon: int) -> Interval:
+    chunk = horizon // 8 - 1
+    return paired_difference(errors[name][:, chunk], errors["all mechanisms"][:, chunk])
 
 
-for name in drifts:
+for name in errors:
     found = [f"{lost.rate:.2f} [{lost.low:.2f}, {lost.high:.2f}]" for lost in (cost(name, 16), cost(name, 64))]
-    print(f"{name}: {found[0]} dB at depth 16, {found[1]} dB at depth 64, n = {count}")
+    print(f"{name}: {found[0]} dB at horizon 16, {found[1]} dB at horizon 64, n = {count}")
 
 # %% [markdown]
 # ## Try it: one rollout, imagined anew at every change
@@ -142,10 +142,10 @@ recomputed(real[0], imagine, **switches, noise=noise, steps=steps)
 # %% tags=["claims"]
 anchored, memory = cost("without the anchor", 64), cost("a memory of one frame", 64)
 usual, twice = cost("memory disturbed as in training", 16), cost("memory disturbed twice as much", 16)
-whole = drifts["all mechanisms"][:, -1].mean()
+whole = errors["all mechanisms"][:, -1].mean()
 keep(psnr_at_64=whole, anchor=anchored.rate, memory=memory.rate, noise=usual.rate, twice_the_noise=twice.rate)
 assert anchored.low > 0, "the anchor makes no difference: without it the picture is as good"
-assert anchored.rate > cost("without the anchor", 16).rate, "without the anchor the error does not grow with depth"
+assert anchored.rate > cost("without the anchor", 16).rate, "without the anchor the error does not grow with the horizon"
 assert memory.rate < 0.5 * anchored.rate, "one frame of memory is not nearly as good as four here any more"
 assert usual.rate < 0.4 * twice.rate, "noise of the size that training has shown is not forgiven"
 
@@ -157,9 +157,9 @@ assert usual.rate < 0.4 * twice.rate, "noise of the size that training has shown
 #   does. It is not free: put on before every chunk it adds up.
 # - A memory of one frame is nearly as good as four *here*, a tenth or some of a decibel less: the hand moves where the
 #   actions say, and cubes at rest stay at rest. The paper finds four frames worth more (.069 against .086 LPIPS at
-#   depth 256), in a model trained without, on robots whose arms have momentum.
+#   horizon 256), in a model trained without, on robots whose arms have momentum.
 #
 # ## Try to break it
 # - Set `anchor = False`: which claim falls?
 # - Give the evolved world model (`models.switches("evolved")`): is the anchor worth less after PACE?
-# - More sampler steps cost more time. Do they help here, and from which depth on?
+# - More sampler steps cost more time. Do they help here, and from which horizon on?

@@ -17,7 +17,7 @@
 # believed?
 #
 # The paper (section 1, in our words): hallucination is a mismatch of *outcomes*. The picture stays plausible while the
-# transition is physically wrong or the success is made up. It grows with error depth, the number of imagined frames
+# transition is physically wrong or the success is made up. It grows with horizon, the number of imagined frames
 # since the last real one, because the model eats its own frames.
 #
 # ```
@@ -43,8 +43,8 @@ from wovr_lab.measure.intervals import paired_difference
 
 # %%
 from wovr_lab.measure.paired import outcomes_at
-from wovr_lab.measure.tabletop.depth import calibrated_horizon, depth_curves
 from wovr_lab.measure.tabletop.gallery import mine
+from wovr_lab.measure.tabletop.horizon import calibrated_horizon, horizon_curves
 from wovr_lab.notebook import gallery, keep, slide
 from wovr_lab.report.learning_curve import learning_curve_figure
 from wovr_lab.report.reading import load_report
@@ -89,12 +89,12 @@ slide(draw, FloatSlider(usual, min=0.05, max=0.95, step=0.05, description="rewar
 # Blue is the probe's own error on real frames: below it nothing can be seen.
 
 # %%
-curves = depth_curves(pairs)
-hallucination_figures.depth_figure(
+curves = horizon_curves(pairs)
+hallucination_figures.horizon_figure(
     [{"policy": "improved", "world": "base", "start": "initial", "curves": curves}], "improved", "base"
 ).show()
 horizon = calibrated_horizon(pairs, seed)
-print(f"nine in ten outcomes agree and the cube is within 2 cm up to depth {horizon['frames']['rate']:.0f}", end=" ")
+print(f"nine in ten outcomes agree and the cube is within 2 cm up to horizon {horizon['frames']['rate']:.0f}", end=" ")
 print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0f}-{horizon['frames']['high']:.0f})")
 
 # %% [markdown]
@@ -143,7 +143,7 @@ cube, probe = (curves[name][-1]["rate"] for name in ("object_cm", "probe_object_
 early = curves["object_cm"][1]["rate"]  # after the first chunk
 keep(over_optimism=optimism.rate, precision=outcomes.precision.rate, cube_cm=cube, probe_cm=probe)
 assert optimism.low > 0, "imagination is no more optimistic than reality: there is nothing to hallucinate"
-assert cube > 2 * early and cube > 2 * probe, "the cube does not get lost with depth"
+assert cube > 2 * early and cube > 2 * probe, "the cube does not get lost as the horizon grows"
 assert own.high < gate["precision"]["rate"], "the gate's pooled verdict is that of the policy that matters"
 
 # %% [markdown]

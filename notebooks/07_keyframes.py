@@ -89,7 +89,7 @@ last = first[2].first_success - 1
 slide(draw, IntSlider(indices["red_on_plate"], min=0, max=last, description="keyframe"))
 
 # %% [markdown]
-# ## How much depth is saved
+# ## How much horizon is saved
 # The base policy acts for real, from starts that nothing here was trained on. The bars say how many imagined frames
 # lie before each of its successes, if the episode is imagined from its beginning, or from the keyframe.
 
@@ -101,8 +101,8 @@ acted = roll_out(env, models.policy("base policy"), starts, seed, "base", 1.0, v
 episodes = [e for e in acted if e.first_success < 0 or e.first_success > indices[e.task]]
 begin, hit = np.array([indices[e.task] for e in episodes]), np.array([e.first_success for e in episodes])
 saved = float(begin[hit >= 0].mean() / (hit[hit >= 0] + 1).mean())
-print(f"{len(episodes)} episodes, {(hit >= 0).sum()} successes; {saved:.0%} of the depth is saved")
-keyframe_figures.depth_figure(hit[hit >= 0], begin[hit >= 0]).show()
+print(f"{len(episodes)} episodes, {(hit >= 0).sum()} successes; {saved:.0%} of the horizon is saved")
+keyframe_figures.horizon_figure(hit[hit >= 0], begin[hit >= 0]).show()
 
 # %% [markdown]
 # ## What that does to hallucination
@@ -164,16 +164,18 @@ for share in (0.0, 1.0):
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(depth_saved=saved, hallucinated_whole=rates[0], hallucinated_short=rates[1], nearer=nearer.rate, drawn=found[0.5])
-assert saved > 0.25, f"keyframes save only {saved:.0%} of the error depth"
+keep(
+    horizon_saved=saved, hallucinated_whole=rates[0], hallucinated_short=rates[1], nearer=nearer.rate, drawn=found[0.5]
+)
+assert saved > 0.25, f"keyframes save only {saved:.0%} of the horizon"
 assert nearer.low > 0, "the decisive moment is imagined no better from keyframes than from the beginning"
 assert abs(found[0.5] - 0.5) < 0.01 and found[0.0] == 0 and found[1.0] == 1, "the share is not what was stated"
 assert cost[1.0] < 0.75 * cost[0.0], "rollouts from keyframes are hardly shorter"
 
 # %% [markdown]
 # ## What we learnt
-# - From keyframes near the decisive moment about half of the error depth is saved, and that moment looks more like the
-#   real one. The actions are the same: it is the depth that blurs.
+# - From keyframes near the decisive moment about half of the horizon is saved, and that moment looks more like the
+#   real one. The actions are the same: it is the horizon that blurs.
 # - Whether fewer failures are taken for successes, some fifty of them cannot tell: 21 against 28 % with this world
 #   model, 31 against 34 and 13 against 22 % with ones before it.
 # - A rollout from a keyframe costs about half of the frames.
@@ -184,4 +186,4 @@ assert cost[1.0] < 0.75 * cost[0.0], "rollouts from keyframes are hardly shorter
 # ## Try to break it
 # - Set `keyframed = False`: which claim falls first?
 # - Set `lead` to 4, then to 20. What is won and lost?
-# - Does the last imagined picture get better with the depth that is saved? Try it on `first[0]`, a push.
+# - Does the last imagined picture get better with the horizon that is saved? Try it on `first[0]`, a push.

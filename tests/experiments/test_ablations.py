@@ -26,7 +26,7 @@ from wovr_lab.world.transformer import ActionWanTransformer
 
 TINY = Ablation(
     WorldTraining(FitConfig(2, 1e-3, 1, ema_decay=0.9), batch=4),
-    seeds=(0, 1), rollouts=2, depths=(16, 32), sampler_steps=(1, 2),
+    seeds=(0, 1), rollouts=2, horizons=(16, 32), sampler_steps=(1, 2),
 )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_the_table_has_a_row_for_every_setting_metric_and_depth(table):
 @pytest.mark.smoke
 def test_the_picture_shows_real_and_every_variant(done, tmp_path):
     out, _ = done
-    draw_ablations(out, tmp_path / "video.png", 0, TINY.depths)
+    draw_ablations(out, tmp_path / "video.png", 0, TINY.horizons)
     width, height = Image.open(tmp_path / "video.png").size
     assert height > 2 * (1 + len(VARIANTS)) * 32 * 3 and width > 5 * 32 * 3
 
@@ -128,7 +128,7 @@ def qualities(folder: Path, setting: str, seed: int, psnr: list[float]) -> None:
 
 def test_worse_and_better_are_said_only_where_the_paired_interval_leaves_zero_out(tmp_path):
     """Rollouts differ by 10 dB among themselves; what counts is the difference on the same rollout."""
-    ablation = Ablation(seeds=(0, 1), rollouts=2, depths=(16,), sampler_steps=(1,))
+    ablation = Ablation(seeds=(0, 1), rollouts=2, horizons=(16,), sampler_steps=(1,))
     for seed in (0, 1):
         for setting in VARIANTS:
             change = {"no_reference": [-1, -1.5, -1], "memory_1": [1, 1.5, 1], "no_noisy_context": [-1, 1, 0]}

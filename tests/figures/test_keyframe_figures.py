@@ -13,8 +13,8 @@ def test_successes_failures_and_keyframes_are_shown_at_their_actions(make_episod
     assert list(keyframe.x) == [3, 8]
 
 
-def test_a_keyframe_takes_its_actions_off_the_depth_of_each_success():
-    whole, short = keyframe_figures.depth_figure(np.array([20, 10]), np.array([5, 4])).data
+def test_a_keyframe_takes_its_actions_off_the_horizon_of_each_success():
+    whole, short = keyframe_figures.horizon_figure(np.array([20, 10]), np.array([5, 4])).data
     assert list(whole.y) == [11, 21] and list(short.y) == [7, 16]  # the quickest first
 
 

@@ -68,10 +68,10 @@ def picture(page: Page, name: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def press(page: Page, key: str, depth: str) -> None:
-    """Presses a key and waits until the read-out tells this error depth."""
+def press(page: Page, key: str, horizon: str) -> None:
+    """Presses a key and waits until the read-out tells this horizon."""
     page.keyboard.press(key)
-    expect(page.locator("#readout")).to_contain_text(f"Error depth: {depth}")
+    expect(page.locator("#readout")).to_contain_text(f"Horizon: {horizon}")
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -111,8 +111,8 @@ def test_undo_space_preview_enter_and_what_is_refused(page: Page):
     page.get_by_label("one action").check()
     press(page, "d", "17 ")
     expect(page.locator("#readout")).to_contain_text("off the trained protocol")
-    for depth in ("16 ", "8 ", "no imagined frame yet"):
-        press(page, "z", depth)
+    for horizon in ("16 ", "8 ", "no imagined frame yet"):
+        press(page, "z", horizon)
     page.keyboard.press("z")
     expect(page.get_by_text("there are 0 steps to undo")).to_be_visible()
 
@@ -158,7 +158,7 @@ def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message
     link = page.locator("#link textarea").input_value()
     other = browser.new_page()
     open_page(other, link)
-    expect(other.locator("#readout")).to_contain_text("Error depth: 16")
+    expect(other.locator("#readout")).to_contain_text("Horizon: 16")
     for name in ("imagined", "real", "film"):
         hashes = [hashlib.sha256(picture(tab, name).tobytes()).hexdigest() for tab in (page, other)]
         assert hashes[0] == hashes[1]

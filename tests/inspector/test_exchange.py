@@ -153,7 +153,7 @@ def test_broken_and_hostile_files_give_one_message_and_the_session_lives_on(
         begin_uploaded(session, path, "episode.hdf5")
     assert str(tmp_path) not in str(refused.value)
     assert "upload refused" in caplog.text
-    assert len(session.steps) == 1 and session.step(RIGHT).after.depth == 16
+    assert len(session.steps) == 1 and session.step(RIGHT).after.horizon == 16
 
 
 def test_an_upload_must_fit_the_models(session: Session, tmp_path: Path, make_episode: Callable):

@@ -27,7 +27,7 @@ DREAM = "comparison/base-imagined_only-imagined.hdf5"
 def assert_same(first: Step, second: Step) -> None:
     for name in ("imagined", "real", "states", "probability_imagined", "success_imagined", "success_real"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
-    assert first.after.depth == second.after.depth
+    assert first.after.horizon == second.after.horizon
 
 
 def test_a_step_shows_what_the_tabletop_does_with_these_actions(session: Session):
@@ -52,7 +52,7 @@ def test_a_step_has_both_worlds_frame_by_frame(session: Session):
 
 def test_imagination_goes_on_from_imagined_frames_deeper_and_deeper(session: Session):
     steps = [session.step(FORWARD), session.step(FORWARD), session.step(RIGHT)]
-    assert [step.after.depth for step in steps] == [8, 16, 24]
+    assert [step.after.horizon for step in steps] == [8, 16, 24]
     assert (steps[0].imagined != steps[1].imagined).any()
     assert len(session.branch.imagined) == len(session.branch.real) == 25
 
@@ -160,10 +160,10 @@ def test_reanchoring_goes_on_from_the_real_frames(session: Session):
     drifted = session.step(FORWARD)
     session.undo()
     anchored = session.reanchor()
-    assert anchored.kind == "re-anchor" and anchored.after.depth == 0
+    assert anchored.kind == "re-anchor" and anchored.after.horizon == 0
     np.testing.assert_array_equal(anchored.after.imagined.memory, anchored.after.real.memory)
     again = session.step(FORWARD)
-    assert again.after.depth == 8 and (again.imagined != drifted.imagined).any()
+    assert again.after.horizon == 8 and (again.imagined != drifted.imagined).any()
     np.testing.assert_array_equal(again.real, drifted.real)
 
 
@@ -171,10 +171,10 @@ def test_a_single_action_is_the_first_frame_of_a_chunk_padded_with_holding(sessi
     padded = session.step(np.concatenate([RIGHT[:1], np.tile(NOOP, (7, 1))]))
     session.undo()
     single = session.step(RIGHT[:1])
-    assert single.kind == "action" and single.after.depth == 1
+    assert single.kind == "action" and single.after.horizon == 1
     np.testing.assert_array_equal(single.imagined, padded.imagined[:1])
     np.testing.assert_array_equal(single.real, padded.real[:1])
-    assert session.step(RIGHT[:1]).after.depth == 2
+    assert session.step(RIGHT[:1]).after.horizon == 2
 
 
 def test_a_preview_happens_only_when_it_is_committed(session: Session):

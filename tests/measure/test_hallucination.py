@@ -1,4 +1,4 @@
-"""Imagined against real: the same actions in both worlds, error by depth."""
+"""Imagined against real: the same actions in both worlds, error by horizon."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from wovr_lab.contracts import ChunkEnv, ChunkFrames
 from wovr_lab.measure.hallucination import (
     action_chunks,
     psnr,
-    psnr_by_depth,
+    psnr_by_horizon,
     replay_in_imagination,
     replay_in_simulator,
     truly_labelled,
@@ -118,12 +118,12 @@ def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episod
         assert real.succeeded.all() and outcomes.imagined.all() and outcomes.real.tolist() == [counts]
 
 
-def test_error_is_measured_by_depth_over_the_episodes_that_are_that_long(episodes):
+def test_error_is_measured_by_horizon_over_the_episodes_that_are_that_long(episodes):
     mixed = [episodes[0], given_up(episodes[1], 10)]
     _, rollouts = replay_in_imagination(Dream(2), mixed, 0, "again")
-    curves = psnr_by_depth(mixed, rollouts)
+    curves = psnr_by_horizon(mixed, rollouts)
     whole = len(episodes[0]) // 8
-    assert [depth for depth, _ in curves["world"]] == [8.0 * chunk for chunk in range(1, whole + 1)]
+    assert [horizon for horizon, _ in curves["world"]] == [8.0 * chunk for chunk in range(1, whole + 1)]
     assert curves["world"] == curves["copy"]  # this dream copies the first frame
     real = np.stack([episode.frames[1:9] for episode in mixed])
     still = np.stack([np.repeat(episode.frames[:1], 8, 0) for episode in mixed])
@@ -132,11 +132,11 @@ def test_error_is_measured_by_depth_over_the_episodes_that_are_that_long(episode
     assert curves["world"][1][1] == pytest.approx(alone)
 
 
-def test_a_perfect_imagination_has_no_error_at_any_depth(episodes):
+def test_a_perfect_imagination_has_no_error_at_any_horizon(episodes):
     _, rollouts = replay_in_imagination(Dream(1), episodes[:1], 0, "again")
     video = rollouts.video.copy()
     video[0, : len(episodes[0]) + 1] = episodes[0].frames
-    curves = psnr_by_depth(episodes[:1], replace(rollouts, video=video))
+    curves = psnr_by_horizon(episodes[:1], replace(rollouts, video=video))
     assert {value for _, value in curves["world"]} == {99.0} and curves["copy"][0][1] < 60
 
 

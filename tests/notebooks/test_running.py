@@ -161,7 +161,7 @@ def test_a_notebook_stands_by_its_claims_and_goldens(name: str, tmp_path: Path):
         ("04_anchor_memory_noise", "glance", "anchor", "False", "the anchor makes no difference"),
         ("05_reward", "glance", "threshold", "0.0", "of what it calls a success is one"),
         ("06_hallucination", "glance", "perfect", "True", "there is nothing to hallucinate"),
-        ("07_keyframes", "glance", "keyframed", "False", "of the error depth"),
+        ("07_keyframes", "glance", "keyframed", "False", "of the horizon"),
         (
             "08_masked_grpo",
             "smoke",

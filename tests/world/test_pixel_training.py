@@ -136,7 +136,7 @@ def test_a_deeper_window_is_scored_on_its_last_chunk_from_what_the_sampler_gave(
     world = make_world(robot, context=ContextBuilder(noise=0.0))
     learner, batch = PixelFlowLoss(world, config), batch_of(table, 2, config)
     _, values = learner(batch)
-    assert values["depth"] == 1
+    assert values["imagined_chunks"] == 1
     begun = batch["memory_states"] if robot else torch.zeros(4, 4, 0)
     context = PixelContext(to_float(batch["anchor"]), to_float(batch["memory"]), batch["memory_actions"], begun)
     actions = batch["actions"][:, 0]

@@ -58,7 +58,7 @@ def test_a_deeper_window_is_scored_on_its_last_chunk_from_an_imagined_memory(mak
     learner = FlowMatchingLoss(world, 4.0, 1)
     batch = batch_of(latent_table, chunks=2)
     loss, values = learner(batch)
-    assert values["depth"] == 1
+    assert values["imagined_chunks"] == 1
     hidden = batch | {"future": batch["future"].clone()}
     hidden["future"][:, 0] = torch.nan  # the first chunk's truth is not looked at
     assert torch.equal(learner(hidden)[0], loss)
@@ -110,14 +110,15 @@ def test_the_seed_decides_training(make_world, frame_table, trained_codec, memor
 def test_self_forcing_deepens_linearly_over_the_ramp_by_hand():
     schedule = WorldTraining(FitConfig(100), self_forcing=(0.5, 0.3, 0.2), ramp=0.4)
 
-    def depths(step: int) -> list[int]:
+    def chunks(step: int) -> list[int]:
         return [
-            schedule.depth(step, uniform) for uniform in (0.1, 0.49, 0.6, 0.74, 0.76, 0.79, 0.81, 0.89, 0.91, 0.999)
+            schedule.imagined_chunks(step, uniform)
+            for uniform in (0.1, 0.49, 0.6, 0.74, 0.76, 0.79, 0.81, 0.89, 0.91, 0.999)
         ]
 
-    assert depths(0) == [0] * 10
-    assert depths(20) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]  # shares .75, .15, .1
-    assert depths(40) == depths(99) == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]  # shares .5, .3, .2
+    assert chunks(0) == [0] * 10
+    assert chunks(20) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]  # shares .75, .15, .1
+    assert chunks(40) == chunks(99) == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]  # shares .5, .3, .2
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def ablate_command(
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
     command += f" --weights {weights}" if weights else ""
     write_video_table(out, table, config, ablation, command, yardsticks)
-    draw_ablations(out, picture, ablation.seeds[0], ablation.depths)
+    draw_ablations(out, picture, ablation.seeds[0], ablation.horizons)
 
 
 @app.command()

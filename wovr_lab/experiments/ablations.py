@@ -21,7 +21,7 @@ from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Range, configuration
 from wovr_lab.measure.video.quality import VideoMetrics
-from wovr_lab.measure.video.rollouts import deep_episodes, imagine_videos
+from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
 from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.outputs import claim_work_folder, replacing
 from wovr_lab.pace.config import LoopConfig
@@ -74,7 +74,7 @@ class Ablation:
     training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(100, 3e-4, 20, ema_decay=0.98)))
     seeds: Annotated[tuple[Natural, ...], Distinct()] = (0, 1, 2)
     rollouts: Annotated[int, Range(2)] = 50  # of play, and of each policy
-    depths: Annotated[tuple[Count, ...], Distinct()] = (32, 64, 128)
+    horizons: Annotated[tuple[Count, ...], Distinct()] = (32, 64, 128)
     sampler_steps: Annotated[tuple[Count, ...], Distinct()] = (1, 3, 5, 10)
     temperature: NonNegative = 1.2
 
@@ -127,15 +127,15 @@ def _todo(folder: Path, name: str, ablation: Ablation, shifted: bool) -> list[tu
 
 def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation) -> dict[str, Path]:
     """Deep real rollouts of play, the base policy and, where there is one, the improved policy: made once."""
-    depth, size, count = max(ablation.depths), config.resolution, ablation.rollouts
+    horizon, size, count = max(ablation.horizons), config.resolution, ablation.rollouts
     makers: dict[str, Callable[[], Any]] = {
-        "play": partial(play_episodes, count, seed_of(0, "held-out play"), 0, size, depth, held_out=True)
+        "play": partial(play_episodes, count, seed_of(0, "held-out play"), 0, size, horizon, held_out=True)
     }
     improved = [name for name in ("improved_2", "improved_1") if (run / "checkpoints" / name).exists()]
     for name, checkpoint in (("base", "base"), *((SHIFTED, name) for name in improved[:1])):
         policy = load_policy(run / "checkpoints" / checkpoint)
         makers[name] = partial(
-            deep_episodes, policy, config.tasks, count, depth, size, ablation.temperature, TRAINING_SEEDS
+            long_episodes, policy, config.tasks, count, horizon, size, ablation.temperature, TRAINING_SEEDS
         )
     paths = {name: out / "held_out" / f"{name}.hdf5" for name in makers}
     for name, path in paths.items():
@@ -197,7 +197,7 @@ def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWan
 
 
 def _metrics(episodes: list[Episode], ablation: Ablation, yardsticks: Yardsticks) -> VideoMetrics:
-    return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.depths, yardsticks)
+    return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.horizons, yardsticks)
 
 
 def _references(run: Path, config: LoopConfig, seen: list[Episode]) -> dict[str, Callable[[], np.ndarray]]:

@@ -15,8 +15,8 @@ import numpy as np
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.paired import PairedRollouts, confusion_rows
-from wovr_lab.measure.tabletop.depth import AGREEMENT, WITHIN_CM, calibrated_horizon, depth_curves
 from wovr_lab.measure.tabletop.gallery import read_gallery
+from wovr_lab.measure.tabletop.horizon import AGREEMENT, WITHIN_CM, calibrated_horizon, horizon_curves
 from wovr_lab.measure.tabletop.objects import VIOLATIONS
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.stages import Run
@@ -53,7 +53,7 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
         "probe": read_json(run.path("measure/probe.json")),
         "confusion": _confusion(found),
         "worth": worth,
-        "depth": [names | {"n": len(pairs), "curves": depth_curves(pairs)} for names, pairs in found],
+        "depth": [names | {"n": len(pairs), "curves": horizon_curves(pairs)} for names, pairs in found],
         "horizon": [names | {"n": len(pairs)} | calibrated_horizon(pairs, config.seed) for names, pairs in found],
         "objects": [names | {"n": len(pairs), "faults": _violations(pairs)} for names, pairs in found],
         "uncertainty": [names | row for names, path in uncertainties for row in read_json(path)],

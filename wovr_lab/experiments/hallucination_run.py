@@ -61,7 +61,7 @@ class Part:
     policy_checkpoint: str
     world_checkpoint: str
     reward_checkpoint: str
-    others: tuple[str, ...] | None  # world checkpoints to compare with; None: no uncertainty, it costs several times more
+    others: tuple[str, ...] | None  # world checkpoints to compare with; None: no uncertainty, which costs more
 
     @property
     def names(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Figures of how far imagination can be believed: gate, hallucination, error by depth (paper sections 1 and 2).
+"""Figures of how far imagination can be believed: gate, hallucination, error by horizon (paper sections 1 and 2).
 
 In: parts of report.json. Out: figures; real is blue, imagined is vermillion.
 """
@@ -101,17 +101,17 @@ def confusion_figure(confusion: dict[str, dict[str, int]]) -> go.Figure:
     return styled(figure, 300).update_layout(margin_b=30)
 
 
-def error_by_depth(psnr: Sequence[Sequence[float]], copy: Sequence[Sequence[float]] = ()) -> go.Figure:
-    """Picture error against imagined frames since the last real one. In: [[depth, PSNR in dB]] of the world model, and
-    of copying the first frame, which a world model must beat."""
+def psnr_by_horizon_figure(psnr: Sequence[Sequence[float]], copy: Sequence[Sequence[float]] = ()) -> go.Figure:
+    """Picture error against imagined frames since the last real one. In: [[horizon, PSNR in dB]] of the world model,
+    and of copying the first frame, which a world model must beat."""
     figure = go.Figure()
     lines = (("world model", psnr, IMAGINED, "solid"), ("first frame copied", copy, QUIET, "dash"))
     for name, curve, colour, dash in lines:
         if curve:
             figure.add_scatter(
-                x=[depth for depth, _ in curve], y=[value for _, value in curve], mode="lines+markers", name=name,
-                line={"color": colour, "dash": dash}, hovertemplate="%{y:.1f} dB at depth %{x}",
+                x=[horizon for horizon, _ in curve], y=[value for _, value in curve], mode="lines+markers", name=name,
+                line={"color": colour, "dash": dash}, hovertemplate="%{y:.1f} dB at horizon %{x}",
             )  # fmt: skip
-    figure.update_xaxes(title_text="error depth: imagined frames since the last real frame", rangemode="tozero")
+    figure.update_xaxes(title_text="horizon: imagined frames since the last real frame", rangemode="tozero")
     figure.update_yaxes(title_text="PSNR (dB)")
     return styled(figure, 340)

@@ -1,4 +1,4 @@
-"""Figures of a measurement: outcomes in both worlds, error by depth, control, cases of the gallery.
+"""Figures of a measurement: outcomes in both worlds, error by horizon, control, cases of the gallery.
 
 In: parts of measure.json, cases of the gallery. Out: plotly figures; real is blue, imagined is vermillion.
 """
@@ -54,10 +54,10 @@ def outcomes_figure(confusion: Sequence[dict[str, Any]]) -> go.Figure:
     return styled(figure, 150 + 58 * len(rows))
 
 
-def depth_figure(depth: Sequence[dict[str, Any]], policy: str, world: str) -> go.Figure:
-    """Four curves with 95 % bands against depth, initial starts against keyframe starts on one axis."""
+def horizon_figure(horizon: Sequence[dict[str, Any]], policy: str, world: str) -> go.Figure:
+    """Four curves with 95 % bands against horizon, initial starts against keyframe starts on one axis."""
     figure = make_subplots(2, 2, subplot_titles=list(CURVES.values()), vertical_spacing=0.17, horizontal_spacing=0.11)
-    for row in depth:
+    for row in horizon:
         if (row["policy"], row["world"]) != (policy, world):
             continue
         colour = IMAGINED if row["start"] == "initial" else OTHERS[0]
@@ -68,7 +68,7 @@ def depth_figure(depth: Sequence[dict[str, Any]], policy: str, world: str) -> go
     figure.update_xaxes(rangemode="tozero")
     for column in (1, 2):
         figure.update_xaxes(
-            title_text="depth: imagined frames since the last real one", title_font_size=13, row=2, col=column
+            title_text="horizon: imagined frames since the last real one", title_font_size=13, row=2, col=column
         )
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(rangemode="normal", row=1, col=1)
@@ -78,16 +78,16 @@ def depth_figure(depth: Sequence[dict[str, Any]], policy: str, world: str) -> go
 
 def _band(figure: go.Figure, curve: list[dict[str, float]], colour: str, name: str, place: int, legend: bool) -> None:
     where = {"row": place // 2 + 1, "col": place % 2 + 1}
-    depths = [point["depth"] for point in curve]
+    horizons = [point["depth"] for point in curve]
     figure.add_scatter(
-        x=[*depths, *depths[::-1]], y=[*(p["high"] for p in curve), *(p["low"] for p in reversed(curve))],
+        x=[*horizons, *horizons[::-1]], y=[*(p["high"] for p in curve), *(p["low"] for p in reversed(curve))],
         fill="toself", fillcolor=colour, opacity=0.15, line_width=0, mode="lines", hoverinfo="skip", showlegend=False,
         **where,
     )  # fmt: skip
     figure.add_scatter(
-        x=depths, y=[point["rate"] for point in curve], mode="lines", line_color=colour, name=name, legendgroup=name,
+        x=horizons, y=[point["rate"] for point in curve], mode="lines", line_color=colour, name=name, legendgroup=name,
         showlegend=legend, customdata=[point["n"] for point in curve],
-        hovertemplate="%{y:.3g} at depth %{x}, n = %{customdata}", **where,
+        hovertemplate="%{y:.3g} at horizon %{x}, n = %{customdata}", **where,
     )  # fmt: skip
 
 

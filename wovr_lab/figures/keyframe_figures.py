@@ -1,6 +1,6 @@
 """Keyframes in pictures (paper section 3, KIR): where the decisive moments are, and what beginning near them saves.
 
-In: episodes, keyframe indices, starts. Out: figures; error depths in frames.
+In: episodes, keyframe indices, starts. Out: figures; horizons in frames.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def moments_figure(episodes: Sequence[Episode], keyframes: Mapping[str, int]) ->
     return styled(figure, 300)
 
 
-def depth_figure(first_success: np.ndarray, begin: np.ndarray) -> go.Figure:
+def horizon_figure(first_success: np.ndarray, begin: np.ndarray) -> go.Figure:
     """How deep in imagination each success lies, int64 [n]: from the episode's beginning, and from action `begin`."""
     order = np.argsort(first_success)
     figure = go.Figure()
@@ -52,7 +52,7 @@ def depth_figure(first_success: np.ndarray, begin: np.ndarray) -> go.Figure:
     ):
         figure.add_bar(x=np.arange(len(order)), y=values[order], name=name, marker_color=colour)
     figure.update_xaxes(title_text="real successes, the quickest first", showticklabels=False, ticks="")
-    figure.update_yaxes(title_text="error depth (frames)")
+    figure.update_yaxes(title_text="horizon (frames)")
     return styled(figure, 300).update_layout(barmode="overlay", bargap=0.1)
 
 

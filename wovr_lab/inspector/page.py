@@ -73,11 +73,13 @@ def readout(session: Session) -> str:
     told = [*_comparison(session, last), *_places(session)]
     rows = "".join(f"<tr><th>{n}</th><td>{i}</td><td>{r}</td></tr>" for n, i, r in told)
     if last is None:
-        depth = "no imagined frame yet"
+        horizon = "no imagined frame yet"
     else:
         path = session.branch.cut(session.position)
         so_far = psnr(path.imagined[1:], path.real[1:])
-        depth = f"{state.depth} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
+        horizon = (
+            f"{state.horizon} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
+        )
     notes = []
     if session.worlds.models.probe is not None:
         notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
@@ -97,7 +99,7 @@ def readout(session: Session) -> str:
     return (
         f"<div class='readout'><p><b>{plain(state.real.instruction)}</b> · {where} · gripper "
         f"{'closed' if state.gripper > 0 else 'open'} · <span class='{verdict.replace(' ', '-')}'>{verdict}</span></p>"
-        f"<table>{rows}</table><p>Error depth: {depth}</p>{''.join(f'<p>{note}</p>' for note in notes)}</div>"
+        f"<table>{rows}</table><p>Horizon: {horizon}</p>{''.join(f'<p>{note}</p>' for note in notes)}</div>"
     )
 
 

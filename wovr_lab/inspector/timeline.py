@@ -52,7 +52,7 @@ class State:
     context: Context | None = None  # latents to go on from; None: to be encoded from the frames
     recent: np.ndarray | None = None  # float32 [r], the last imagined success probabilities
     succeeded: tuple[bool, bool] = (False, False)  # imagined, real; latched
-    depth: int = 0  # error depth: imagined frames since the last real one
+    horizon: int = 0  # horizon: imagined frames since the last real one
 
     @property
     def gripper(self) -> float:

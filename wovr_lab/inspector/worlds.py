@@ -108,7 +108,7 @@ class Worlds:
             context=answer.context if kept == CHUNK else None,  # after part of a chunk, encode what was kept
             recent=joined[len(joined) - len(before.recent) :],
             succeeded=(bool(success[-1]), bool(success_real[-1])),
-            depth=before.depth + kept,
+            horizon=before.horizon + kept,
         )
         kind = "chunk" if kept == CHUNK else "action"
         return Step(
@@ -119,7 +119,7 @@ class Worlds:
         """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it
         (paper section 3). What imagination believed about success is replaced too."""
         after = replace(
-            before, imagined=before.real, context=None, switches=switches, depth=0,
+            before, imagined=before.real, context=None, switches=switches, horizon=0,
             recent=self._recent(before.real, switches), succeeded=(before.succeeded[1],) * 2,
         )  # fmt: skip
         frames, empty, no = before.real.memory[:0], np.zeros(0, np.float32), np.zeros(0, bool)

@@ -1,1 +1,1 @@
-"""Measuring: success with intervals, imagined against real outcomes, the reliability gate, video error by depth."""
+"""Measuring: success with intervals, imagined against real outcomes, the reliability gate, video error by horizon."""

@@ -1,7 +1,7 @@
 """Imagined against real: what the paper calls hallucination, counted (paper section 1).
 
 Two ways to pair the worlds: real episodes are imagined again from their starts with their actions, or imagined rollouts
-are executed in the real simulator. In: episodes or rollouts. Out: paired outcomes and error by depth.
+are executed in the real simulator. In: episodes or rollouts. Out: paired outcomes and error by horizon.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
     return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def psnr_by_depth(episodes: Sequence[Episode], imagined: Rollouts) -> dict[str, list[list[float]]]:
-    """PSNR of each chunk against its error depth in frames, of the imagined frames (`world`) and of the first frame
+def psnr_by_horizon(episodes: Sequence[Episode], imagined: Rollouts) -> dict[str, list[list[float]]]:
+    """PSNR of each chunk against its horizon in frames, of the imagined frames (`world`) and of the first frame
     copied (`copy`), over the episodes that are that long."""
     curves: dict[str, list[list[float]]] = {"world": [], "copy": []}
     for chunk in range(imagined.executed.shape[1]):

@@ -1,8 +1,8 @@
 """Imagined rollouts beside what the same actions really do, frame by frame (paper section 1: hallucination).
 
 In: `PairedRollouts`, which `tabletop.pairing` makes. Out: outcomes (confusion, over-optimism) as training would have
-seen them; error by depth and the reliability horizon are counted in `tabletop.depth`. No rollout ends at success, so
-that every depth is seen by all; what an RL rollout would have earned is cut out afterwards.
+seen them; error by horizon and the reliability horizon are counted in `tabletop.horizon`. No rollout ends at success,
+so that every horizon is seen by all; what an RL rollout would have earned is cut out afterwards.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Comparison(Box):
     frame; hover over the curve to see that frame. `controls` are put below."""
 
     def __init__(self, real: np.ndarray, imagined: np.ndarray, controls: Sequence[ipywidgets.Widget] = ()):
-        self.film = Film(side_by_side(real, imagined), "error depth")
+        self.film = Film(side_by_side(real, imagined), "horizon")
         self.figure = go.FigureWidget(error_of_frames(real, imagined))
         self.figure.data[0].on_hover(lambda _, points, __: self._go_to(points.point_inds))
         self.film.slider.observe(lambda change: self._mark(change["new"]), "value")
@@ -93,8 +93,8 @@ class Comparison(Box):
         if points:
             self.film.slider.value = int(points[0]) + 1
 
-    def _mark(self, depth: int) -> None:
-        self.figure.layout.shapes[0].update(x0=depth, x1=depth)
+    def _mark(self, horizon: int) -> None:
+        self.figure.layout.shapes[0].update(x0=horizon, x1=horizon)
 
 
 def recomputed(real: np.ndarray, imagine: Callable[..., np.ndarray], **controls: ipywidgets.Widget) -> Comparison:
@@ -135,10 +135,10 @@ def error_of_frames(real: np.ndarray, imagined: np.ndarray) -> go.Figure:
     """PSNR of every imagined frame of uint8 [T + 1, H, W, 3], whose first is real, with a mark to move."""
     figure = go.Figure(go.Scatter(
         x=np.arange(1, len(real)), y=psnr(real[1:], imagined[1 : len(real)]), mode="lines+markers",
-        marker_size=5, line_color=IMAGINED, hovertemplate="%{y:.1f} dB at depth %{x}<extra></extra>",
+        marker_size=5, line_color=IMAGINED, hovertemplate="%{y:.1f} dB at horizon %{x}<extra></extra>",
     ))  # fmt: skip
     figure.add_vline(0, line={"color": INK, "width": 1})
-    figure.update_xaxes(title_text="error depth: imagined frames since the last real frame", rangemode="tozero")
+    figure.update_xaxes(title_text="horizon: imagined frames since the last real frame", rangemode="tozero")
     figure.update_yaxes(title_text="PSNR (dB)")
     return styled(figure, 260).update_layout(margin={"t": 10}, hovermode="x")
 
@@ -149,7 +149,7 @@ def compared(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:
     first, second = real[shown], imagined[shown]
     difference = np.abs(first.astype(np.int16) - second).astype(np.uint8)
     rows = {"real": first, "imagined": second, "difference": difference}
-    return named_strip(rows, [f"depth {depth}" for depth in shown], scale=2)
+    return named_strip(rows, [f"horizon {horizon}" for horizon in shown], scale=2)
 
 
 def slide(draw: Callable[[Any], go.Figure], control: ipywidgets.Widget) -> Box:

@@ -14,7 +14,7 @@ import numpy as np
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
-from wovr_lab.measure.hallucination import PairedOutcomes, psnr_by_depth, replay_in_imagination, replay_in_simulator
+from wovr_lab.measure.hallucination import PairedOutcomes, psnr_by_horizon, replay_in_imagination, replay_in_simulator
 from wovr_lab.pace.data import evaluation_starts, held_out_of_base, real_env, seeds, starts
 from wovr_lab.pace.improving import imagined_env
 from wovr_lab.pace.stages import Run, Stage
@@ -126,10 +126,10 @@ def _chosen(episodes: Sequence[Episode], rows: np.ndarray) -> list[Episode]:
 
 
 def _video_error(run: Run, world: str, reward: str) -> dict[str, Any]:
-    """PSNR by error depth on the gate's held-out episodes of the base policy."""
+    """PSNR by horizon on the gate's held-out episodes of the base policy."""
     episodes = held_out_of_base(run)
     env = imagined_env(run, world, reward, run.config.imagined_rows)
     env.hold_after_success = run.config.max_steps  # never ends early, so that every depth is seen
     _, imagined = replay_in_imagination(env, episodes, run.config.seed, "video")
-    curves = psnr_by_depth(episodes, imagined)
+    curves = psnr_by_horizon(episodes, imagined)
     return {"psnr_by_depth": curves["world"], "psnr_by_depth_copy": curves["copy"]}

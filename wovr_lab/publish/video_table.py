@@ -40,14 +40,14 @@ def write_video_table(
         rows += _rows(setting, "all", _values([out / f"{setting}.json"]), (), {})
     old = read_json(path) if path.exists() else {"rows": [], "protocol": {}}  # others' rows stay, as of the codecs
     rows += [row for row in old["rows"] if row["setting"] not in {row["setting"] for row in rows}]
-    distance, deepest = names[0], max(ablation.depths)
+    distance, deepest = names[0], max(ablation.horizons)
     table = {
         "schema": 1,
         "title": "Video quality by depth and ablation",
         "command": command,
         **provenance(),
         "protocol": old["protocol"] | _protocol(config, ablation, yardsticks),
-        "columns": [["psnr", deepest], *([distance, depth] for depth in ablation.depths), [names[2], deepest]],
+        "columns": [["psnr", deepest], *([distance, depth] for depth in ablation.horizons), [names[2], deepest]],
         "rows": rows,
     }
     write_json(path, table)

@@ -70,7 +70,7 @@ def _depth(found: dict[str, Any]) -> str:
         "frames only, and compared with the exact state of the simulator after the same actions. No rollout ends at "
         f"success here, so every depth is seen by all. Shown: {plain(hallucination_figures.who(last))}. "
         f"The horizon is the greatest depth with: {plain(found['protocol']['horizon'])}.",
-        plot(hallucination_figures.depth_figure(found["depth"], last["policy"], last["world"]), "measured-depth"),
+        plot(hallucination_figures.horizon_figure(found["depth"], last["policy"], last["world"]), "measured-depth"),
         table(hallucination_tables.horizon_table(found["horizon"])),
         "<h3>How far the probes can be trusted</h3>",
         table(hallucination_tables.probe_table(found["probe"])),

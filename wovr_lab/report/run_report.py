@@ -196,7 +196,10 @@ def _depth(report: dict[str, Any]) -> list[str]:
             "How close imagined frames are to the real ones of the same actions (higher is closer), the deeper the "
             "more of its own frames the world model has built on. Copying the first frame is what it has to beat."
             f"{spoken}",
-            plot(gate_figures.error_by_depth(world["psnr_by_depth"], world.get("psnr_by_depth_copy") or ()), "depth"),
+            plot(
+                gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"], world.get("psnr_by_depth_copy") or ()),
+                "depth",
+            ),
         )
     ]
 

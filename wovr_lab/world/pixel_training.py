@@ -25,7 +25,7 @@ from wovr_lab.world.pixel_network import Heard
 from wovr_lab.world.pixel_windows import check_states, pixel_window
 from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shifted
 from wovr_lab.world.state_training import StateTraining
-from wovr_lab.world.training import depth_of
+from wovr_lab.world.training import imagined_chunks
 from wovr_lab.world.windows import FrameTable
 
 MOVED = 0.05  # mean squared change of a pixel's channels that counts as moved altogether
@@ -55,9 +55,9 @@ class PixelTraining:
         if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6:
             raise UserError(f"self_forcing {self.self_forcing} must be shares that add up to 1")
 
-    def depth(self, step: int, uniform: float) -> int:
+    def imagined_chunks(self, step: int, uniform: float) -> int:
         """How many imagined chunks the batch of this step continues from."""
-        return depth_of(self.self_forcing, step / max(1.0, self.ramp * self.fit.steps), uniform)
+        return imagined_chunks(self.self_forcing, step / max(1.0, self.ramp * self.fit.steps), uniform)
 
 
 class PixelFlowLoss(nn.Module):
@@ -87,9 +87,11 @@ class PixelFlowLoss(nn.Module):
         loss = added_at_share(squared, distance, found, share) if self.config.histogram_share else squared
         surprise = -heard.prior.gather(1, best[:, None]).mean()
         return loss + self.config.prior_weight * surprise, {
-            "squared": squared.detach(), "histogram": distance.detach(), "depth": torch.tensor(float(chunks - 1)),
+            "squared": squared.detach(),
+            "histogram": distance.detach(),
+            "imagined_chunks": torch.tensor(float(chunks - 1)),
             "surprise": surprise.detach(),
-        }  # fmt: skip
+        }
 
     @torch.no_grad()
     def _best(self, heard: Heard, clean: Tensor, weight: Tensor) -> Tensor:
@@ -165,11 +167,11 @@ def train_pixel_world(
     check_states(world, table)
     if world.state_head is not None:
         world.state_head.requires_grad_(False)
-    candidates = [table.candidates(depth + 1) for depth in range(len(config.self_forcing))]
+    candidates = [table.candidates(chunks + 1) for chunks in range(len(config.self_forcing))]
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(run_seed, "world", step)
-        chunks = config.depth(step, rng.random()) + 1
+        chunks = config.imagined_chunks(step, rng.random()) + 1
         index, cumulative = candidates[chunks - 1]
         batch = pixel_window(table, index[np.searchsorted(cumulative, rng.random(config.batch), side="right")], chunks)
         grown = min(1.0, step / max(1.0, config.histogram_ramp * config.fit.steps))

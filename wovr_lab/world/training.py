@@ -73,13 +73,13 @@ class WorldTraining:
         if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6:
             raise UserError(f"self_forcing {self.self_forcing} must be shares that add up to 1")
 
-    def depth(self, step: int, uniform: float) -> int:
+    def imagined_chunks(self, step: int, uniform: float) -> int:
         """How many imagined chunks the batch of this step continues from."""
-        return depth_of(self.self_forcing, step / max(1.0, self.ramp * self.fit.steps), uniform)
+        return imagined_chunks(self.self_forcing, step / max(1.0, self.ramp * self.fit.steps), uniform)
 
 
-def depth_of(self_forcing: tuple[float, ...], grown: float, uniform: float) -> int:
-    """Which of the depths 0, 1, ... a uniform number means, the deeper ones having `grown` to their shares (at 1)."""
+def imagined_chunks(self_forcing: tuple[float, ...], grown: float, uniform: float) -> int:
+    """How many imagined chunks, 0, 1, ..., a uniform number means, the larger numbers having `grown` to their shares (at 1)."""
     shares = np.array(self_forcing) * min(1.0, grown)
     shares[0] = 1 - shares[1:].sum()
     return int(np.searchsorted(np.cumsum(shares), uniform, side="right").clip(0, len(shares) - 1))
@@ -107,7 +107,7 @@ class FlowMatchingLoss(nn.Module):
         weight = 1 + self.motion_weight * motion(clean, context.memory)
         error = ((velocity - (noise - clean)) ** 2 * weight).mean((1, 2, 3, 4))
         change = ((velocity - (noise - clean)).detach() * sigma.view(-1, 1, 1, 1, 1)) ** 2
-        return error.mean(), {"latent_error": change.mean(), "depth": torch.tensor(float(chunks - 1))}
+        return error.mean(), {"latent_error": change.mean(), "imagined_chunks": torch.tensor(float(chunks - 1))}
 
     @torch.no_grad()
     def _imagined(self, context: Context, chunk: Tensor, noise: Tensor) -> Context:
@@ -131,11 +131,11 @@ def train_world(
 ) -> WorldModel:  # fmt: skip
     """Trains the transformer in place on windows of the table; the codec stays as it is."""
     world.codec.requires_grad_(False)
-    candidates = [table.table.candidates(depth + 1) for depth in range(len(config.self_forcing))]
+    candidates = [table.table.candidates(chunks + 1) for chunks in range(len(config.self_forcing))]
 
     def batch_at(step: int) -> dict[str, Tensor]:
         rng = stream(run_seed, "world", step)
-        chunks = config.depth(step, rng.random()) + 1
+        chunks = config.imagined_chunks(step, rng.random()) + 1
         index, cumulative = candidates[chunks - 1]
         batch = table.window(index[np.searchsorted(cumulative, rng.random(config.batch), side="right")], chunks)
         return batch | flow_noise(batch, torch_stream(run_seed, "world", step), config.pure_noise)

@@ -1,4 +1,4 @@
-"""Videos are judged by depth, worse ones worse, alike whenever they are judged."""
+"""Videos are judged by horizon, worse ones worse, alike whenever they are judged."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_every_metric_gets_worse_with_damage_and_is_perfect_without(make_videos,
     assert set(perfect.sets) == {"efficientnet_frechet", "efficientnet_clip_frechet"}
     for name in perfect.rollouts:
         sign = -1 if name in ("psnr", "ssim") else 1
-        for depth in (16, 32):
-            values = [sign * np.mean(quality.rollouts[name][depth]) for quality in (perfect, little, much)]
+        for horizon in (16, 32):
+            values = [sign * np.mean(quality.rollouts[name][horizon]) for quality in (perfect, little, much)]
             assert values == sorted(values), name
-            assert len(much.rollouts[name][depth]) == 6
+            assert len(much.rollouts[name][horizon]) == 6
     for name in perfect.sets:
         assert perfect.sets[name][32] < 1e-3 < little.sets[name][32] < much.sets[name][32]
     json.dumps(vars(much), allow_nan=False)
 
 
-def test_a_depth_counts_the_frames_up_to_it_and_no_others(make_videos, yardsticks):
+def test_a_horizon_counts_the_frames_up_to_it_and_no_others(make_videos, yardsticks):
     real, imagined = make_videos(3), make_videos(3)
     imagined[:, 17:] = make_videos(3, damage=60)[:, 17:]
     found = VideoMetrics(real, (16, 32), yardsticks).evaluate(imagined)
@@ -42,10 +42,10 @@ def test_a_depth_counts_the_frames_up_to_it_and_no_others(make_videos, yardstick
     assert found.sets["efficientnet_frechet"][16] < 1e-3 < found.sets["efficientnet_frechet"][32]
 
 
-@pytest.mark.parametrize("depths", [(), (8,), (24,), (48,)])
-def test_depths_that_are_no_whole_clips_or_too_deep_are_refused(make_videos, yardsticks, depths):
+@pytest.mark.parametrize("horizons", [(), (8,), (24,), (48,)])
+def test_horizons_that_are_no_whole_clips_or_too_long_are_refused(make_videos, yardsticks, horizons):
     with pytest.raises(UserError, match="multiples of 16 below 33"):
-        VideoMetrics(make_videos(), depths, yardsticks)
+        VideoMetrics(make_videos(), horizons, yardsticks)
 
 
 def test_one_video_is_no_set(make_videos, yardsticks):

@@ -1,6 +1,6 @@
 """What a world model makes of recorded real rollouts: their actions imagined from their own starts, frame beside frame.
 
-In: a world model, real episodes of one length with simulator states, a state probe. Out: figures by depth (imagined
+In: a world model, real episodes of one length with simulator states, a state probe. Out: figures by horizon (imagined
 frames since the last real one): picture error where something moves, the task's cube, the imagined hand, cubes that
 vanish. One number for a whole picture hides all that matters in it, so that only pixels that change are counted.
 """
@@ -28,7 +28,7 @@ CHANGE = 12  # grey levels by which a pixel differs from the start where somethi
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """Figures of N rollouts of T imagined frames; index d - 1 is depth d."""
+    """Figures of N rollouts of T imagined frames; index d - 1 is horizon d."""
 
     psnr: np.ndarray  # float64 [T], dB over all pixels that changed, pooled over the rollouts
     object_cm: np.ndarray  # float64 [N, T], of the cube that each task is about, as the probe reads it

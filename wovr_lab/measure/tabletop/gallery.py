@@ -17,7 +17,7 @@ import torch
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.measure.paired import PairedRollouts
-from wovr_lab.measure.tabletop.depth import object_error
+from wovr_lab.measure.tabletop.horizon import object_error
 from wovr_lab.runs import load_tensors, read_rows, replacing, save_tensors, write_json
 from wovr_lab.types import Episode, Rollouts
 

@@ -1,7 +1,7 @@
-"""The quality of imagined videos by depth: real videos in once, imagined ones of the same actions as often as wanted.
+"""The quality of imagined videos by horizon: real videos in once, imagined ones of the same actions as often as wanted.
 
 In: uint8 [N, T + 1, H, W, 3], the first frame being the real one that both begin with. Out: values of every rollout,
-and of the whole set where a metric has no other, over all frames up to each depth.
+and of the whole set where a metric has no other, over all frames up to each horizon.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BATCH = 128  # pictures that go through a network at once
 
 @dataclass(frozen=True)
 class Quality:
-    """`rollouts[metric][depth]` are values of each rollout, [N]; `sets[metric][depth]` is one of all together."""
+    """`rollouts[metric][horizon]` are values of each rollout, [N]; `sets[metric][horizon]` is one of all together."""
 
     rollouts: dict[str, dict[int, list[float]]]
     sets: dict[str, dict[int, float]]
@@ -42,13 +42,13 @@ class VideoMetrics:
     """Looks at the last frame of every chunk, and for the video metric at clips of 16 frames.
 
     FloLPIPS's name needs PWC-Net's flow; with Lucas and Kanade's it is `flow_` and the name of the distance. Raises
-    UserError if a depth is not a multiple of 16 frames or deeper than the videos.
+    UserError if a horizon is not a multiple of 16 frames or longer than the videos.
     """
 
-    def __init__(self, real: np.ndarray, depths: Sequence[int], yardsticks: Yardsticks):
-        if not depths or any(depth < CLIP or depth % CLIP or depth >= real.shape[1] for depth in depths):
-            raise UserError(f"depths {list(depths)} must be multiples of {CLIP} below {real.shape[1]} frames")
-        self.real, self.depths, self.yardsticks = real, tuple(depths), yardsticks
+    def __init__(self, real: np.ndarray, horizons: Sequence[int], yardsticks: Yardsticks):
+        if not horizons or any(horizon < CLIP or horizon % CLIP or horizon >= real.shape[1] for horizon in horizons):
+            raise UserError(f"horizons {list(horizons)} must be multiples of {CLIP} below {real.shape[1]} frames")
+        self.real, self.horizons, self.yardsticks = real, tuple(horizons), yardsticks
         check_videos(real, real)
         frames = _chunk_ends(real, 0)
         batches = (frames[first : first + BATCH] for first in range(0, len(frames), BATCH))
@@ -63,17 +63,17 @@ class VideoMetrics:
         clips = self._clips(imagined)
         _, picture_name, clip_name = self.yardsticks.names
         rollouts = {
-            name: {depth: values[:, : depth // CHUNK].mean(1).tolist() for depth in self.depths}
+            name: {horizon: values[:, : horizon // CHUNK].mean(1).tolist() for horizon in self.horizons}
             for name, values in frame_values.items()
         }
         sets: dict[str, dict[int, float]] = {picture_name: {}, clip_name: {}}
-        for depth in self.depths:
+        for horizon in self.horizons:
             for name, first, second, every in (
                 (picture_name, self._real_features, features, CHUNK),
                 (clip_name, self._real_clips, clips, CLIP),
             ):
-                upto = slice(depth // every)
-                sets[name][depth] = frechet_distance(first[:, upto].flatten(0, 1), second[:, upto].flatten(0, 1))
+                upto = slice(horizon // every)
+                sets[name][horizon] = frechet_distance(first[:, upto].flatten(0, 1), second[:, upto].flatten(0, 1))
         return Quality(rollouts, sets)
 
     def _look(self, imagined: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:

@@ -23,15 +23,15 @@ from wovr_lab.world.protocol import ImaginingModel
 ROWS = 50  # at once
 
 
-def deep_episodes(
-    actor: Actor, tasks: Sequence[str], count: int, depth: int, resolution: int, temperature: float, first_seed: int
+def long_episodes(
+    actor: Actor, tasks: Sequence[str], count: int, horizon: int, resolution: int, temperature: float, first_seed: int
 ) -> list[Episode]:
-    """`count` real episodes of `depth` actions each, tasks in turn, initial states from `first_seed` on; success ends
+    """`count` real episodes of `horizon` actions each, tasks in turn, initial states from `first_seed` on; success ends
     none of them."""
-    domain, seeds = domain_of(tuple(tasks), resolution, depth), range(first_seed, first_seed + count)
+    domain, seeds = domain_of(tuple(tasks), resolution, horizon), range(first_seed, first_seed + count)
     by_task = {task: iter(domain.starts(task, seeds[place :: len(tasks)])) for place, task in enumerate(tasks)}
     starts = [next(by_task[tasks[row % len(tasks)]]) for row in range(count)]
-    real = domain.make_env(min(count, ROWS), hold_after_success=depth, every_frame=True)
+    real = domain.make_env(min(count, ROWS), hold_after_success=horizon, every_frame=True)
     return roll_out(real, actor, starts, first_seed, "video", temperature, video=True, progress=True).episodes()
 
 

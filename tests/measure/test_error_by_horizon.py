@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.measure.drift import NoisyMemory, depths, drift
+from wovr_lab.measure.error_by_horizon import NoisyMemory, error_by_horizon, horizons
 from wovr_lab.world.context import Context, ContextBuilder
 
 
@@ -15,10 +15,10 @@ def test_drift_is_the_mean_psnr_of_each_chunk():
     imagined = real.copy()
     imagined[0, 9:] = 255  # as wrong as can be: 0 dB
     imagined[1, 1] = 255
-    found = drift(real, imagined)
+    found = error_by_horizon(real, imagined)
     assert found.shape == (2, 2)
     assert found[0].tolist() == pytest.approx([99, 0]) and found[1].tolist() == pytest.approx([99 * 7 / 8, 99])
-    assert depths(found).tolist() == [8, 16]
+    assert horizons(found).tolist() == [8, 16]
 
 
 def test_the_memory_is_disturbed_before_every_chunk_but_the_first_and_the_anchor_never():

@@ -1,4 +1,4 @@
-"""Error against depth and the reliability horizon, worked by hand."""
+"""Error against horizon and the reliability horizon, worked by hand."""
 
 from dataclasses import replace
 
@@ -7,23 +7,23 @@ import pytest
 
 from wovr_lab.measure.intervals import wilson
 from wovr_lab.measure.paired import PairedRollouts, state_error_cm
-from wovr_lab.measure.tabletop.depth import (
+from wovr_lab.measure.tabletop.horizon import (
     agreement,
     calibrated_horizon,
-    depth_curves,
+    horizon_curves,
     object_error,
     reliability_horizon,
 )
 from wovr_lab.real.tabletop.proprioception import tabletop_robot
 
 
-def test_worlds_agree_at_a_depth_if_both_or_neither_have_seen_a_success_by_then(make_pairs):
+def test_worlds_agree_at_a_horizon_if_both_or_neither_have_seen_a_success_by_then(make_pairs):
     pairs = make_pairs([2, -1, 5], [4, -1, 5], length=8)
     assert (~agreement(pairs)).tolist()[0] == [False, False, True, True, False, False, False, False]
     assert agreement(pairs)[1:].all()
 
 
-def test_the_horizon_is_the_depth_before_either_condition_first_breaks():
+def test_the_reliable_horizon_ends_before_either_condition_first_breaks():
     agree, error = np.ones((10, 6), bool), np.full((10, 6), 1.0)
     assert reliability_horizon(agree, error) == 6
     agree[0, 4] = False  # 9 of 10 are enough
@@ -52,7 +52,7 @@ def test_the_error_is_that_of_the_cube_that_the_task_is_about(make_pairs):
 
 def test_curves_are_medians_with_bands_and_rates_of_disagreement(make_pairs):
     pairs = make_pairs([5, 5, -1, -1], [-1, 5, -1, -1], length=8, cube_error=0.02)
-    curves = depth_curves(pairs)
+    curves = horizon_curves(pairs)
     assert [point["depth"] for point in curves["object_cm"]] == [4, 8]
     assert curves["object_cm"][0]["rate"] == pytest.approx(2.0) and curves["object_cm"][0]["n"] == 4
     assert curves["probe_object_cm"][1]["rate"] == curves["hand_cm"][1]["rate"] == 0
@@ -63,14 +63,14 @@ def test_curves_are_medians_with_bands_and_rates_of_disagreement(make_pairs):
 
 def test_the_imagined_state_has_a_row_of_its_own_where_the_model_imagines_one(make_pairs):
     pairs = make_pairs([-1] * 4, [-1] * 4, length=8)
-    assert "state_hand_cm" not in depth_curves(pairs)
+    assert "state_hand_cm" not in horizon_curves(pairs)
     robot = tabletop_robot()
     real = np.zeros((4, 9, 13), np.float32)
     imagined = real.copy()
     imagined[:, 4, robot.columns("hand_x", "hand_y")] = [0.03, 0.04]  # after action 3, the fourth
     imagined[:, 8, robot.columns("opening")] = 0.02
     told = replace(pairs, state_error=state_error_cm(robot, imagined, real))
-    curves = depth_curves(told)
+    curves = horizon_curves(told)
     assert [point["rate"] for point in curves["state_hand_cm"]] == pytest.approx([5, 0])
     assert [point["rate"] for point in curves["state_opening_cm"]] == pytest.approx([0, 2])
     assert told.select(np.array([1, 2])).state_error.shape == (2, 8, 2)

@@ -1,6 +1,7 @@
-"""How fast imagination drifts from reality, and what each mechanism of the context is worth (paper section 2, Table 4).
+"""How the error of imagined frames grows with the horizon, and what each mechanism of the context adds (paper section
+2, Table 4).
 
-In: a trained world model and deep real rollouts. Out: picture error of every rollout by error depth. A mechanism is
+In: a trained world model and long real rollouts. Out: picture error of every rollout by horizon. A mechanism is
 switched off when imagining; what a model becomes that was trained without it is measured by experiments/ablations.py.
 """
 
@@ -42,13 +43,13 @@ def with_context(world: WorldModel, builder: ContextBuilder) -> WorldModel:
     return world.with_settings(builder, world.sampler)
 
 
-def drift(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:
+def error_by_horizon(real: np.ndarray, imagined: np.ndarray) -> np.ndarray:
     """PSNR in dB of each chunk of films uint8 [N, C K + 1, H, W, 3] whose first frame is real: [N, C]."""
     count, chunks = len(real), (real.shape[1] - 1) // CHUNK
     flat = (frames[:, 1:].reshape(-1, *frames.shape[2:]) for frames in (real, imagined))
     return psnr(*flat).reshape(count, chunks, CHUNK).mean(2)
 
 
-def depths(drifts: np.ndarray) -> np.ndarray:
-    """The error depth at the end of each of the chunks of `drift` [N, C]: [C]."""
-    return CHUNK * (1 + np.arange(drifts.shape[1]))
+def horizons(errors: np.ndarray) -> np.ndarray:
+    """The horizon at the end of each of the chunks of `error_by_horizon` [N, C]: [C]."""
+    return CHUNK * (1 + np.arange(errors.shape[1]))

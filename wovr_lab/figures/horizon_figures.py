@@ -1,4 +1,4 @@
-"""How imagined films drift from real ones, by error depth (paper section 2, Table 4). In: values of rollouts. Out: a
+"""How far imagined films are from real ones, by horizon (paper section 2, Table 4). In: values of rollouts. Out: a
 figure with 95 % bands."""
 
 from __future__ import annotations
@@ -7,22 +7,22 @@ import numpy as np
 import plotly.graph_objects as go
 
 from wovr_lab.figures.style import IMAGINED, OTHERS, QUIET, styled
-from wovr_lab.measure.drift import depths
+from wovr_lab.measure.error_by_horizon import horizons
 from wovr_lab.measure.intervals import percentile_bounds
 
 BANDS = 2  # of the first lines; more would hide each other
 
 
-def drift_curves(drifts: dict[str, np.ndarray], copied: np.ndarray) -> go.Figure:
-    """PSNR by name [N, C] of `measure.drift.drift`, the whole model first; `copied` is that of repeating the first
+def error_by_horizon_figure(errors: dict[str, np.ndarray], copied: np.ndarray) -> go.Figure:
+    """PSNR by name [N, C] of `error_by_horizon`, the whole model first; `copied` is that of repeating the first
     frame, which a world model must beat."""
     figure = go.Figure()
-    for number, ((name, values), colour) in enumerate(zip(drifts.items(), (IMAGINED, *OTHERS), strict=False)):
+    for number, ((name, values), colour) in enumerate(zip(errors.items(), (IMAGINED, *OTHERS), strict=False)):
         if number < BANDS:
             _band(figure, values, colour)
         _line(figure, values, name, colour, "solid")
     _line(figure, copied, "first frame copied", QUIET, "dash")
-    figure.update_xaxes(title_text="error depth: imagined frames since the last real frame", rangemode="tozero")
+    figure.update_xaxes(title_text="horizon: imagined frames since the last real frame", rangemode="tozero")
     figure.update_yaxes(title_text="PSNR (dB)")
     return styled(figure, 440)
 
@@ -30,7 +30,7 @@ def drift_curves(drifts: dict[str, np.ndarray], copied: np.ndarray) -> go.Figure
 def _band(figure: go.Figure, values: np.ndarray, colour: str) -> None:
     """The 95 % interval of the mean over rollouts."""
     low, high = percentile_bounds(lambda rows: rows.mean(0), values)
-    x = depths(values)
+    x = horizons(values)
     figure.add_scatter(
         x=[*x, *x[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=colour, opacity=0.12, line_width=0,
         mode="lines", showlegend=False, hoverinfo="skip",
@@ -39,6 +39,6 @@ def _band(figure: go.Figure, values: np.ndarray, colour: str) -> None:
 
 def _line(figure: go.Figure, values: np.ndarray, name: str, colour: str, dash: str) -> None:
     figure.add_scatter(
-        x=depths(values), y=values.mean(0), name=name, mode="lines+markers", line={"color": colour, "dash": dash},
-        hovertemplate="%{y:.1f} dB at depth %{x}",
+        x=horizons(values), y=values.mean(0), name=name, mode="lines+markers", line={"color": colour, "dash": dash},
+        hovertemplate="%{y:.1f} dB at horizon %{x}",
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Error against depth (imagined frames since the last real one), and how deep imagination can be trusted.
+"""Error against horizon (imagined frames since the last real one), and how deep imagination can be trusted.
 
-In: `PairedRollouts`. Out: curves with 95 % bands; the reliability horizon: the greatest depth up to which a stated
+In: `PairedRollouts`. Out: curves with 95 % bands; the reliability horizon: the greatest horizon up to which a stated
 share of outcomes agrees and the median error of the cube that the task is about stays within a stated distance.
 """
 
@@ -23,19 +23,19 @@ AGREEMENT, WITHIN_CM = 0.9, 2.0
 
 
 def agreement(pairs: PairedRollouts) -> np.ndarray:
-    """bool [N, T]: whether both worlds have, or both have not, seen a success up to each depth."""
+    """bool [N, T]: whether both worlds have, or both have not, seen a success up to each horizon."""
     return pairs.imagined_success == pairs.real_success
 
 
 def object_error(pairs: PairedRollouts) -> np.ndarray:
-    """float [N, T] in cm at depths 1..T: the probe's cube in the imagined frame against the simulator's."""
+    """float [N, T] in cm at horizons 1..T: the probe's cube in the imagined frame against the simulator's."""
     return object_error_cm(pairs.found, pairs.truth, pairs.tasks)[:, 1:]
 
 
-def depth_curves(pairs: PairedRollouts) -> dict[str, list[dict[str, float]]]:
-    """Points {depth, rate, n, low, high} of medians, and of the rate of disagreement. "probe" is what the probe errs by
-    on the real frames at the same depth: below it nothing can be seen. "state" is the imagined proprioception's error,
-    where the world model imagines one."""
+def horizon_curves(pairs: PairedRollouts) -> dict[str, list[dict[str, float]]]:
+    """Points {horizon, rate, n, low, high} of medians, and of the rate of disagreement. "probe" is what the probe errs
+    by on the real frames at the same horizon: below it nothing can be seen. "state" is the imagined proprioception's
+    error, where the world model imagines one."""
     medians = {
         "psnr_db": pairs.psnr,
         "object_cm": object_error(pairs),
@@ -44,33 +44,34 @@ def depth_curves(pairs: PairedRollouts) -> dict[str, list[dict[str, float]]]:
     }
     if pairs.state_error is not None:
         medians |= {"state_hand_cm": pairs.state_error[..., 0], "state_opening_cm": pairs.state_error[..., 1]}
-    depths = range(STEP, pairs.psnr.shape[1] + 1, STEP)
-    curves = {name: _median_curve(values, depths) for name, values in medians.items()}
-    curves["disagreement"] = [{"depth": d, **asdict(rate_of(~agreement(pairs)[:, d - 1]))} for d in depths]
+    horizons = range(STEP, pairs.psnr.shape[1] + 1, STEP)
+    curves = {name: _median_curve(values, horizons) for name, values in medians.items()}
+    curves["disagreement"] = [{"depth": d, **asdict(rate_of(~agreement(pairs)[:, d - 1]))} for d in horizons]
     return curves
 
 
-def _median_curve(values: np.ndarray, depths: Sequence[int]) -> list[dict[str, float]]:
-    """Medians over rollouts of values [N, T] at these depths."""
-    chosen = values[:, np.array(depths) - 1]
+def _median_curve(values: np.ndarray, horizons: Sequence[int]) -> list[dict[str, float]]:
+    """Medians over rollouts of values [N, T] at these horizons."""
+    chosen = values[:, np.array(horizons) - 1]
     low, high = percentile_bounds(lambda rows: np.median(rows, 0), chosen)
     return [
-        {"depth": depth, **asdict(Interval(float(middle), len(values), float(down), float(up)))}
-        for depth, middle, down, up in zip(depths, np.median(chosen, 0), low, high, strict=True)
+        {"depth": horizon, **asdict(Interval(float(middle), len(values), float(down), float(up)))}
+        for horizon, middle, down, up in zip(horizons, np.median(chosen, 0), low, high, strict=True)
     ]
 
 
 def reliability_horizon(
     agree: np.ndarray, error: np.ndarray, share: float = AGREEMENT, within: float = WITHIN_CM
 ) -> int:
-    """The greatest depth up to which at every depth `share` of the rollouts agree and the median error is `within`: 0
-    to T, from bool [N, T] and float [N, T] at depths 1..T."""
+    """The greatest horizon up to which at every horizon `share` of the rollouts agree and the median error is `within`:
+    0 to T, from bool [N, T] and float [N, T] at horizons 1..T."""
     holds = (agree.mean(0) >= share) & (np.median(error, 0) <= within)
     return holds.size if holds.all() else int(holds.argmin())
 
 
 def calibrated_horizon(pairs: PairedRollouts, run_seed: int) -> dict[str, Any]:
-    """The horizon of one half of the rollouts with its bootstrap interval, and what the other half does at that depth.
+    """The horizon of one half of the rollouts with its bootstrap interval, and what the other half does at that
+    horizon.
 
     Raises ValueError with fewer than two rollouts.
     """
@@ -79,10 +80,10 @@ def calibrated_horizon(pairs: PairedRollouts, run_seed: int) -> dict[str, Any]:
     half, other = order[: len(order) // 2], order[len(order) // 2 :]
     horizon = bootstrapped(lambda rows: reliability_horizon(agree[rows], error[rows]), half)
     found = {"frames": asdict(horizon), "longest_seen": agree.shape[1]}
-    depth = int(horizon.rate)
-    if depth:
+    frames = int(horizon.rate)
+    if frames:
         found["held_out"] = {
-            "agreement": asdict(rate_of(agree[other, depth - 1])),
-            "object_cm": asdict(bootstrapped(np.median, error[other, depth - 1])),
+            "agreement": asdict(rate_of(agree[other, frames - 1])),
+            "object_cm": asdict(bootstrapped(np.median, error[other, frames - 1])),
         }
     return found
