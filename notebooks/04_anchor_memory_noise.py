@@ -145,7 +145,7 @@ usual, twice = cost("memory disturbed as in training", 16), cost("memory disturb
 whole = errors["all mechanisms"][:, -1].mean()
 keep(psnr_at_64=whole, anchor=anchored.rate, memory=memory.rate, noise=usual.rate, twice_the_noise=twice.rate)
 assert anchored.low > 0, "the anchor makes no difference: without it the picture is as good"
-assert anchored.rate > cost("without the anchor", 16).rate, "without the anchor the error does not grow with the horizon"
+assert anchored.rate > cost("without the anchor", 16).rate, "without the anchor the error does not grow"
 assert memory.rate < 0.5 * anchored.rate, "one frame of memory is not nearly as good as four here any more"
 assert usual.rate < 0.4 * twice.rate, "noise of the size that training has shown is not forgiven"
 

@@ -43,7 +43,7 @@ from wovr_lab.measure.intervals import paired_difference
 
 # %%
 from wovr_lab.measure.paired import outcomes_at
-from wovr_lab.measure.tabletop.gallery import mine
+from wovr_lab.measure.tabletop.gallery import hardest_cases
 from wovr_lab.measure.tabletop.horizon import calibrated_horizon, horizon_curves
 from wovr_lab.notebook import gallery, keep, slide
 from wovr_lab.report.learning_curve import learning_curve_figure
@@ -102,7 +102,7 @@ print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0
 # The worst cases of each kind. Scrub through one, and hover over its curve to see that frame.
 
 # %%
-cases = mine(dreamt, imagined, real, {"policy": "improved", "world": "base", "start": "initial"})
+cases = hardest_cases(dreamt, imagined, real, {"policy": "improved", "world": "base", "start": "initial"})
 gallery(cases)
 
 # %% [markdown]

@@ -13,7 +13,7 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.ablations import VARIANTS, Ablation, ablate, held_out_files, with_channels
 from wovr_lab.figures.ablation_pictures import draw_ablations
-from wovr_lab.measure.video.yardsticks import ShippedFeatures
+from wovr_lab.measure.video.feature_networks import ShippedFeatures
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.publish.results import markdown_table

@@ -29,7 +29,7 @@ from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.figures.comparison_pictures import draw_comparisons
 from wovr_lab.machine import check_proxies
 from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
-from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
+from wovr_lab.measure.video.feature_networks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
@@ -250,14 +250,14 @@ def ablate_command(
     """The paper's Table 4: take the world model's mechanisms away one at a time, and judge deep rollouts."""
     table = claim_file(table, json_with("schema", "rows", command="wovr-lab ablate"))
     picture = claim_file(picture, file_with(OUR_PICTURE))
-    yardsticks = PaperFeatures(weights) if weights else ShippedFeatures()
+    networks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
     ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
     config = config_of(folder)
-    ablate(folder, config, out, ablation, yardsticks)
+    ablate(folder, config, out, ablation, networks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
     command += f" --weights {weights}" if weights else ""
-    write_video_table(out, table, config, ablation, command, yardsticks)
+    write_video_table(out, table, config, ablation, command, networks)
     draw_ablations(out, picture, ablation.seeds[0], ablation.horizons)
 
 

@@ -14,7 +14,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import METHODS, run_longer, run_online
 from wovr_lab.figures.pictures import save_video
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
-from wovr_lab.measure.resumable import examine
+from wovr_lab.measure.resumable_evaluation import evaluate_resumable
 from wovr_lab.outputs import claim_file, json_with
 from wovr_lab.pace.data import evaluation_starts, real_env
 from wovr_lab.pace.scales import config_in, scale_config
@@ -52,9 +52,9 @@ def evaluate(
         from wovr_lab.experiments import libero_evaluation  # needs the libero extra
 
         choice = libero_evaluation.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
-        examination = libero_evaluation.examination_of(choice, actor, policy, seed, temperature)
+        protocol = libero_evaluation.resumable_config(choice, actor, policy, seed, temperature)
         real = libero_evaluation.make_env(choice, actor.config)
-        result = examine(real, actor, examination, folder, save_video)
+        result = evaluate_resumable(real, actor, protocol, folder, save_video)
     else:
         sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}
         config = scale_config("demo", seed, tasks=tasks_of(env), **sizes)

@@ -20,9 +20,9 @@ from tqdm import tqdm
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Range, configuration
+from wovr_lab.measure.video.feature_networks import FeatureNetworks
 from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
-from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.outputs import claim_work_folder, replacing
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.data import PAID
@@ -79,13 +79,13 @@ class Ablation:
     temperature: NonNegative = 1.2
 
 
-def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsticks: Yardsticks) -> Path:
+def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, networks: FeatureNetworks) -> Path:
     """Trains and judges what is not in `out` yet; one JSON file of qualities a (setting, seed) is left there.
 
     Raises UserError if `out` was made with other settings or another backbone, or if the run has no base policy yet.
     """
     settings = {
-        "ablation": described(ablation), "run": described(config), "networks": yardsticks.source,
+        "ablation": described(ablation), "run": described(config), "networks": networks.source,
         "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / "checkpoints/base"),
     }  # fmt: skip
     out = claim_work_folder(out, "ablation", ABLATION_FILES, inputs=[run])
@@ -94,7 +94,7 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, yardsti
     write_json(out / "config.json", settings)
     held_out = {name: list(EpisodeStore([path])) for name, path in held_out_files(run, config, out, ablation).items()}
     seen = [episode for name, episodes in held_out.items() if name != SHIFTED for episode in episodes]
-    metrics_of = cache(lambda name: _metrics(held_out[SHIFTED] if name == SHIFTED else seen, ablation, yardsticks))
+    metrics_of = cache(lambda name: _metrics(held_out[SHIFTED] if name == SHIFTED else seen, ablation, networks))
     tables = cache(lambda memory: _table(run, config, ContextBuilder(memory=memory)))
     jobs = [(name, seed) for seed in ablation.seeds for name in VARIANTS]
     for name, seed in tqdm(jobs, desc="ablations", dynamic_ncols=True):
@@ -196,8 +196,8 @@ def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWan
     return changed.eval()
 
 
-def _metrics(episodes: list[Episode], ablation: Ablation, yardsticks: Yardsticks) -> VideoMetrics:
-    return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.horizons, yardsticks)
+def _metrics(episodes: list[Episode], ablation: Ablation, networks: FeatureNetworks) -> VideoMetrics:
+    return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.horizons, networks)
 
 
 def _references(run: Path, config: LoopConfig, seen: list[Episode]) -> dict[str, Callable[[], np.ndarray]]:

@@ -20,7 +20,7 @@ from wovr_lab.experiments.hallucination_json import SCHEMA, gather
 from wovr_lab.experiments.update_efficiency import WRITES, measure_update_efficiency
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.tabletop.control import controllability, imagined_displacements, real_displacements
-from wovr_lab.measure.tabletop.gallery import mine, write_gallery
+from wovr_lab.measure.tabletop.gallery import hardest_cases, write_gallery
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
@@ -241,7 +241,7 @@ def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
         )
         with replacing(run.path(part.folder), "measured part") as partial:
             pairs.save(partial / "pairs.safetensors")
-            write_gallery(partial / "gallery", mine(pairs, imagined, real, part.names))
+            write_gallery(partial / "gallery", hardest_cases(pairs, imagined, real, part.names))
             if isinstance(env, UncertaintyEnv):
                 rows = error_auroc(pairs, env.uncertainties(len(chosen)), float(env.reward.threshold))
                 write_json(partial / "uncertainty.json", rows)

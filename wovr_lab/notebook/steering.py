@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 
 from wovr_lab.figures.pictures import named_strip
-from wovr_lab.measure.tabletop.control import CHANNELS, left_with
+from wovr_lab.measure.tabletop.control import CHANNELS, with_action_channels
 from wovr_lab.measure.tabletop.effects import executed
 from wovr_lab.notebook.widgets import WIDE, Box, png, still
 from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
@@ -37,7 +37,7 @@ def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
         values = {name: control.value for name, control in controls.items()}
         chunk = held(values["x"], values["y"], values["z"], values["closed"])
         world.sampler.steps = values["steps"]
-        with left_with(world, values["channels"]):
+        with with_action_channels(world, values["channels"]):
             frames = world.imagine(
                 world.initial_context([start]), chunk[None], [torch_stream(run_seed, "steering")]
             ).frames

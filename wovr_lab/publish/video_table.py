@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.experiments.ablations import SHIFTED, VARIANTS, Ablation
+from wovr_lab.measure.video.feature_networks import FeatureNetworks
 from wovr_lab.measure.video.quality import Quality
-from wovr_lab.measure.video.yardsticks import Yardsticks
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.publish.results import pooled_interval, provenance
 from wovr_lab.runs import read_json, write_json
@@ -23,10 +23,10 @@ Values = dict[tuple[str, int], list[np.ndarray]]  # metric, depth -> of each see
 
 
 def write_video_table(
-    out: Path, path: Path, config: LoopConfig, ablation: Ablation, command: str, yardsticks: Yardsticks
+    out: Path, path: Path, config: LoopConfig, ablation: Ablation, command: str, networks: FeatureNetworks
 ) -> dict[str, Any]:
     """Pools what `ablate` left in `out` into the table at `path`."""
-    names = yardsticks.names
+    names = networks.names
     others = ablation.sampler_steps[1:]
     files = {name: [out / f"{name}-{seed}" / "all.json" for seed in ablation.seeds] for name in VARIANTS}
     files |= {f"full_{steps}_steps": [out / f"full-{seed}" / f"steps_{steps}.json" for seed in ablation.seeds]
@@ -46,7 +46,7 @@ def write_video_table(
         "title": "Video quality by depth and ablation",
         "command": command,
         **provenance(),
-        "protocol": old["protocol"] | _protocol(config, ablation, yardsticks),
+        "protocol": old["protocol"] | _protocol(config, ablation, networks),
         "columns": [["psnr", deepest], *([distance, depth] for depth in ablation.horizons), [names[2], deepest]],
         "rows": rows,
     }
@@ -92,7 +92,7 @@ def _against(full: list[np.ndarray], other: list[np.ndarray], higher_is_better: 
     return {"difference": {"value": value, "low": low, "high": high}, "than": than}
 
 
-def _protocol(config: LoopConfig, ablation: Ablation, yardsticks: Yardsticks) -> dict[str, Any]:
+def _protocol(config: LoopConfig, ablation: Ablation, networks: FeatureNetworks) -> dict[str, Any]:
     count, fit = ablation.rollouts, ablation.training.fit
     return {
         "environment": "wovr_lab/Tabletop-v0",
@@ -100,7 +100,7 @@ def _protocol(config: LoopConfig, ablation: Ablation, yardsticks: Yardsticks) ->
         f"states of seeds 10000-{10000 + count - 1}; `improved policy`: {count} of the improved policy's",
         "imagined": "first frame replicated, 4-frame context, 8-action chunks, closed loop, the real rollout's actions",
         "depth": "all frames up to it; frame metrics look at the last frame of each chunk, video metrics at 16 frames",
-        "networks": f"{', '.join(yardsticks.names)}: {yardsticks.source}",
+        "networks": f"{', '.join(networks.names)}: {networks.source}",
         "flow_": "weighted as in FloLPIPS, by Lucas and Kanade's optical flow instead of PWC-Net's",
         "fine_tuning": f"{fit.steps} steps of {ablation.training.batch} windows at {fit.learning_rate}, from "
         f"{config.backbone or 'the run itself'}, on play and the run's paid rollouts (scale {config.scale}, seed "

@@ -11,8 +11,8 @@ from wovr_lab.measure.tabletop.control import (
     MOVES,
     controllability,
     counterfactual_chunks,
-    left_with,
     real_displacements,
+    with_action_channels,
 )
 from wovr_lab.measure.tabletop.probes import load_probe
 from wovr_lab.real.tabletop.chunk_env import initial_start, make_tabletop_env
@@ -63,7 +63,7 @@ def test_rightwards_downwards_and_away_are_as_the_camera_sees_them():
 def test_channels_are_cut_only_for_as_long_as_asked():
     embedder = SimpleNamespace(channels="both")
     world = SimpleNamespace(transformer=SimpleNamespace(condition_embedder=embedder))
-    with pytest.raises(ZeroDivisionError), left_with(world, "attention"):
+    with pytest.raises(ZeroDivisionError), with_action_channels(world, "attention"):
         assert embedder.channels == "attention"
         raise ZeroDivisionError
     assert embedder.channels == "both"

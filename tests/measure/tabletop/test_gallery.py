@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.tabletop.gallery import mine, read_gallery, write_gallery
+from wovr_lab.measure.tabletop.gallery import hardest_cases, read_gallery, write_gallery
 from wovr_lab.starts import start_at
 from wovr_lab.types import Rollouts
 
@@ -31,7 +31,7 @@ def test_the_worst_of_every_task_come_first_and_kinds_are_told_apart(make_pairs,
     pairs = make_pairs([3, 3, 3, -1, -1, 3], [-1, -1, -1, 3, -1, 3], tasks=TASKS)
     for row, error in enumerate([0.01, 0.05, 0.02, 0.03, 0.055, 0.06]):
         pairs.found[row, -1, [4, 7]] = error
-    cases = mine(pairs, rollouts, rollouts, {"policy": "base"}, each=2)
+    cases = hardest_cases(pairs, rollouts, rollouts, {"policy": "base"}, each=2)
     assert [(case.about["kind"], case.about["seed"]) for case in cases] == [
         ("imagined_only", 1),  # the worst push of the red cube, then the only one of the blue
         ("imagined_only", 2),
@@ -45,7 +45,7 @@ def test_the_worst_of_every_task_come_first_and_kinds_are_told_apart(make_pairs,
 
 def test_a_gallery_comes_back_with_the_most_telling_kinds_first(make_pairs, rollouts, tmp_path):
     pairs = make_pairs([-1, -1, -1, 3, 3, 3], [-1] * 6, tasks=TASKS, cube_error=0.07)
-    cases = mine(pairs, rollouts, rollouts, {"start": "initial"}, each=1)
+    cases = hardest_cases(pairs, rollouts, rollouts, {"start": "initial"}, each=1)
     write_gallery(tmp_path / "a", cases[1:])
     write_gallery(tmp_path / "b", cases[:1])
     write_gallery(tmp_path / "none", [])
@@ -58,7 +58,7 @@ def test_a_gallery_comes_back_with_the_most_telling_kinds_first(make_pairs, roll
 
 
 def test_a_gallery_with_a_missing_film_says_so(make_pairs, rollouts, tmp_path):
-    cases = mine(make_pairs([3] * 6, [-1] * 6, tasks=TASKS), rollouts, rollouts, {})
+    cases = hardest_cases(make_pairs([3] * 6, [-1] * 6, tasks=TASKS), rollouts, rollouts, {})
     write_gallery(tmp_path, cases)
     (tmp_path / "real.hdf5").unlink()
     with pytest.raises(UserError, match=r"real\.hdf5"):

@@ -38,7 +38,7 @@ def counterfactual_chunks(start: Start) -> np.ndarray:
 
 
 @contextmanager
-def left_with(world: ImaginingModel, channels: str) -> Iterator[ImaginingModel]:
+def with_action_channels(world: ImaginingModel, channels: str) -> Iterator[ImaginingModel]:
     """The world model with only these action channels for as long as the block lasts."""
     embedder = world.transformer.condition_embedder
     before = embedder.channels
@@ -68,7 +68,7 @@ def imagined_displacements(
     before = probe.read(np.stack([start.memory[-1] for start in starts]))[..., COLUMNS["hand"]]
     context, found = world.initial_context(starts), {}
     for channels in CHANNELS:
-        with left_with(world, channels):
+        with with_action_channels(world, channels):
             moves = []
             for move in range(len(MOVES)):
                 noise = [torch_stream(run_seed, "counterfactual", row) for row in range(len(starts))]

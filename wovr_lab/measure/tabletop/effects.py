@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wovr_lab.contracts import ChunkEnv
-from wovr_lab.measure.tabletop.control import MOVES, counterfactual_chunks, left_with
+from wovr_lab.measure.tabletop.control import MOVES, counterfactual_chunks, with_action_channels
 from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import Start
@@ -35,7 +35,7 @@ def imagined_moves(world: ImaginingModel, starts: Sequence[Start], run_seed: int
     """The same in imagination, with these action channels left; all moves of a start share their noise."""
     every = [start for start in starts for _ in MOVES]
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
-    with left_with(world, channels):
+    with with_action_channels(world, channels):
         chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
         frames = world.imagine(world.initial_context(every), chunks, noise).frames
     return frames.reshape(len(starts), len(MOVES), *frames.shape[1:])

@@ -38,7 +38,9 @@ class Case:
     probability: np.ndarray  # float32 [T]
 
 
-def mine(pairs: PairedRollouts, imagined: Rollouts, real: Rollouts, about: dict[str, Any], each: int = 2) -> list[Case]:
+def hardest_cases(
+    pairs: PairedRollouts, imagined: Rollouts, real: Rollouts, about: dict[str, Any], each: int = 2
+) -> list[Case]:
     """At most `each` cases of a kind, largest error of the task's cube first, tasks in turn. "lost_object" are errors
     of more than 5 cm where both worlds judge alike."""
     outcomes, error = pairs.outcomes, object_error(pairs).max(1)

@@ -1,7 +1,7 @@
 """PSNR, SSIM, LPIPS, FloLPIPS and the Frechet distance of FID and FVD, as functions of frames, layers and features.
 
 PSNR, SSIM and the Frechet distance are torchmetrics'; LPIPS (Zhang et al. 2018) and FloLPIPS (Danier et al. 2022) are
-sums over layers that any network can give. A number's name comes from its network (yardsticks.py), not from here.
+sums over layers that any network can give. A number's name comes from its network (feature_networks.py), not from here.
 """
 
 from __future__ import annotations

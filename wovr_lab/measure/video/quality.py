@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wovr_lab.errors import UserError
+from wovr_lab.measure.video.feature_networks import CLIP, FeatureNetworks
 from wovr_lab.measure.video.metrics import (
     check_videos,
     flow_weight,
@@ -23,7 +24,6 @@ from wovr_lab.measure.video.metrics import (
     psnr,
     ssim,
 )
-from wovr_lab.measure.video.yardsticks import CLIP, Yardsticks
 from wovr_lab.pixels import to_float
 from wovr_lab.types import CHUNK
 
@@ -45,14 +45,14 @@ class VideoMetrics:
     UserError if a horizon is not a multiple of 16 frames or longer than the videos.
     """
 
-    def __init__(self, real: np.ndarray, horizons: Sequence[int], yardsticks: Yardsticks):
+    def __init__(self, real: np.ndarray, horizons: Sequence[int], networks: FeatureNetworks):
         if not horizons or any(horizon < CLIP or horizon % CLIP or horizon >= real.shape[1] for horizon in horizons):
             raise UserError(f"horizons {list(horizons)} must be multiples of {CLIP} below {real.shape[1]} frames")
-        self.real, self.horizons, self.yardsticks = real, tuple(horizons), yardsticks
+        self.real, self.horizons, self.networks = real, tuple(horizons), networks
         check_videos(real, real)
         frames = _chunk_ends(real, 0)
         batches = (frames[first : first + BATCH] for first in range(0, len(frames), BATCH))
-        features = torch.cat([yardsticks.features(batch, yardsticks.layers(batch)) for batch in batches])
+        features = torch.cat([networks.features(batch, networks.layers(batch)) for batch in batches])
         self._real_features, self._real_clips = features.unflatten(0, (len(real), -1)), self._clips(real)
 
     @torch.inference_mode()
@@ -61,7 +61,7 @@ class VideoMetrics:
         check_videos(self.real, imagined)
         frame_values, features = self._look(imagined)
         clips = self._clips(imagined)
-        _, picture_name, clip_name = self.yardsticks.names
+        _, picture_name, clip_name = self.networks.names
         rollouts = {
             name: {horizon: values[:, : horizon // CHUNK].mean(1).tolist() for horizon in self.horizons}
             for name, values in frame_values.items()
@@ -78,7 +78,7 @@ class VideoMetrics:
 
     def _look(self, imagined: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:
         """float [N, T / 8] of every metric that compares frame with frame, and features [N, T / 8, D]."""
-        name, features = self.yardsticks.names[0], []
+        name, features = self.networks.names[0], []
         found: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": [], name: [], f"flow_{name}": []}
         count = (self.real.shape[1] - 1) // CHUNK
         flat = [_chunk_ends(videos, offset) for offset in (0, -1) for videos in (self.real, imagined)]
@@ -86,11 +86,11 @@ class VideoMetrics:
             real, fake, real_before, fake_before = (frames[first : first + BATCH] for frames in flat)
             found["psnr"].append(psnr(real, fake))
             found["ssim"].append(ssim(real, fake))
-            layers = self.yardsticks.layers(real), self.yardsticks.layers(fake)
+            layers = self.networks.layers(real), self.networks.layers(fake)
             weight = flow_weight(_flow(real_before, real), _flow(fake_before, fake))
-            found[name].append(layer_distance(*layers, self.yardsticks.heads).numpy())
-            found[f"flow_{name}"].append(layer_distance(*layers, self.yardsticks.heads, weight).numpy())
-            features.append(self.yardsticks.features(fake, layers[1]))
+            found[name].append(layer_distance(*layers, self.networks.heads).numpy())
+            found[f"flow_{name}"].append(layer_distance(*layers, self.networks.heads, weight).numpy())
+            features.append(self.networks.features(fake, layers[1]))
         values = {key: np.concatenate(values).reshape(-1, count) for key, values in found.items()}
         return values, torch.cat(features).unflatten(0, (-1, count))
 
@@ -99,7 +99,7 @@ class VideoMetrics:
         count = (videos.shape[1] - 1) // CLIP
         clips = videos[:, 1 : 1 + count * CLIP].reshape(-1, CLIP, *videos.shape[2:])
         step = max(1, BATCH // CLIP)
-        parts = [self.yardsticks.clips(clips[first : first + step]) for first in range(0, len(clips), step)]
+        parts = [self.networks.clips(clips[first : first + step]) for first in range(0, len(clips), step)]
         return torch.cat(parts).unflatten(0, (len(videos), -1))
 
 

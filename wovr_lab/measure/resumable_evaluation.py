@@ -26,7 +26,7 @@ SaveFilm = Callable[[Path, np.ndarray], None]  # path, uint8 [T, H, W, 3]
 
 
 @dataclass(frozen=True)
-class Examination:
+class ResumableEvaluationConfig:
     """What is evaluated, and how; two of them with the same protocol give the same outcomes."""
 
     tasks: tuple[str, ...]
@@ -35,31 +35,31 @@ class Examination:
     temperature: float
     protocol: dict[str, Any]  # what else decides the outcomes: policy, versions, renderer
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The protocol card, as JSON holds it."""
         own = {"tasks": list(self.tasks), "seeds": list(self.seeds)}
         return {**own, "run_seed": self.run_seed, "temperature": self.temperature, **self.protocol}
 
 
-def examine(
-    env: PooledChunkEnv, actor: Actor, examination: Examination, folder: Path, save_film: SaveFilm
+def evaluate_resumable(
+    env: PooledChunkEnv, actor: Actor, config: ResumableEvaluationConfig, folder: Path, save_film: SaveFilm
 ) -> Evaluation:
     """Runs what is not in `folder` yet, `env.num_envs` episodes at a time, and returns all outcomes.
 
     Raises UserError if `folder` holds an evaluation of something else, or anything else.
     """
-    described = examination.described()
+    described = config.to_dict()
     folder = claim_work_folder(folder, "evaluation", ("protocol.json", "episodes.json", "videos"))
     if (folder / "protocol.json").exists() and read_json(folder / "protocol.json") != described:
         raise UserError(f"{folder} holds an evaluation with another protocol; choose another folder, or delete it")
     write_json(folder / "protocol.json", described)
     entries = read_json(folder / "episodes.json") if (folder / "episodes.json").exists() else []
     done = {(entry["task"], entry["seed"]) for entry in entries}
-    for task, seeds in _groups(examination, env.num_envs):
+    for task, seeds in _groups(config, env.num_envs):
         if (task, seeds[-1]) in done:
             continue
         starts, name = env.workers.starts_of(task, seeds), f"evaluate {task} {seeds[0]}"
-        rollouts = roll_out(env, actor, starts, examination.run_seed, name, examination.temperature, progress=True)
+        rollouts = roll_out(env, actor, starts, config.run_seed, name, config.temperature, progress=True)
         for seed, success, steps in zip(seeds, rollouts.succeeded.tolist(), rollouts.steps.tolist(), strict=True):
             entries.append({"task": task, "seed": seed, "success": success, "actions": steps})
         _film(env, rollouts, folder / "videos" / task.replace("/", "-"), save_film)
@@ -69,10 +69,10 @@ def examine(
     )
 
 
-def _groups(examination: Examination, rows: int) -> Iterator[tuple[str, Sequence[int]]]:
-    for task in examination.tasks:
-        for first in range(0, len(examination.seeds), rows):
-            yield task, examination.seeds[first : first + rows]
+def _groups(config: ResumableEvaluationConfig, rows: int) -> Iterator[tuple[str, Sequence[int]]]:
+    for task in config.tasks:
+        for first in range(0, len(config.seeds), rows):
+            yield task, config.seeds[first : first + rows]
 
 
 def _film(env: PooledChunkEnv, rollouts: Rollouts, stem: Path, save_film: SaveFilm) -> None:

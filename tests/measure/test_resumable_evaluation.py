@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.resumable import Examination, examine
+from wovr_lab.measure.resumable_evaluation import ResumableEvaluationConfig, evaluate_resumable
 from wovr_lab.real.process_pool import PooledChunkEnv, Workers
 from wovr_lab.real.tabletop.chunk_env import initial_start
 from wovr_lab.real.tabletop.env import TabletopEnv
@@ -19,7 +19,9 @@ from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.runs import read_json
 from wovr_lab.types import CHUNK, ActionChunk
 
-EXAMINATION = Examination(("push_red",), (0, 1, 2, 3), run_seed=0, temperature=0.0, protocol={"policy": "expert"})
+CONFIG = ResumableEvaluationConfig(
+    ("push_red",), (0, 1, 2, 3), run_seed=0, temperature=0.0, protocol={"policy": "expert"}
+)
 
 
 class ExpertOnEvenSeeds:
@@ -65,13 +67,13 @@ def save_length(path: Path, film: np.ndarray) -> None:
 
 
 def test_a_stopped_evaluation_goes_on_and_ends_as_if_it_had_not_been_stopped(env, tmp_path: Path):
-    whole = examine(env, ExpertOnEvenSeeds(), EXAMINATION, tmp_path / "whole", save_length)
+    whole = evaluate_resumable(env, ExpertOnEvenSeeds(), CONFIG, tmp_path / "whole", save_length)
     assert whole.succeeded.tolist() == [True, False, True, False]
     with pytest.raises(KeyboardInterrupt):
-        examine(env, ExpertOnEvenSeeds(stops_before=2), EXAMINATION, tmp_path / "cut", save_length)
+        evaluate_resumable(env, ExpertOnEvenSeeds(stops_before=2), CONFIG, tmp_path / "cut", save_length)
     assert [entry["seed"] for entry in read_json(tmp_path / "cut" / "episodes.json")] == [0, 1]
     actor = ExpertOnEvenSeeds()
-    again = examine(env, actor, EXAMINATION, tmp_path / "cut", save_length)
+    again = evaluate_resumable(env, actor, CONFIG, tmp_path / "cut", save_length)
     assert actor.groups == 1 and again.succeeded.tolist() == whole.succeeded.tolist()
     assert read_json(tmp_path / "cut" / "episodes.json") == read_json(tmp_path / "whole" / "episodes.json")
     films = films_in(tmp_path / "cut")
@@ -80,9 +82,9 @@ def test_a_stopped_evaluation_goes_on_and_ends_as_if_it_had_not_been_stopped(env
 
 
 def test_the_protocol_is_kept_with_the_outcomes_and_another_one_is_refused(env, tmp_path: Path):
-    few = replace(EXAMINATION, seeds=(0, 1))
-    examine(env, ExpertOnEvenSeeds(), few, tmp_path, save_length)
+    few = replace(CONFIG, seeds=(0, 1))
+    evaluate_resumable(env, ExpertOnEvenSeeds(), few, tmp_path, save_length)
     card = read_json(tmp_path / "protocol.json")
     assert card == {"tasks": ["push_red"], "seeds": [0, 1], "run_seed": 0, "temperature": 0.0, "policy": "expert"}
     with pytest.raises(UserError, match="another protocol"):
-        examine(env, ExpertOnEvenSeeds(), replace(few, temperature=1.0), tmp_path, save_length)
+        evaluate_resumable(env, ExpertOnEvenSeeds(), replace(few, temperature=1.0), tmp_path, save_length)

@@ -33,7 +33,7 @@ HOW_TO_GET = {  # run where torchvision, or the file named, is at hand
 }
 
 
-class Yardsticks(Protocol):
+class FeatureNetworks(Protocol):
     """`names` are what the distances made from `layers`, `features` and `clips` are called, in this order; `source` is
     which weights made them."""
 
@@ -75,7 +75,7 @@ class ShippedFeatures:
         self.network.eval().requires_grad_(False)
 
     def layers(self, frames: np.ndarray) -> list[Tensor]:
-        """See `Yardsticks`. Pictures go in within [-1, 1], as the network was trained."""
+        """See `FeatureNetworks`. Pictures go in within [-1, 1], as the network was trained."""
         hidden = F.relu6(self.network._bn0(self.network._conv_stem(_enlarged(frames))))
         found = []
         for index, block in enumerate(self.network._blocks[: self.TAPS[-1] + 1]):
@@ -111,7 +111,7 @@ class PaperFeatures:
         self.heads = [heads[f"lin{index}.model.1.weight"] for index in range(len(AlexNet.TAPS))]
 
     def layers(self, frames: np.ndarray) -> list[Tensor]:
-        """See `Yardsticks`."""
+        """See `FeatureNetworks`."""
         return self.alexnet.layers(_enlarged(frames))
 
     def features(self, frames: np.ndarray, layers: list[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
 """The world model's yardstick: a deterministic hybrid of convolutions and transformer, which predicts pixels in one
 step, trained on the backbone's play, fine-tuned as a run's world model was, and held to the same gate.
 
-    python benchmarks/hybrid_yardstick.py runs/demo --steps 3000 --write
+    python benchmarks/hybrid_comparison.py runs/demo --steps 3000 --write
 
 Both models imagine the gate's held-out episodes with their own actions, and that run's reward judges both. With
 `--write` the rows become data/results/yardstick.json.
@@ -247,7 +247,7 @@ def main() -> None:
         table = {
             "schema": 1,
             "title": "The world model and a deterministic hybrid at the same gate",
-            "command": f"python benchmarks/hybrid_yardstick.py {chosen.run} --steps {chosen.steps} --write",
+            "command": f"python benchmarks/hybrid_comparison.py {chosen.run} --steps {chosen.steps} --write",
             "protocol": {
                 "scale": run.config.scale,
                 "hybrid": f"{chosen.steps} steps of {pretraining.batch} windows of {chosen.play} episodes of play, "

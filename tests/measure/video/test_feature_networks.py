@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.measure.video.feature_networks import HOW_TO_GET, PaperFeatures, ShippedFeatures, load_weights
 from wovr_lab.measure.video.networks import I3D, AlexNet, Inception
-from wovr_lab.measure.video.yardsticks import HOW_TO_GET, PaperFeatures, ShippedFeatures, load_weights
 from wovr_lab.runs import save_tensors
 
 NETWORKS = {"alexnet": AlexNet, "inception": Inception, "i3d": I3D}
@@ -49,14 +49,14 @@ def test_the_networks_have_the_published_sizes_and_tensor_names(name, parameters
 
 
 def test_the_papers_networks_give_lpips_fid_and_fvd_features_from_files(weights, make_videos):
-    yardsticks = PaperFeatures(str(weights))
-    assert yardsticks.names == ("lpips", "fid", "fvd") and set(NETWORKS) == set(HOW_TO_GET)
-    assert re.findall(r"(\w+)\.safetensors [0-9a-f]{12}", yardsticks.source) == list(NETWORKS)
+    networks = PaperFeatures(str(weights))
+    assert networks.names == ("lpips", "fid", "fvd") and set(NETWORKS) == set(HOW_TO_GET)
+    assert re.findall(r"(\w+)\.safetensors [0-9a-f]{12}", networks.source) == list(NETWORKS)
     frames, clips = make_videos(2)[:, 0], make_videos(1, 16)
-    layers = yardsticks.layers(frames)
-    assert [layer.shape[1] for layer in layers] == [head.shape[1] for head in yardsticks.heads]
-    assert all((head >= 0).all() for head in yardsticks.heads)  # LPIPS's are trained to be
-    assert yardsticks.features(frames, layers).shape == (2, 2048) and yardsticks.clips(clips).shape == (1, 400)
+    layers = networks.layers(frames)
+    assert [layer.shape[1] for layer in layers] == [head.shape[1] for head in networks.heads]
+    assert all((head >= 0).all() for head in networks.heads)  # LPIPS's are trained to be
+    assert networks.features(frames, layers).shape == (2, 2048) and networks.clips(clips).shape == (1, 400)
     expected = untrained("alexnet")[0](yardsticks_scaled(frames))
     assert torch.allclose(layers[0], expected.relu(), atol=1e-5)
 
@@ -87,15 +87,15 @@ def test_a_file_of_another_network_or_with_nan_is_refused(tmp_path, weights):
 
 
 def test_shipped_features_are_pretrained_and_never_called_lpips_fid_or_fvd(make_videos):
-    yardsticks = ShippedFeatures()
-    assert all("efficientnet" in name for name in yardsticks.names)
-    assert not {"lpips", "fid", "fvd"} & {part for name in yardsticks.names for part in name.split("_")}
+    networks = ShippedFeatures()
+    assert all("efficientnet" in name for name in networks.names)
+    assert not {"lpips", "fid", "fvd"} & {part for name in networks.names for part in name.split("_")}
     frames = make_videos(2)[:, 0]
-    layers = yardsticks.layers(frames)
+    layers = networks.layers(frames)
     assert [layer.shape[1] for layer in layers] == [16, 24, 40, 112]
-    assert yardsticks.features(frames, layers).shape == (2, 112) and yardsticks.clips(make_videos(3, 16)).shape == (
+    assert networks.features(frames, layers).shape == (2, 112) and networks.clips(make_videos(3, 16)).shape == (
         3,
         80,
     )
     still = np.repeat(make_videos(1, 1), 16, 1)
-    assert (yardsticks.clips(still)[:, 40:] == 0).all()  # nothing changes in it
+    assert (networks.clips(still)[:, 40:] == 0).all()  # nothing changes in it
