@@ -40,7 +40,7 @@ def real_side(models: Models, steps: int) -> list[float]:
     session.start(models.tasks[0], 10_000)
     for number in range(steps):
         before, began = session.state.real, time.perf_counter()
-        session.worlds.execute(before, direction_chunk(KEYS[number % 8], -1.0))
+        session.simulator.execute(before, direction_chunk(KEYS[number % 8], -1.0))
         seconds.append(time.perf_counter() - began)
     return seconds
 

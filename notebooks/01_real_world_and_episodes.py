@@ -39,7 +39,7 @@ from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.episodes.validation import validate_file
 from wovr_lab.figures import pictures
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.notebook import episode_browser, keep
+from wovr_lab.notebook import episode_browser, record
 from wovr_lab.real.tabletop import TASKS, TabletopEnv, expert_episodes
 
 # %% tags=["parameters"]
@@ -123,7 +123,7 @@ print(*defects, sep="\n")
 # %% tags=["claims"]
 original, share = episodes["push_red"][0], np.mean([rate.rate for rate in rates.values()])
 length = np.mean([len(episode) for found in episodes.values() for episode in found])
-keep(expert_success=share, actions_a_demonstration=length)
+record(expert_success=share, actions_a_demonstration=length)
 assert (again == episode.frames[1:]).all() and env.success, "a replay is not exact"
 assert (back.frames == original.frames).all() and (back.states == original.states).all(), "the file changed the episode"
 assert defects, "a torn file was not noticed"

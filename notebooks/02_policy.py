@@ -43,7 +43,7 @@ from wovr_lab.inspector.models import Models
 
 # %%
 from wovr_lab.measure.intervals import paired_difference, rate_of
-from wovr_lab.notebook import keep, slide
+from wovr_lab.notebook import record, slide
 from wovr_lab.policy.imitation import ImitationConfig, imitate
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.chunk_env import start_of_seed
@@ -145,7 +145,7 @@ print(f"difference: {gain.rate:+.0%} [{gain.low:+.0%}, {gain.high:+.0%}]")
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(rounding=rounding, success=success.rate, near=close.rate, far=far.rate, listening=gain.rate)
+record(rounding=rounding, success=success.rate, near=close.rate, far=far.rate, listening=gain.rate)
 assert rounding <= 0.05 + 1e-6, "tokens round by more than half a bin"
 assert errors["base"] < errors["30 steps"] < errors["new"], "imitating longer comes no nearer to the demonstrations"
 assert gain.low > 0.05, f"told of the other cube it succeeds as often ({gain.rate:+.0%}): it does not listen"

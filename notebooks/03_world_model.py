@@ -44,7 +44,7 @@ from wovr_lab.measure.intervals import bootstrapped
 # %%
 from wovr_lab.measure.tabletop.control import MOVES
 from wovr_lab.measure.tabletop.effects import agreement, effects, imagined_moves, real_moves, strength
-from wovr_lab.notebook import keep
+from wovr_lab.notebook import record
 from wovr_lab.notebook.steering import steering
 from wovr_lab.real.chunk_env import start_of_seed
 from wovr_lab.real.tabletop import TASKS, TabletopEnv
@@ -132,7 +132,7 @@ print("PSNR (dB) by sampler steps:", {steps: round(value, 1) for steps, value in
 
 # %% tags=["claims"]
 both, modulation, attention = (found[name].rate for name in ("both", "modulation", "attention"))
-keep(both=both, modulation=modulation, attention=attention, strength=size["both"], silenced=size["attention"])
+record(both=both, modulation=modulation, attention=attention, strength=size["both"], silenced=size["attention"])
 assert both >= 0.45, f"imagined effects hardly agree with real ones ({both:.2f}): it does not do what it is told"
 assert attention < both - 0.15 and size["attention"] < 0.5, "without the modulation the actions move as much as with it"
 assert abs(both - modulation) < 0.1, "the attention channel matters: change the text below"

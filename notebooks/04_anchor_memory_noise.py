@@ -46,7 +46,7 @@ from wovr_lab.inspector.models import Models
 from wovr_lab.measure.error_by_horizon import NoisyMemory, error_by_horizon, with_context
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
-from wovr_lab.notebook import keep, recomputed
+from wovr_lab.notebook import recomputed, record
 from wovr_lab.types import Interval
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.sampler import FlowSampler
@@ -143,7 +143,7 @@ recomputed(real[0], imagine, **switches, noise=noise, steps=steps)
 anchored, memory = cost("without the anchor", 64), cost("a memory of one frame", 64)
 usual, twice = cost("memory disturbed as in training", 16), cost("memory disturbed twice as much", 16)
 whole = errors["all mechanisms"][:, -1].mean()
-keep(psnr_at_64=whole, anchor=anchored.rate, memory=memory.rate, noise=usual.rate, twice_the_noise=twice.rate)
+record(psnr_at_64=whole, anchor=anchored.rate, memory=memory.rate, noise=usual.rate, twice_the_noise=twice.rate)
 assert anchored.low > 0, "the anchor makes no difference: without it the picture is as good"
 assert anchored.rate > cost("without the anchor", 16).rate, "without the anchor the error does not grow"
 assert memory.rate < 0.5 * anchored.rate, "one frame of memory is not nearly as good as four here any more"

@@ -40,7 +40,7 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.fgsm import fgsm
 from wovr_lab.measure.hallucination import replay_in_simulator, within_imagined
-from wovr_lab.notebook import keep, slide
+from wovr_lab.notebook import record, slide
 
 # %%
 from wovr_lab.real.chunk_env import start_of_seed
@@ -156,7 +156,7 @@ Image.fromarray(pictures.named_strip(rows, [], scale=3))
 
 # %% tags=["claims"]
 dreamt = outcomes.precision
-keep(precision=real.precision, recall=real.recall, decided=decided, dreamt=dreamt.rate, fooled=fooled[16])
+record(precision=real.precision, recall=real.recall, decided=decided, dreamt=dreamt.rate, fooled=fooled[16])
 assert real.precision >= 0.8, f"only {real.precision:.0%} of what it calls a success is one"
 assert real.recall >= 0.8, f"it sees only {real.recall:.0%} of the successes"
 assert dreamt.rate < seen.precision, "imagined frames mislead it no more than real ones"

@@ -45,9 +45,9 @@ from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.paired import outcomes_at
 from wovr_lab.measure.tabletop.gallery import hardest_cases
 from wovr_lab.measure.tabletop.horizon import calibrated_horizon, horizon_curves
-from wovr_lab.notebook import gallery, keep, slide
+from wovr_lab.notebook import gallery, record, slide
 from wovr_lab.report.learning_curve import learning_curve_figure
-from wovr_lab.report.reading import load_report
+from wovr_lab.report.sentences import load_report
 from wovr_lab.runs import read_json
 
 # %% tags=["parameters"]
@@ -141,7 +141,7 @@ learning_curve_figure(curves_of_learning).show()
 optimism = paired_difference(outcomes.real, outcomes.imagined)
 cube, probe = (curves[name][-1]["rate"] for name in ("object_cm", "probe_object_cm"))
 early = curves["object_cm"][1]["rate"]  # after the first chunk
-keep(over_optimism=optimism.rate, precision=outcomes.precision.rate, cube_cm=cube, probe_cm=probe)
+record(over_optimism=optimism.rate, precision=outcomes.precision.rate, cube_cm=cube, probe_cm=probe)
 assert optimism.low > 0, "imagination is no more optimistic than reality: there is nothing to hallucinate"
 assert cube > 2 * early and cube > 2 * probe, "the cube does not get lost as the horizon grows"
 assert own.high < gate["precision"]["rate"], "the gate's pooled verdict is that of the policy that matters"

@@ -44,7 +44,7 @@ from wovr_lab.measure.hallucination import replay_in_imagination
 # %%
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
-from wovr_lab.notebook import keep, slide
+from wovr_lab.notebook import record, slide
 from wovr_lab.real.chunk_env import start_of_seed
 from wovr_lab.real.tabletop import TASKS, TabletopEnv, make_tabletop_env
 from wovr_lab.rollout import roll_out
@@ -67,7 +67,7 @@ keyframed = True  # False: no KIR, every rollout begins at an initial state
 folder = Path(run) / "episodes"
 paid = EpisodeStore([folder / f"{name}.hdf5" for name in ("demonstrations", "examples", "base")])
 indices = keyframe_steps(paid, lead) if keyframed else dict.fromkeys(TASKS, 0)
-keyframe_figures.moments_figure(list(paid), indices).show()
+keyframe_figures.keyframe_timing_figure(list(paid), indices).show()
 first = [next(iter(paid.select(task=name, success=True))) for name in TASKS]
 shown = {e.task: e.frames[np.linspace(indices[e.task], e.first_success + 1, 6).astype(int)] for e in first}
 Image.fromarray(pictures.named_strip(shown, ["keyframe", *[""] * 4, "success"], scale=3))
@@ -164,7 +164,7 @@ for share in (0.0, 1.0):
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(
+record(
     horizon_saved=saved, hallucinated_whole=rates[0], hallucinated_short=rates[1], nearer=nearer.rate, drawn=found[0.5]
 )
 assert saved > 0.25, f"keyframes save only {saved:.0%} of the horizon"

@@ -36,7 +36,7 @@ from ipywidgets import IntSlider
 
 from wovr_lab.figures import grpo_figures
 from wovr_lab.grpo import formulas
-from wovr_lab.notebook import keep, slide
+from wovr_lab.notebook import record, slide
 
 # %% tags=["parameters"]
 scale = "smoke"  # the same at every scale
@@ -145,7 +145,7 @@ grpo_figures.mixed_share_curve(8, drawn).show()
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(gradient_after_success=after, quick_action_weight=weights[0].max(), praise=praised, mixed_at_30=drawn[0.3])
+record(gradient_after_success=after, quick_action_weight=weights[0].max(), praise=praised, mixed_at_30=drawn[0.3])
 assert after == 0, f"{after:.0%} of the quick success's gradient falls on actions that came after it"
 assert weights[0].max() == 2 * weights[1].max(), "the quick success's actions do not weigh twice as much"
 assert abs(praised - 1.28) < 1e-6 and abs(blame["DualClip"] + 3) < 1e-6, "the clips do not bound as stated"

@@ -48,11 +48,11 @@ from wovr_lab.measure.hallucination import replay_in_imagination
 # %%
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
-from wovr_lab.notebook import keep
+from wovr_lab.notebook import record
 from wovr_lab.pace.monitor import Look
 from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.real.tabletop import make_tabletop_env
-from wovr_lab.report.reading import load_report
+from wovr_lab.report.sentences import load_report
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import load_metrics, read_json
 
@@ -73,7 +73,7 @@ looks = [[Look.from_json(row) for row in read_json(folder / f"monitor_{n}.json")
 for phase, seen in zip(("before", "after"), looks, strict=True):
     for look in seen:
         print(f"{phase} PACE, {look.updates} updates: imagined {look.imagined.rate:.0%}, real {look.real.rate:.0%}")
-pace_figures.looks_figure(*looks).show()
+pace_figures.monitor_figure(*looks).show()
 
 # %% [markdown]
 # ## The whole learning curve
@@ -157,8 +157,8 @@ print(refusal)
 before, after = (gap[name].rate for name in worlds)
 recorded = [seen[index].imagined.rate - seen[index].real.rate for seen, index in zip(looks, (-1, 0), strict=True)]
 spent = ledger.used("real")[0]
-keep(before=before, after=after, nearer=nearer.rate, real_episodes=spent)
-keep(recorded_before=recorded[0], recorded_after=recorded[1])
+record(before=before, after=after, nearer=nearer.rate, real_episodes=spent)
+record(recorded_before=recorded[0], recorded_after=recorded[1])
 assert nearer.low > 0, "refining the world model did not bring imagination nearer to reality"
 assert gap["before PACE"].low > 0, "nothing to mend: the first world model is not over-optimistic"
 assert recorded[1] < recorded[0], "the monitor saw no less over-optimism after PACE"

@@ -40,10 +40,10 @@ from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures.pictures import strip
-from wovr_lab.notebook import Film, keep, need
+from wovr_lab.notebook import Film, record, require
 
 # %%
-need("libero", "get it by `make libero`, and the GL libraries by `make system-deps`")
+require("libero", "get it by `make libero`, and the GL libraries by `make system-deps`")
 
 from wovr_lab.real.libero.env import LiberoEnv
 from wovr_lab.real.libero.expert import expert_episode
@@ -116,7 +116,7 @@ print(path.name, f"{path.stat().st_size / 1e6:.1f} MB,", back.instruction)
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(expert_success=succeeded, actions=len(episode), states=len(states))
+record(expert_success=succeeded, actions=len(episode), states=len(states))
 assert apart == 0 and env.success, "a replay is not exact"
 assert (back.frames == episode.frames).all() and np.allclose(back.actions, episode.actions), "the file changed it"
 assert not set(TRAINING_STATES) & set(EVALUATION_STATES), "training sees what it is judged on"

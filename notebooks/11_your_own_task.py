@@ -37,7 +37,7 @@ from PIL import Image
 
 from wovr_lab.figures import pace_figures, pictures, run_figures
 from wovr_lab.measure.intervals import paired_difference, rate_of
-from wovr_lab.notebook import keep
+from wovr_lab.notebook import record
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.pace.loop import STAGE_NAMES
 
@@ -143,7 +143,7 @@ print(f"{ledger.used('real')[0]} real episodes of {ledger.budget} that were allo
 # %% tags=["claims"]
 spent, stages = ledger.used("real")[0], [stage["name"] for stage in report["stages"]]
 before, after = (report["success"][name]["rate"] for name in ("base", "wovr"))
-keep(expert=expert.rate, untrained=untrained.mean(), learnt=learnt.rate, stages=len(stages), real_episodes=spent)
+record(expert=expert.rate, untrained=untrained.mean(), learnt=learnt.rate, stages=len(stages), real_episodes=spent)
 assert expert.low > 0.8, f"the expert solves {expert.rate:.0%}: the goal or the expert is wrong"
 assert untrained.mean() < 0.1, "a policy that has learnt nothing does it already: the goal is too easy"
 assert learnt.low > 0.1, f"imitation adds {learnt.rate:+.0%} to an untrained policy: it was shown nothing that helps"

@@ -45,9 +45,9 @@ from torch.utils.benchmark import Timer
 from wovr_lab.experiments.estimate import estimate
 from wovr_lab.figures import scaling_figures
 from wovr_lab.inspector.models import Models
-from wovr_lab.notebook import keep
+from wovr_lab.notebook import record
 from wovr_lab.pace import scale_config
-from wovr_lab.report.reading import load_report
+from wovr_lab.report.sentences import load_report
 
 # %%
 from wovr_lab.runs import read_json
@@ -143,7 +143,9 @@ print(f"{sum(estimated.values()) / 60:.0f} minutes and {gigabytes:.1f} GB estima
 # ## The claims of this page
 
 # %% tags=["claims"]
-keep(parameters=ours.parameters, flops=ours.flops, paper_parameters=paper.parameters, paper_gigabytes=needed, gpus=fits)
+record(
+    parameters=ours.parameters, flops=ours.flops, paper_parameters=paper.parameters, paper_gigabytes=needed, gpus=fits
+)
 assert ours == counted, f"computed {ours}, counted {counted}"
 assert abs(size / 2 - ours.parameters) < 0.02 * ours.parameters, "the file holds another number of parameters"
 assert 4.9e9 < paper.parameters < 5.1e9, "these are not the settings of the paper's model"

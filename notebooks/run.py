@@ -28,7 +28,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from plotly.io import to_html
 
-from wovr_lab.notebook.record import KEPT
+from wovr_lab.notebook.record import RECORD
 from wovr_lab.notebook.require import Skipped
 
 FOLDER = Path(__file__).resolve().parent
@@ -126,7 +126,7 @@ def without_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def kept(notebook: nbformat.NotebookNode) -> dict[str, float]:
     """The numbers that a notebook kept by `wovr_lab.notebook.record.keep`."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return {name: value for o in outputs for name, value in o.get("data", {}).get(KEPT, {}).items()}
+    return {name: value for o in outputs for name, value in o.get("data", {}).get(RECORD, {}).items()}
 
 
 def drifted(found: dict[str, float], goldens: dict[str, dict]) -> list[str]:

@@ -116,7 +116,7 @@ def test_one_case_of_each_kind_is_shipped_and_opens_in_the_inspector(measured, t
     kinds = [case.about["kind"] for case in shipped]
     assert len(set(kinds)) == len(kinds) and set(kinds) == {case.about["kind"] for case in cases}
     session = Session(Models(folder))
-    places = [place for place in session.models.beginnings() if place.origin.source.startswith("measure/")]
+    places = [place for place in session.models.start_options() if place.origin.source.startswith("measure/")]
     assert len(places) == len(shipped)
     for place, case in zip(places, shipped, strict=True):
         session.switch(checkpoint=place.checkpoint)

@@ -7,7 +7,7 @@ from wovr_lab.measure.hallucination import psnr
 
 def test_successes_failures_and_keyframes_are_shown_at_their_actions(make_episode):
     episodes = [make_episode(0, 12, success_at=9), make_episode(1, 20, task="push_blue")]
-    success, failure, keyframe = keyframe_figures.moments_figure(episodes, {"push_red": 3, "push_blue": 8}).data
+    success, failure, keyframe = keyframe_figures.keyframe_timing_figure(episodes, {"push_red": 3, "push_blue": 8}).data
     assert (list(success.x), list(success.y)) == ([9], ["push red"])
     assert (list(failure.x), list(failure.y)) == ([20], ["push blue"])
     assert list(keyframe.x) == [3, 8]

@@ -21,7 +21,7 @@ def test_the_expert_does_in_chunks_what_it_does_alone(session: Session):
 
 
 def test_a_recording_is_repeated_from_where_one_stands_to_its_end(session: Session):
-    place = next(place for place in session.models.beginnings() if place.kind == EPISODE)
+    place = next(place for place in session.models.start_options() if place.kind == EPISODE)
     session.start_recorded(place.origin)
     episode = session.recording
     while session.state.real.step < len(episode):

@@ -65,7 +65,7 @@ def test_an_exported_episode_can_be_begun_in_again(session: Session, tmp_path: P
 
 
 def test_a_branch_from_a_keyframe_begins_there_again(session: Session, models: Models, tmp_path: Path):
-    session.start_recorded(next(place for place in models.beginnings() if place.kind == KEYFRAME).origin)
+    session.start_recorded(next(place for place in models.start_options() if place.kind == KEYFRAME).origin)
     step = session.step(RIGHT)
     export(session, tmp_path)
     begin_uploaded(session, tmp_path / "real.hdf5", "real.hdf5")

@@ -54,7 +54,7 @@ def test_the_same_link_gives_the_same_frames_switches_and_actions(session: Sessi
 
 
 def test_a_link_leads_back_to_a_keyframe(session: Session, models: Models):
-    place = next(place for place in models.beginnings() if place.kind == KEYFRAME)
+    place = next(place for place in models.start_options() if place.kind == KEYFRAME)
     session.start_recorded(place.origin)
     session.step(RIGHT)
     again = session_from(models, "?" + write_link(session.branch, session.switches))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wovr_lab.inspector.models import Models
-from wovr_lab.inspector.worlds import Worlds
+from wovr_lab.inspector.paired_simulator import PairedSimulator
 from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
@@ -18,7 +18,7 @@ SHIPPED = Path(__file__).parents[2] / "data" / "demo" / "checkpoints"
 
 
 @pytest.fixture
-def worlds(tmp_path: Path) -> Worlds:
+def simulator(tmp_path: Path) -> PairedSimulator:
     robot = tabletop_robot().to_dict()
     torch.manual_seed(0)
     network = PixelNetwork(width=16, num_attention_heads=2, num_layers=1, hidden=16, robot=robot)
@@ -27,16 +27,16 @@ def worlds(tmp_path: Path) -> Worlds:
     PixelWorldModel(network, head).save(tmp_path / "checkpoints" / "world")
     for name in ("reward", "base"):
         shutil.copytree(SHIPPED / name, tmp_path / "checkpoints" / name)
-    return Worlds(Models(tmp_path))
+    return PairedSimulator(Models(tmp_path))
 
 
 @pytest.mark.parametrize("count", [8, 1])
-def test_both_sides_carry_the_robots_state_on_after_a_chunk_and_after_an_action(worlds, count):
-    switches = worlds.models.switches("base")
-    state = worlds.begin(worlds.initial("push_red", 3), switches)
+def test_both_sides_carry_the_robots_state_on_after_a_chunk_and_after_an_action(simulator, count):
+    switches = simulator.models.switches("base")
+    state = simulator.initial_state(simulator.initial_start("push_red", 3), switches)
     actions = np.random.default_rng(0).uniform(-1, 1, (count, 7)).astype(np.float32)
     for number in range(2):
-        step = worlds.simulate(state, actions, switches, number)
+        step = simulator.simulate(state, actions, switches, number)
         state = step.after
     assert state.imagined.proprio.shape == state.real.proprio.shape == (4, 13)
     assert np.array_equal(state.real.proprio[-1], proprioception_of(state.real.state))

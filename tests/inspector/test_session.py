@@ -272,7 +272,7 @@ def test_two_sessions_do_not_disturb_each_other(models: Models, session: Session
 
 
 def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session: Session):
-    places = session.models.beginnings()
+    places = session.models.start_options()
     assert [place.kind for place in places] == [HALLUCINATION, HALLUCINATION, KEYFRAME, EPISODE, EPISODE]
     mined, dream, keyframe = (place.origin for place in places[:3])
     session.start_recorded(keyframe)
@@ -289,23 +289,23 @@ def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session
 
 
 def test_of_mined_hallucinations_those_from_initial_states_are_offered_with_their_world(session: Session):
-    (mined,) = [place for place in session.models.beginnings() if place.origin.source.startswith("measure/")]
+    (mined,) = [place for place in session.models.start_options() if place.origin.source.startswith("measure/")]
     assert mined.label.startswith("push the red cube")
     assert "imagined success, really failure (base policy in the evolved world, seed 20)" in mined.label
     assert (mined.checkpoint, mined.origin.index) == ("evolved", 1)
 
 
 def test_the_probe_tells_where_things_are_in_both_worlds(session: Session):
-    imagined, real = session.worlds.places(session.state)
+    imagined, real = session.simulator.positions(session.state)
     np.testing.assert_allclose(imagined, real, atol=0.015)  # nothing is imagined yet: the probe's own error
     step = session.step(RIGHT)
-    np.testing.assert_array_equal(session.worlds.places(session.state)[1], read_states(step.states[-1]))
+    np.testing.assert_array_equal(session.simulator.positions(session.state)[1], read_states(step.states[-1]))
     assert "cube of the task: x, y, z (cm;" in readout(session)
 
 
 def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(vars(session.models), "probe", None)
-    assert session.worlds.places(session.state) is None and "cube of the task" not in readout(session)
+    assert session.simulator.positions(session.state) is None and "cube of the task" not in readout(session)
 
 
 def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):

@@ -35,8 +35,8 @@ ABSENT = """
 height = 1
 
 # %%
-from wovr_lab.notebook.require import need
-need("no_such_package", "get it by `make dreams`")
+from wovr_lab.notebook.require import require
+require("no_such_package", "get it by `make dreams`")
 
 # %%
 assert False, "this cell must not be reached"

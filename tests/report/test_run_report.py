@@ -9,8 +9,8 @@ from rich.console import Console
 from wovr_lab.errors import UserError
 from wovr_lab.figures.reward_figures import reward_errors_figure
 from wovr_lab.report.markup import LARGEST_FILM
-from wovr_lab.report.reading import headline, load_report, refusal
 from wovr_lab.report.run_report import write_report
+from wovr_lab.report.sentences import headline, load_report, refusal
 from wovr_lab.report.tables import facts_table, gate_table, ledger_table, success_table
 from wovr_lab.report.terminal import print_report
 from wovr_lab.runs import load_metrics

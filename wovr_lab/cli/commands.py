@@ -42,7 +42,7 @@ from wovr_lab.publish.results import collect_results, render_tables
 from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.real.names import TABLETOP, is_libero
 from wovr_lab.report.gate_history import write_gate_history
-from wovr_lab.report.hallucination_tables import measured_sentence
+from wovr_lab.report.hallucination_tables import hallucination_sentence
 from wovr_lab.report.run_report import write_report
 from wovr_lab.report.terminal import print_report
 from wovr_lab.runs import read_json
@@ -155,7 +155,7 @@ def measure(
         write_hallucination_table(found, table, folder)
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
-            console.print(measured_sentence(row), markup=False, highlight=False, soft_wrap=True)
+            console.print(hallucination_sentence(row), markup=False, highlight=False, soft_wrap=True)
     if (folder / "report.json").exists():
         console.print(f"Look at {write_report(folder)}", markup=False, highlight=False, soft_wrap=True)
 

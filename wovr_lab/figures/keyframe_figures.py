@@ -21,7 +21,7 @@ from wovr_lab.types import CHUNK, Episode
 from wovr_lab.world.protocol import ImaginingModel
 
 
-def moments_figure(episodes: Sequence[Episode], keyframes: Mapping[str, int]) -> go.Figure:
+def keyframe_timing_figure(episodes: Sequence[Episode], keyframes: Mapping[str, int]) -> go.Figure:
     """When episodes of each task succeeded, when failed ones ended, and the task's keyframe."""
     figure = go.Figure()
     kinds = (

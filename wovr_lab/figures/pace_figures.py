@@ -16,7 +16,7 @@ from wovr_lab.pace.monitor import Look
 from wovr_lab.pace.stages import Ledger
 
 
-def looks_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
+def monitor_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
     """Imagined and real success of the same actions at every look, the second phase beside the first."""
     pause = max(1, before[-1].updates // 8)
     figure, offsets = go.Figure(), (0, before[-1].updates + pause - after[0].updates)

@@ -21,7 +21,7 @@ from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.layout import Parts
 from wovr_lab.inspector.links import UPLOAD, Gallery, session_from, write_link
-from wovr_lab.inspector.models import HALLUCINATION, Beginning, Models, find_run
+from wovr_lab.inspector.models import HALLUCINATION, Models, StartOption, find_run
 from wovr_lab.inspector.page import compared, futures_view
 from wovr_lab.inspector.serve import LOOPBACK, Server
 from wovr_lab.inspector.session import Session
@@ -45,12 +45,12 @@ Wire = Callable[..., None]
 def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
     """The page and the sessions behind it."""
     tabs = Tabs(models, Gallery(gallery))
-    places = models.beginnings()
+    places = models.start_options()
     choices = [(f"{place.kind}: {place.label}", str(number)) for number, place in enumerate(places)]
     choices += [(f"gallery: {name}", f"gallery {name}") for name in tabs.gallery.names()]
     with gr.Blocks(title="Hallucination inspector", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as app:
         gr.Markdown(INTRODUCTION)
-        begin = layout.beginnings(list(models.tasks), choices)
+        begin = layout.start_options(list(models.tasks), choices)
         with gr.Row():
             pictures = [layout.picture(name, label, smooth=name == "picture") for name, label in PICTURES.items()]
         with gr.Row():
@@ -75,7 +75,7 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         app.state_session_capacity = MOST_TABS  # else Gradio keeps what 10,000 closed tabs were last sent
         wire(gain.release, lambda session: None)
         _wire_keys(wire, keys, controls)
-        _wire_beginnings(wire, begin, tabs, places)
+        _wire_start_options(wire, begin, tabs, places)
         _wire_branches(wire, branches, tabs)
         _wire_switches(wire, switches)
         _wire_pilot(wire, pilot, tabs, gain, views)
@@ -99,7 +99,7 @@ def _wire_keys(wire: Wire, keys: dict[str, gr.Button], controls: Parts) -> None:
             wire(button.click, partial(act, key), controls["kind"], controls["strength"], controls["preview"])
 
 
-def _wire_beginnings(wire: Wire, parts: Parts, tabs: Tabs, places: list[Beginning]) -> None:
+def _wire_start_options(wire: Wire, parts: Parts, tabs: Tabs, places: list[StartOption]) -> None:
     def start_there(session: Session, choice: str | None) -> None:
         if choice is None:
             raise UserError("choose a place to begin at first")

@@ -38,8 +38,8 @@ def propose(session: Session, pilot: str, sees: str = "imagined") -> np.ndarray:
 
 def _expert(session: Session) -> np.ndarray:
     """Looks at reality before every action, as it always does."""
-    session.worlds.put(session.state.real)
-    env, actions = session.worlds.env, []
+    session.simulator.restore(session.state.real)
+    env, actions = session.simulator.env, []
     for _ in range(CHUNK):
         actions.append(np.clip(expert_action(env.readout(), env.definition), -1, 1))
         env.step(actions[-1])

@@ -45,7 +45,7 @@ def episodes_of(branch: Branch) -> tuple[Episode, Episode]:
     """
     if not len(branch.actions):
         raise UserError("nothing has happened on this branch yet; act first")
-    begun = branch.begun.real
+    begun = branch.initial.real
     believed, reached = (
         np.logical_or.accumulate(np.concatenate([getattr(step, name) for step in branch.steps]))
         for name in ("success_imagined", "success_real")

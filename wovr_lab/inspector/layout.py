@@ -37,7 +37,7 @@ def _button(label: str, variant: str = "secondary", **more: Any) -> gr.Button:
     return gr.Button(label, variant=variant, min_width=90, scale=0, **more)
 
 
-def beginnings(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
+def start_options(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
     """Where to begin: an initial state, one of `places` (label, value), a file."""
     parts: Parts = {}
     with gr.Tabs():

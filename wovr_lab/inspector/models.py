@@ -41,7 +41,7 @@ HALLUCINATION, KEYFRAME, EPISODE = "recorded hallucination", "keyframe", "episod
 
 
 @dataclass(frozen=True)
-class Beginning:
+class StartOption:
     """A place in the run folder to begin at, as people choose it."""
 
     kind: str
@@ -127,10 +127,10 @@ class Models:
             raise UserError(f"{origin.source} holds {len(store)} episodes, none has number {origin.index}")
         return store[origin.index]
 
-    def beginnings(self) -> list[Beginning]:
+    def start_options(self) -> list[StartOption]:
         """Recorded hallucinations, keyframes, episodes, in this order; of many, some of each kind from everywhere."""
         places: dict[tuple[str, int], Origin] = {}
-        found: list[Beginning] = []
+        found: list[StartOption] = []
         for source in (name for name in self._sources() if not name.startswith("measure/")):
             for index, summary in enumerate(self._store(source).summaries):
                 origin = Origin(summary.task, summary.seed, source, index)
@@ -142,7 +142,7 @@ class Models:
                 if is_dream:
                     where = f"{'improved' if improved else 'base'} policy, seed {summary.seed}"
                     label = f"{TASKS[summary.task].instruction}: {PARTED['imagined_only']} ({where})"
-                found.append(Beginning(HALLUCINATION if is_dream else EPISODE, label, origin, checkpoint))
+                found.append(StartOption(HALLUCINATION if is_dream else EPISODE, label, origin, checkpoint))
                 if source.startswith("episodes/"):
                     places.setdefault((summary.task, summary.seed), origin)
         keyframes = self._keyframes(places)
@@ -150,7 +150,7 @@ class Models:
         episodes = [place for place in found if place.kind == EPISODE]
         return [*self._mined(), *dreams, *_spread(keyframes), *_spread(episodes)]
 
-    def _mined(self) -> list[Beginning]:
+    def _mined(self) -> list[StartOption]:
         """What `wovr-lab measure` mined, from the real side of each case: same start, same actions. Those that began at
         a keyframe are left out, since its anchor and memory lie before their first frame."""
         found = []
@@ -159,10 +159,10 @@ class Models:
             for index, about in enumerate(read_rows(path, start=str, world=str, task=str, seed=int)):
                 if about["start"] == "initial" and about["world"] in self.checkpoints:
                     origin = Origin(about["task"], about["seed"], source, index)
-                    found.append(Beginning(HALLUCINATION, _parted(about), origin, about["world"]))
+                    found.append(StartOption(HALLUCINATION, _parted(about), origin, about["world"]))
         return found
 
-    def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[Beginning]:
+    def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[StartOption]:
         found = []
         for path in sorted(self.run.glob("keyframes-*.json")):
             for entry in read_rows(path, task=str, seed=int, step=Natural):
@@ -170,7 +170,7 @@ class Models:
                 if origin:
                     label = f"{entry['task']}, seed {entry['seed']}, action {entry['step']}"
                     place = Origin(origin.task, origin.seed, origin.source, origin.index, entry["step"])
-                    found.append(Beginning(KEYFRAME, label, place))
+                    found.append(StartOption(KEYFRAME, label, place))
         return list(dict.fromkeys(found))
 
     def _sources(self) -> list[str]:
@@ -214,7 +214,7 @@ def _parted(about: dict[str, Any]) -> str:
     return f"{TASKS[about['task']].instruction}: {PARTED[about['kind']].format(**about)} ({where})"
 
 
-def _spread(places: list[Beginning]) -> list[Beginning]:
+def _spread(places: list[StartOption]) -> list[StartOption]:
     """At most `MOST_PLACES` of them, evenly."""
     return places[:: -(-len(places) // MOST_PLACES) or 1]
 

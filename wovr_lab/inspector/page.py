@@ -81,7 +81,7 @@ def readout(session: Session) -> str:
             f"{state.horizon} imagined frames since the last real one; PSNR {last.psnr:.1f} dB, so far {so_far:.1f}"
         )
     notes = []
-    if session.worlds.models.probe is not None:
+    if session.simulator.models.probe is not None:
         notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
     if last is not None:
         spread = f"answers to other noise lie {last.uncertainty:.2f} apart"
@@ -121,7 +121,7 @@ def _comparison(session: Session, last: Step | None) -> list[tuple[str, str, str
 
 def _places(session: Session) -> list[tuple[str, str, str]]:
     """(name, imagined by the state probe, real) of positions, in centimetres; none without a probe."""
-    places = session.worlds.places(session.state)
+    places = session.simulator.positions(session.state)
     if places is None:
         return []
     imagined, real = (100 * place for place in places)

@@ -13,8 +13,8 @@ import numpy as np
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.paired_simulator import PairedSimulator
 from wovr_lab.inspector.timeline import Branch, Origin, State, Step, Switches
-from wovr_lab.inspector.worlds import Worlds
 from wovr_lab.types import Episode, Start
 
 MOST_STEPS, MOST_BRANCHES, LONGEST_NAME = 200, 20, 40  # what one session may hold
@@ -26,7 +26,7 @@ class Session:
 
     def __init__(self, models: Models):
         self.models = models
-        self.worlds = Worlds(models)
+        self.simulator = PairedSimulator(models)
         self.switches: Switches = models.switches("base")
         self.branches: dict[str, Branch] = {}
         self.name, self.position = FIRST, 0
@@ -41,7 +41,7 @@ class Session:
     def start(self, task: str, seed: int) -> None:
         """Begins anew at the initial state of `seed`. Raises UserError on an unknown task, one that the reward was not
         trained on, or a negative seed; what was there then stays."""
-        self._begin(Origin(task, seed), self.worlds.initial(task, seed), None)
+        self._begin(Origin(task, seed), self.simulator.initial_start(task, seed), None)
 
     def start_recorded(self, origin: Origin) -> None:
         """Begins at a place of the run folder. Raises UserError if there is none, or if reality cannot begin there."""
@@ -49,7 +49,7 @@ class Session:
 
     def start_episode(self, episode: Episode, origin: Origin) -> None:
         """Begins at frame `origin.step` of an episode. Raises UserError as `start_recorded` does."""
-        self._begin(origin, self.worlds.start_in(episode, origin.step), episode)
+        self._begin(origin, self.simulator.start_in(episode, origin.step), episode)
 
     @property
     def branch(self) -> Branch:
@@ -71,7 +71,7 @@ class Session:
     @property
     def picture(self) -> np.ndarray:
         """uint8 [256, 256, 3], the real world where we stand, for people."""
-        return self.worlds.render(self.state)
+        return self.simulator.render(self.state)
 
     def step(self, actions: np.ndarray) -> Step:
         """Imagines and executes actions float32 [8, 7], or [1, 7]: one action, off the trained protocol.
@@ -84,7 +84,7 @@ class Session:
 
     def preview(self, actions: np.ndarray) -> Step:
         """What `step` would do, held back until `commit`."""
-        self.pending = self.worlds.simulate(self.state, actions, self.switches, self.position)
+        self.pending = self.simulator.simulate(self.state, actions, self.switches, self.position)
         return self.pending
 
     def commit(self) -> Step:
@@ -97,7 +97,7 @@ class Session:
 
     def reanchor(self) -> Step:
         """Replaces the imagined frames by the real ones of this moment; imagination goes on from there."""
-        step = self.worlds.anchored(self.state, self.switches)
+        step = self.simulator.reanchor(self.state, self.switches)
         self._append(step)
         return step
 
@@ -165,7 +165,10 @@ class Session:
             raise UserError("there is no imagined step here to imagine again; act first")
         last, before = self.steps[-1], self.branch.state(self.position - 1)
         others = [replace(last.switches, noise=last.switches.noise + extra) for extra in range(1, count)]
-        return [last, *(self.worlds.simulate(before, last.actions, switches, self.position - 1) for switches in others)]
+        return [
+            last,
+            *(self.simulator.simulate(before, last.actions, switches, self.position - 1) for switches in others),
+        ]
 
     def take(self, future: Step) -> str:
         """A branch in which the last step is this future; its noise seed applies from here on."""
@@ -177,7 +180,7 @@ class Session:
         return name
 
     def _begin(self, origin: Origin, start: Start, recording: Episode | None) -> None:
-        begun = self.worlds.begin(start, self.switches)
+        begun = self.simulator.initial_state(start, self.switches)
         self.branches, self.recording = {FIRST: Branch(origin, begun)}, recording
         self._stand(FIRST, 0)
 

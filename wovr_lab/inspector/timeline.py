@@ -117,33 +117,33 @@ class Branch:
     """One line of events. `state(k)` is the moment after k steps."""
 
     origin: Origin
-    begun: State
+    initial: State
     steps: tuple[Step, ...] = ()
 
     def state(self, position: int) -> State:
         """Raises UserError outside the branch."""
         if not 0 <= position <= len(self.steps):
             raise UserError(f"this branch has {len(self.steps)} steps, there is no moment {position}")
-        return self.steps[position - 1].after if position else self.begun
+        return self.steps[position - 1].after if position else self.initial
 
     def cut(self, position: int) -> Branch:
         """The same events up to there. Raises UserError outside the branch."""
         self.state(position)
-        return Branch(self.origin, self.begun, self.steps[:position])
+        return Branch(self.origin, self.initial, self.steps[:position])
 
     def then(self, step: Step) -> Branch:
         """One event more."""
-        return Branch(self.origin, self.begun, (*self.steps, step))
+        return Branch(self.origin, self.initial, (*self.steps, step))
 
     @property
     def imagined(self) -> np.ndarray:
         """uint8 [T + 1, H, W, 3], from the real frame that it all began with."""
-        return np.concatenate([self.begun.imagined.memory[-1:], *(step.imagined for step in self.steps)])
+        return np.concatenate([self.initial.imagined.memory[-1:], *(step.imagined for step in self.steps)])
 
     @property
     def real(self) -> np.ndarray:
         """uint8 [T + 1, H, W, 3]"""
-        return np.concatenate([self.begun.real.memory[-1:], *(step.real for step in self.steps)])
+        return np.concatenate([self.initial.real.memory[-1:], *(step.real for step in self.steps)])
 
     @property
     def actions(self) -> np.ndarray:

@@ -48,11 +48,11 @@ def evaluate_resumable(
 
     Raises UserError if `folder` holds an evaluation of something else, or anything else.
     """
-    described = config.to_dict()
+    protocol = config.to_dict()
     folder = claim_work_folder(folder, "evaluation", ("protocol.json", "episodes.json", "videos"))
-    if (folder / "protocol.json").exists() and read_json(folder / "protocol.json") != described:
+    if (folder / "protocol.json").exists() and read_json(folder / "protocol.json") != protocol:
         raise UserError(f"{folder} holds an evaluation with another protocol; choose another folder, or delete it")
-    write_json(folder / "protocol.json", described)
+    write_json(folder / "protocol.json", protocol)
     entries = read_json(folder / "episodes.json") if (folder / "episodes.json").exists() else []
     done = {(entry["task"], entry["seed"]) for entry in entries}
     for task, seeds in _groups(config, env.num_envs):

@@ -9,7 +9,7 @@ class Skipped(Exception):
     """What is missing, and how to get it."""
 
 
-def need(package: str, cure: str) -> None:
+def require(package: str, cure: str) -> None:
     """Raises Skipped with `cure` if a Python package is not installed."""
     if importlib.util.find_spec(package) is None:
         raise Skipped(f"{package} is not installed; {cure}")

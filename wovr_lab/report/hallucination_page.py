@@ -11,13 +11,13 @@ from wovr_lab.figures.style import plain
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery
 from wovr_lab.report import hallucination_tables
 from wovr_lab.report.markup import image, plot, section, table
-from wovr_lab.report.reading import load_measure
+from wovr_lab.report.sentences import load_measure
 
 EACH = 2  # cases of a kind in the report, of the last policy in the last world
 STRIDE = 4  # every fourth frame of a case is shown
 
 
-def measured_sections(run: Path) -> list[str]:
+def hallucination_sections(run: Path) -> list[str]:
     """The sections, none if the run has not been measured. Raises UserError if measure.json is of another schema."""
     found = load_measure(run)
     if not found:

@@ -48,7 +48,7 @@ def _points(row: dict[str, Any]) -> str:
     return f"{100 * row['rate']:+.0f} [{100 * row['low']:+.0f}, {100 * row['high']:+.0f}]"
 
 
-def measured_sentence(row: dict[str, Any]) -> str:
+def hallucination_sentence(row: dict[str, Any]) -> str:
     """One row of the confusion matrices in words."""
     paired = row["paired"]
     return (

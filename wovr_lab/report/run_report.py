@@ -14,9 +14,9 @@ from wovr_lab.figures import gate_figures, run_figures
 from wovr_lab.figures.reward_figures import reward_errors_figure
 from wovr_lab.figures.style import plain
 from wovr_lab.figures.wording import interval, percent, sentence_case, spaced
-from wovr_lab.report.hallucination_page import measured_sections
+from wovr_lab.report.hallucination_page import hallucination_sections
 from wovr_lab.report.markup import beside, films, page, picture, plot, section, table, tile, warning
-from wovr_lab.report.reading import compared, gate_sentence, gates, headline, load_report, refusal, temperature_name
+from wovr_lab.report.sentences import compared, gate_sentence, gates, headline, load_report, refusal, temperature_name
 from wovr_lab.report.tables import facts_table, gate_table, ledger_table, success_table
 from wovr_lab.runs import load_metrics, write_text
 
@@ -43,7 +43,7 @@ def write_report(run: Path) -> Path:
         *_gates(report),
         *_confusion(report),
         *_depth(report),
-        *measured_sections(run),
+        *hallucination_sections(run),
         *_strips(sorted((run / "pictures").glob("strip-*.png"), key=_strip_order)),
         *_films(sorted(p for p in (run / "videos").glob("*") if p.suffix in (".mp4", ".gif"))),
         *_training(rows),

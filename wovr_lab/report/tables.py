@@ -11,7 +11,7 @@ from typing import Any
 
 from wovr_lab.figures.style import plain
 from wovr_lab.figures.wording import SAMPLED, interval, percent, sentence_case, setting_name, settings, spaced
-from wovr_lab.report.reading import temperature_name
+from wovr_lab.report.sentences import temperature_name
 
 FACTS = {"cpus": "CPU cores", "torch": "PyTorch", "max_steps": "Most steps an episode"}
 

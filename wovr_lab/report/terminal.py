@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from wovr_lab.figures import gate_figures
-from wovr_lab.report.reading import compared, gate_sentence, gates, headline, refusal
+from wovr_lab.report.sentences import compared, gate_sentence, gates, headline, refusal
 from wovr_lab.report.tables import Table, ledger_table, success_table
 
 

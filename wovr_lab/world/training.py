@@ -79,7 +79,7 @@ class WorldTraining:
 
 
 def imagined_chunks(self_forcing: tuple[float, ...], grown: float, uniform: float) -> int:
-    """How many imagined chunks (0, 1, ...) a uniform number means; the larger numbers have `grown` to their shares at 1."""
+    """How many imagined chunks a uniform number means; numbers above 0 have `grown` to their shares (at 1)."""
     shares = np.array(self_forcing) * min(1.0, grown)
     shares[0] = 1 - shares[1:].sum()
     return int(np.searchsorted(np.cumsum(shares), uniform, side="right").clip(0, len(shares) - 1))

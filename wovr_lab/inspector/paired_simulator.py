@@ -40,20 +40,20 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Worlds:
+class PairedSimulator:
     """The models of a run, and a simulator of one's own."""
 
     def __init__(self, models: Models):
         self.models = models
         self.env = TabletopEnv(resolution=models.resolution)
 
-    def begin(self, start: Start, switches: Switches) -> State:
+    def initial_state(self, start: Start, switches: Switches) -> State:
         """Both worlds at a start. Raises UserError on a task that the reward was not trained on, a foreign state."""
         self.models.reward(switches.checkpoint).columns([start.instruction])
-        success = self.put(start)
+        success = self.restore(start)
         return State(start, start, switches, None, self._recent(start, switches), (success, success))
 
-    def initial(self, task: str, seed: int) -> Start:
+    def initial_start(self, task: str, seed: int) -> Start:
         """The initial state of a seed. Raises UserError on an unknown task or a negative seed."""
         if seed < 0:
             raise UserError(f"seed {seed} is negative; initial states have seeds from 0 on")
@@ -73,11 +73,11 @@ class Worlds:
             return start
         if step or episode.seed < 0:
             raise UserError("this episode holds no simulator state for that moment, so reality cannot begin there")
-        return self.initial(episode.task, episode.seed)
+        return self.initial_start(episode.task, episode.seed)
 
     def render(self, state: State) -> np.ndarray:
         """uint8 [256, 256, 3], the real world at that moment, for people."""
-        self.put(state.real)
+        self.restore(state.real)
         return self.env.render_frame(DISPLAY_RESOLUTION)
 
     @one_thread()
@@ -115,7 +115,7 @@ class Worlds:
             kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after, uncertainty
         )
 
-    def anchored(self, before: State, switches: Switches) -> Step:
+    def reanchor(self, before: State, switches: Switches) -> Step:
         """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it
         (paper section 3). What imagination believed about success is replaced too."""
         after = replace(
@@ -126,15 +126,15 @@ class Worlds:
         actions, states = np.zeros((0, ACTION_DIM), np.float32), before.real.state[None][:0]
         return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after)
 
-    def places(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
+    def positions(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
         """Read-outs float32 [10] in metres (`probes.COLUMNS`): what the state probe sees in the imagined frame, and the
         truth. None if there is no probe for such frames."""
         if self.models.probe is None:
             return None
-        self.put(state.real)
+        self.restore(state.real)
         return self.models.probe.read(state.imagined.memory[-1]), read_env(self.env)
 
-    def put(self, start: Start) -> bool:
+    def restore(self, start: Start) -> bool:
         """The simulator at that moment; whether success had been reached. Raises UserError on a foreign state."""
         return bool(self.env.reset(options={"task": start.task, "state": start.state})[1]["success"])
 
@@ -146,7 +146,7 @@ class Worlds:
 
     def execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The real side alone: frames uint8 [n, H, W, 3], simulator states float64 [n, S], success bool [n]."""
-        self.put(start)
+        self.restore(start)
         frames, states, success = [], [], []
         for action in actions:
             observation, _, reached, _, _ = self.env.step(action)
