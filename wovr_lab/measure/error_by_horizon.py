@@ -15,9 +15,9 @@ from torch import Tensor
 
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.types import CHUNK
-from wovr_lab.world.codec import FrameGroupCodec
-from wovr_lab.world.context import Context, ContextBuilder
-from wovr_lab.world.model import WorldModel
+from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.protocol import ImaginingModel
+from wovr_lab.world.sampler import add_noise
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,13 @@ class NoisyMemory(ContextBuilder):
 
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
 
-    def advance(
-        self, codec: FrameGroupCodec, context: Context, future: Tensor, chunk: Tensor, frames: np.ndarray
-    ) -> Context:
-        """The context after a chunk, disturbed."""
-        following = super().advance(codec, context, future, chunk, frames)
-        noise = torch.randn(following.memory.shape, generator=self.generator)
-        return self.add_context_noise(
-            following, noise.to(following.memory), torch.ones(len(noise)).to(following.memory)
-        )
+    def passed_on(self, memory: Tensor) -> Tensor:
+        """The memory of every chunk but the first, with the noise on it."""
+        noise = torch.randn(memory.shape, generator=self.generator).to(memory)
+        return add_noise(memory, noise, memory.new_full((len(memory),), self.noise))
 
 
-def with_context(world: WorldModel, builder: ContextBuilder) -> WorldModel:
+def with_context(world: ImaginingModel, builder: ContextBuilder) -> ImaginingModel:
     """The same weights, told another context."""
     return world.with_settings(builder, world.sampler)
 

@@ -17,6 +17,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import BelowOne, configuration
 from wovr_lab.types import MEMORY, NOOP, Start
 from wovr_lab.world.codec import FRAMES_PER_LATENT, FrameGroupCodec
+from wovr_lab.world.sampler import add_noise
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class ContextBuilder:
         latest = future[:, :, -1]
         if self.memory != MEMORY:
             latest = codec.encode(self.memory_group(frames[:, -MEMORY:]))
-        return Context(context.anchor, latest, chunk[:, -MEMORY:])
+        return Context(context.anchor, self.passed_on(latest), chunk[:, -MEMORY:])
 
     def latents(self, context: Context) -> Tensor:
         """[B, C, 2, h, w]: what the transformer attends to."""
@@ -93,5 +94,9 @@ class ContextBuilder:
 
     def add_context_noise(self, context: Context, noise: Tensor, sigma: Tensor) -> Context:
         """Noisy context: x -> (1 - s) x + s eps on the memory only, s = `noise` * sigma in [0, 1] of each row [B]."""
-        strength = (self.noise * sigma)[:, None, None, None]
-        return replace(context, memory=(1 - strength) * context.memory + strength * noise)
+        return replace(context, memory=add_noise(context.memory, noise, self.noise * sigma))
+
+    def passed_on(self, memory: Tensor) -> Tensor:
+        """Imagined memory [B, ...], latents or pictures, as the next chunk is told it: as it is. A place for what
+        disturbs it on purpose."""
+        return memory

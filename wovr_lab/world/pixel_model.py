@@ -167,7 +167,7 @@ class PixelWorldModel(nn.Module):
 
     def advance(self, context: PixelContext, future: Tensor, chunk: Tensor, states: Tensor) -> PixelContext:
         """The context after a chunk of frames [B, 8, 3, H, W] and states [B, 8, D]."""
-        memory = self.shortened(future[:, -MEMORY:])
+        memory = self.context.passed_on(self.shortened(future[:, -MEMORY:]))
         return PixelContext(context.anchor, memory, chunk[:, -MEMORY:], states[:, -MEMORY:])
 
     @torch.no_grad()

@@ -113,8 +113,8 @@ class PixelFlowLoss(nn.Module):
     def _context(self, batch: dict[str, Tensor]) -> tuple[PixelContext, Tensor]:
         """The noisy context, and the true states [B, n * 8, D] of the rows, off by a little."""
         world = self.world
-        strength = (world.context.noise * batch["context_sigma"]).view(-1, 1, 1, 1, 1)
-        memory = (1 - strength) * to_float(batch["memory"]) + strength * batch["context_noise"]
+        sigma = world.context.noise * batch["context_sigma"]
+        memory = add_noise(to_float(batch["memory"]), batch["context_noise"], sigma)
         states, true = batch["memory_states"], batch["states"]
         if world.state_head is None:  # whatever the episodes know, this model is not told
             states, true = states[..., :0], true[..., :0]
