@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 
 from wovr_lab.figures.pictures import named_strip
-from wovr_lab.measure.tabletop.control import CHANNELS, with_action_channels
+from wovr_lab.measure.tabletop.control import channels_of, with_action_channels
 from wovr_lab.measure.tabletop.effects import executed
 from wovr_lab.notebook.widgets import WIDE, Box, png, still
 from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
@@ -29,7 +29,7 @@ def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
     controls = {
         "x": _slider("x: to the camera", 0.0), "y": _slider("y: to the right", 0.6), "z": _slider("z: up", -0.4),
         "closed": ipywidgets.Checkbox(closed, description="gripper closed", indent=False),
-        "channels": ipywidgets.Dropdown(options=CHANNELS, description="action channels", style=WIDE),
+        "channels": ipywidgets.Dropdown(options=channels_of(world), description="action channels", style=WIDE),
         "steps": ipywidgets.IntSlider(before, 1, MOST_STEPS, description="sampler steps", style=WIDE),
     }  # fmt: skip
 
@@ -37,10 +37,9 @@ def steering(world: ImaginingModel, start: Start, run_seed: int) -> Box:
         values = {name: control.value for name, control in controls.items()}
         chunk = held(values["x"], values["y"], values["z"], values["closed"])
         world.sampler.steps = values["steps"]
-        with with_action_channels(world, values["channels"]):
-            frames = world.imagine(
-                world.initial_context([start]), chunk[None], [torch_stream(run_seed, "steering")]
-            ).frames
+        with with_action_channels(world, values["channels"]) as told:
+            context, noise = told.initial_context([start]), [torch_stream(run_seed, "steering")]
+            frames = told.imagine(context, chunk[None], noise).frames
         world.sampler.steps = before
         return compared(executed(env, start, chunk[None])[0], frames[0])
 

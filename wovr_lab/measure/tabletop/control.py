@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.measure.intervals import bootstrapped
@@ -21,11 +23,13 @@ from wovr_lab.real.tabletop.render import camera_axes
 from wovr_lab.rollout import replay
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import ACTION_DIM, CHUNK, Start
+from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.protocol import ImaginingModel
 
 STRENGTH = 0.4  # of a full action: about 6 cm in a chunk
 MOVES = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
 CHANNELS = ("both", "modulation", "attention")  # the action channels that are left
+STILL_HAND = "a still hand"  # both, but the hand round which pixels are drawn is imagined to stay where it is
 
 
 def counterfactual_chunks(start: Start) -> np.ndarray:
@@ -37,9 +41,30 @@ def counterfactual_chunks(start: Start) -> np.ndarray:
     return chunks
 
 
+class StillHand(nn.Module):
+    """A state head, like the one whose robot it takes, that imagines no motion whatever the actions."""
+
+    def __init__(self, robot: dict[str, Any]):
+        super().__init__()
+        self.config = SimpleNamespace(robot=robot)
+
+    def forward(self, states: Tensor, chunk: Tensor, frame: Tensor, anchor: Tensor) -> Tensor:
+        """The latest of `states` [B, 2, D] after each action of the chunk [B, K, 7]: [B, K, D]."""
+        return states[:, -1:].expand(-1, chunk.shape[1], -1)
+
+
+def channels_of(world: ImaginingModel) -> tuple[str, ...]:
+    """The ways in which this world model hears of actions: its channels, and a hand that it imagines first."""
+    return CHANNELS if world.robot is None else (*CHANNELS, STILL_HAND)
+
+
 @contextmanager
 def with_action_channels(world: ImaginingModel, channels: str) -> Iterator[ImaginingModel]:
-    """The world model with only these action channels for as long as the block lasts."""
+    """The world model with only these action channels, one of `channels_of(world)`, while the block lasts."""
+    if channels == STILL_HAND:
+        head = StillHand(world.state_head.config.robot)
+        yield PixelWorldModel(world.network, head, world.context, world.sampler).eval()
+        return
     embedder = world.transformer.condition_embedder
     before = embedder.channels
     embedder.channels = channels

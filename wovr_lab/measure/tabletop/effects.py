@@ -35,9 +35,9 @@ def imagined_moves(world: ImaginingModel, starts: Sequence[Start], run_seed: int
     """The same in imagination, with these action channels left; all moves of a start share their noise."""
     every = [start for start in starts for _ in MOVES]
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
-    with with_action_channels(world, channels):
-        chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
-        frames = world.imagine(world.initial_context(every), chunks, noise).frames
+    chunks = np.concatenate([counterfactual_chunks(start) for start in starts])
+    with with_action_channels(world, channels) as told:
+        frames = told.imagine(told.initial_context(every), chunks, noise).frames
     return frames.reshape(len(starts), len(MOVES), *frames.shape[1:])
 
 
