@@ -44,7 +44,6 @@ from torch.utils.benchmark import Timer
 
 from wovr_lab.experiments.estimate import estimate
 from wovr_lab.figures import scaling_figures
-from wovr_lab.inspector.models import Models
 from wovr_lab.notebook import record
 from wovr_lab.pace import scale_config
 from wovr_lab.report.sentences import load_report
@@ -52,6 +51,7 @@ from wovr_lab.report.sentences import load_report
 # %%
 from wovr_lab.runs import read_json
 from wovr_lab.world.cost import cost_of, count
+from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.wan import TI2V_5B
 
 # %% tags=["parameters"]
@@ -62,12 +62,13 @@ trains = True  # False: only imagining is counted, and nothing is trained
 
 # %% [markdown]
 # ## Computed is counted
-# First on the model that is here: what is computed from its settings is what is counted on the model itself, and half
-# as many as its file has bytes.
+# First on the world model in latents that is shipped, the paper's kind: what is computed from its settings is what is
+# counted on the model itself, and half as many as its file has bytes. (A run on the tabletop imagines in pixels, with the
+# same class of transformer between two small convolutional networks.)
 
 # %%
-folder = Path(run) / "checkpoints/world"
-transformer = Models(Path(run)).world(Models(Path(run)).switches("base")).transformer
+folder = Path("../data/backbone")
+transformer = load_world_model(folder).transformer
 settings = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
 ours, counted = cost_of(settings, side=8), count(transformer, side=8)
 size = (folder / "transformer/diffusion_pytorch_model.safetensors").stat().st_size
