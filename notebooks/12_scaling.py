@@ -63,8 +63,8 @@ trains = True  # False: only imagining is counted, and nothing is trained
 # %% [markdown]
 # ## Computed is counted
 # First on the world model in latents that is shipped, the paper's kind: what is computed from its settings is what is
-# counted on the model itself, and half as many as its file has bytes. (A run on the tabletop imagines in pixels, with the
-# same class of transformer between two small convolutional networks.)
+# counted on the model itself, and half as many as its file has bytes. (A run on the tabletop imagines in pixels, with
+# the same class of transformer between two small convolutional networks.)
 
 # %%
 folder = Path("../data/backbone")
