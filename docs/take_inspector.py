@@ -18,6 +18,7 @@ from wovr_lab.inspector.links import write_link
 from wovr_lab.inspector.models import Models, find_run
 from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
+from wovr_lab.inspector.timeline import FALSE_SUCCESS
 
 OUT = Path(__file__).parent / "inspector"
 WIDTHS = (1280, 800)
@@ -41,7 +42,7 @@ def hallucination(models: Models) -> Session:
     return next(
         session
         for session in sessions
-        if session.branch.verdicts[-1] == "imagined only"
+        if session.branch.verdicts[-1] == FALSE_SUCCESS
         and max(step.probability_real.max() for step in session.steps) < 0.5
     )
 

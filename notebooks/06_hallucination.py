@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Hallucination: where imagination parts from reality
 #
-# **Question.** The frames look fine. How often is what happens in them true, and how deep into a dream can it be
-# believed?
+# **Question.** The frames look fine. How often is what happens in them true, and for how many imagined frames can it be
+# trusted?
 #
 # The paper (section 1, in our words): hallucination is a mismatch of *outcomes*. The picture stays plausible while the
 # transition is physically wrong or the success is made up. It grows with horizon, the number of imagined frames
@@ -85,7 +85,7 @@ usual = round(models.switches("base").threshold, 2)
 slide(draw, FloatSlider(usual, min=0.05, max=0.95, step=0.05, description="reward threshold"))
 
 # %% [markdown]
-# ## How deep it can be believed
+# ## How long it can be trusted
 # Blue is the probe's own error on real frames: below it nothing can be seen.
 
 # %%

@@ -77,7 +77,7 @@ pace_figures.monitor_figure(*looks).show()
 
 # %% [markdown]
 # ## The whole learning curve
-# Imagined success as trained, and real success by checks that chose nothing.
+# Imagined success as trained, and real success that was not used for checkpoint selection.
 
 # %%
 run_figures.learning_curve(load_metrics(folder)).show()
@@ -130,12 +130,13 @@ Image.fromarray(pictures.named_strip(rows, [f"action {time}" for time in times],
 # %%
 found = {name: outcomes_in(models, improved, world, starts, seed) for name, world in worlds.items()}
 gate_figures.confusion_figure({name: outcomes.counts() for name, outcomes in found.items()}).show()
-mended = paired_difference(*(each.imagined.astype(int) - each.real for each in reversed(found.values())))
+reduced = paired_difference(*(each.imagined.astype(int) - each.real for each in reversed(found.values())))
 gap = {name: paired_difference(outcomes.real, outcomes.imagined) for name, outcomes in found.items()}
 for name, outcomes in found.items():
     rates = f"imagined {rate_of(outcomes.imagined).rate:.0%}, real {rate_of(outcomes.real).rate:.0%}"
     print(f"{name}: {rates}, over-optimism {gap[name].rate:+.0%} [{gap[name].low:+.0%}, {gap[name].high:+.0%}]")
-print(f"mended: {mended.rate:.0%} [{mended.low:.0%}, {mended.high:.0%}], n = {mended.n}")
+bounds = f"[{100 * reduced.low:.0f}, {100 * reduced.high:.0f}]"
+print(f"over-optimism reduced by {100 * reduced.rate:.0f} points {bounds}, n = {reduced.n}")
 
 # %% [markdown]
 # ## What it cost: the ledger
@@ -176,5 +177,6 @@ assert spent == report["budget"]["real_episodes"] <= ledger.budget and "spent" i
 # ## Try to break it
 # - Set `refined = False`: which claim falls?
 # - Ask the base policy (`models.policies[0]`). Was the refined world model worth as much to it?
-# - How much is mended with `scale = "demo"`, 400 rollouts, which take minutes? Does the interval leave zero out there?
+# - By how much does over-optimism fall with `scale = "demo"`, 400 rollouts, which take minutes? Does the interval leave
+#   zero out there?
 # - Which policy's films gain more from the refinement, the base policy's or those of the one that it was made for?

@@ -71,7 +71,7 @@ def test_groups_of_the_base_policy_tell_what_an_imagined_update_is_worth(measure
     ]
     assert all(row["n"] == 2 and row["group_size"] == 2 for row in rows)
     assert all(-1 <= row["within_group_correlation"]["rate"] <= 1 for row in rows)
-    assert "worth of an imagined update" in write_report(measured).read_text()
+    assert "update efficiency" in write_report(measured).read_text()
 
 
 def test_curves_reach_as_deep_as_rollouts_go(measured):

@@ -110,9 +110,9 @@ def test_figures_of_nothing_are_empty():
 def test_stage_times_are_in_minutes_unless_the_run_was_short(report):
     figure = run_figures.stage_times(report["stages"])
     assert figure.data[0].x[4] == pytest.approx(611 / 60)
-    assert figure.layout.xaxis.title.text == "minutes (22.4 in all)"
+    assert figure.layout.xaxis.title.text == "minutes (total 22.4)"
     short = run_figures.stage_times([{"name": "sft", "seconds": 2.5}])
-    assert list(short.data[0].x) == [2.5] and short.layout.xaxis.title.text == "seconds (2.5 in all)"
+    assert list(short.data[0].x) == [2.5] and short.layout.xaxis.title.text == "seconds (total 2.5)"
 
 
 def test_the_gate_sets_real_against_imagined_success_of_each_policy(report):

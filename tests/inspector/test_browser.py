@@ -154,7 +154,7 @@ def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message
 ):
     press(page, "d", "8 ")
     press(page, "f", "16 ")
-    open_tab(page, "Take away")
+    open_tab(page, "Export")
     link = page.locator("#link textarea").input_value()
     other = browser.new_page()
     open_page(other, link)
@@ -173,7 +173,7 @@ def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message
 
 def test_episodes_leave_and_come_in_again_and_a_broken_file_gives_a_message(page: Page, tmp_path: Path):
     press(page, "d", "8 ")
-    open_tab(page, "Take away")
+    open_tab(page, "Export")
     page.get_by_role("button", name="Prepare downloads").click()
     real = page.locator("a[href$='/real.hdf5']").first
     expect(real).to_be_visible()
@@ -220,7 +220,7 @@ def test_every_control_has_a_name_and_nothing_overflows(page: Page, width: int):
             && !(e.querySelector('img') || {}).alt).map(e => e.outerHTML.slice(0, 200))"""
     wide = """[...document.querySelectorAll('button')].filter(b => b.scrollWidth > b.clientWidth + 1)
         .map(b => b.innerText)"""
-    for name in ("Branches", "Switches", "Autopilot", "Four futures", "Take away"):
+    for name in ("Branches", "Switches", "Autopilot", "Resample (4 seeds)", "Export"):
         open_tab(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.evaluate(wide) == [], name

@@ -13,7 +13,7 @@ from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, find_run
 from wovr_lab.inspector.page import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
-from wovr_lab.inspector.timeline import Origin, Step, verdict
+from wovr_lab.inspector.timeline import FALSE_SUCCESS, MISSED_SUCCESS, SAME, Origin, Step, verdict
 from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -210,7 +210,7 @@ def test_real_success_latches_and_ends_nothing(session: Session):
 
 @pytest.mark.parametrize(
     ("imagined", "real", "expected"),
-    [(0, 0, "agree"), (1, 1, "agree"), (1, 0, "imagined only"), (0, 1, "real only")],
+    [(0, 0, SAME), (1, 1, SAME), (1, 0, FALSE_SUCCESS), (0, 1, MISSED_SUCCESS)],
 )
 def test_the_verdict_names_who_alone_believes_in_success(session: Session, imagined: int, real: int, expected: str):
     assert verdict(bool(imagined), bool(real)) == expected
@@ -310,7 +310,7 @@ def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch
 
 def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):
     first = session.step(RIGHT)
-    assert first.uncertainty > 0 and f"{first.uncertainty:.2f} apart" in readout(session)
+    assert first.uncertainty > 0 and f"uncertainty {first.uncertainty:.2f} (latent" in readout(session)
     session.undo()
     assert session.step(RIGHT).uncertainty == first.uncertainty
     assert session.reanchor().uncertainty == 0

@@ -100,7 +100,7 @@ def test_groups_that_are_told_apart_pass_and_their_agreement_is_reported():
     assert evaluate_gate({"only": outcomes(80, 5, 5, 10)}).as_json()["within_group_correlation"] is None
 
 
-@pytest.mark.parametrize(("judged_right", "blamed"), [(True, "the world model is to be mended"), (False, "the reward")])
+@pytest.mark.parametrize(("judged_right", "blamed"), [(True, "the world model is at fault"), (False, "the reward")])
 def test_groups_that_imagination_cannot_tell_apart_are_refused_and_the_part_that_fails_is_named(judged_right, blamed):
     verdict = evaluate_gate({"only": outcomes(80, 5, 5, 10)}, groups=groups(judged_right, imagined_right=False))
     assert not verdict.passed and len(verdict.reasons) == 1

@@ -94,6 +94,6 @@ def test_doubts_are_asked_up_to_a_rollouts_end_about_the_wrong_outcomes(make_pai
     assert rows[1]["auroc"]["rate"] == 0.5  # the reward is equally sure of all
 
 
-def test_without_wrong_outcomes_there_is_nothing_to_foretell(make_pairs):
+def test_without_wrong_outcomes_there_is_nothing_to_predict(make_pairs):
     rows = error_auroc(make_pairs([3], [3]), {"noise": np.ones((1, 2))}, threshold=0.5)
     assert [row["auroc"] for row in rows] == [None] * 4

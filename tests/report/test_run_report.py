@@ -43,7 +43,7 @@ def test_the_page_says_the_verdict_and_holds_every_part(run):
         "Learning in imagination",
         "Reliability gate: may this world model be trained in?",
         "Hallucination: imagined outcomes against real ones",
-        "Error against depth",
+        "Error by horizon",
         "Side by side",
         "Films",
         "Training",

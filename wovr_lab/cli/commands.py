@@ -165,7 +165,7 @@ def gate_history_command(
     folders: Annotated[list[Path], typer.Argument(help="run folders")],
     out: Annotated[Path, typer.Option(help="page to write; the rows go beside it as JSON")] = Path("runs/gates.html"),
 ) -> None:
-    """Does passing the gate foretell real gains? Relate both over several runs."""
+    """Does passing the gate predict real gains? Relate both over several runs."""
     out = claim_file(out, file_with(OUR_PAGE))
     claim_file(out.with_suffix(".json"), json_with("schema", "rows"))
     shown = write_gate_history(out, gate_history(folders))

@@ -1,4 +1,4 @@
-"""Does passing the reliability gate foretell that RL in imagination pays off for real?
+"""Does passing the reliability gate predict that RL in imagination pays off for real?
 
 In: finished or stopped runs. Out: a row for each phase of RL: what its gate said, and real success before and after.
 """
@@ -20,8 +20,8 @@ from wovr_lab.types import Interval
 
 def gate_history(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows {run, phase, passed, precision, base_precision, base_gap, before, after, gain}. Real success is that of the
-    checks that chose nothing; base_gap is imagined minus real success of the base policy in the gate, base_precision
-    its precision (None in gates of older versions).
+    checks that were not used for checkpoint selection; base_gap is imagined minus real success of the base policy in
+    the gate, base_precision its precision (None in gates of older versions).
 
     Raises UserError if no run has both a gate and a phase of RL.
     """

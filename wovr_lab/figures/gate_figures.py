@@ -17,8 +17,8 @@ from wovr_lab.measure.intervals import wilson
 
 OUTCOMES = {  # the confusion matrix by rows: imagined success above, imagined failure below
     "imagined_and_real": "imagined and real",
-    "imagined_only": "imagined only:<br>hallucinated",
-    "real_only": "real only:<br>missed",
+    "imagined_only": "false success",
+    "real_only": "missed success",
     "neither": "neither",
 }
 

@@ -91,8 +91,8 @@ def _folded(name: str) -> str:
 def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
 
-    All stand at the iteration that logged them. Real success was measured for the report only: nothing chose by it;
-    the monitor's looks choose the policy that is kept.
+    All stand at the iteration that logged them. Real success was measured for the report only and not used for
+    checkpoint selection; the monitor's looks choose the policy that is kept.
     """
     figure = go.Figure()
     begin = 0
@@ -194,6 +194,6 @@ def stage_times(stages: Sequence[dict[str, Any]]) -> go.Figure:
         x=amounts, y=[plain(spaced(stage["name"])) for stage in stages], orientation="h", marker_color=QUIET,
         text=[f"{amount:.1f}" for amount in amounts], textposition="outside", cliponaxis=False, hoverinfo="skip",
     )  # fmt: skip
-    figure.update_xaxes(title_text=f"{unit} ({total / divisor:.1f} in all)", rangemode="tozero")
+    figure.update_xaxes(title_text=f"{unit} (total {total / divisor:.1f})", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", ticks="")
     return styled(figure, 110 + 28 * len(stages)).update_layout(margin_t=10)

@@ -33,8 +33,8 @@ PLAYED = 48  # actions after which an autopilot that plays gives the robot back
 PICTURES = {
     "imagined": "Imagined",
     "difference": "Difference",
-    "real": "Real, as models see it",
-    "picture": "Real, for us",
+    "real": "Real (model input, {side} x {side})",
+    "picture": "Real (camera)",
 }
 INTRODUCTION = """# Hallucination inspector
 Steer the robot **inside the world model** and, with the same actions, **in the real simulator**. Where the two part,
@@ -52,7 +52,8 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         gr.Markdown(INTRODUCTION)
         begin = layout.start_options(list(models.tasks), choices)
         with gr.Row():
-            pictures = [layout.picture(name, label, smooth=name == "picture") for name, label in PICTURES.items()]
+            labels = {name: label.format(side=models.resolution) for name, label in PICTURES.items()}
+            pictures = [layout.picture(name, label, smooth=name == "picture") for name, label in labels.items()]
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
                 keys, controls = layout.keypad(), layout.controls()

@@ -1,4 +1,4 @@
-"""The timeline of a branch: what the reward believes of both worlds, where they part, how far the pictures are apart.
+"""The timeline of a branch: the success probability in both worlds, where outcomes differ, the error of the pictures.
 
 In: a branch, where one stands, perhaps another branch to compare with. Out: a plotly figure.
 """
@@ -12,9 +12,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from wovr_lab.figures.style import IMAGINED, QUIET, REAL, plain, styled
-from wovr_lab.inspector.timeline import Branch, Step
+from wovr_lab.inspector.timeline import FALSE_SUCCESS, MISSED_SUCCESS, SAME, Branch, Step
 
-VERDICTS = {"agree": "#3A9D6B", "imagined only": "#C62828", "real only": "#F2B134"}
+VERDICTS = {SAME: "#3A9D6B", FALSE_SUCCESS: "#C62828", MISSED_SUCCESS: "#F2B134"}
 HEIGHT = 330
 LOWER, UPPER = [0, 0.29], [0.38, 1]  # shares of it, above the axis
 TICKS, MOST_TICKS = (8, 16, 40, 80, 160, 400), 12  # actions from one to the next; each label costs the page a layout
@@ -100,14 +100,14 @@ def _verdict_band(verdicts: list[str]) -> list[dict[str, Any]]:
 
 
 def _parting(verdicts: list[str]) -> list[dict[str, Any]]:
-    """A word where the worlds first part, beside the curves that rise there."""
-    parted = next((index for index, found in enumerate(verdicts) if found != "agree"), None)
+    """A note where outcomes first differ, beside the curves that rise there."""
+    parted = next((index for index, found in enumerate(verdicts) if found != SAME), None)
     if parted is None:
         return []
     left = parted > len(verdicts) / 3
     return [
         {
-            "x": parted + 0.5, "y": -0.08, "text": f"parted: {verdicts[parted]}", "showarrow": True, "arrowhead": 2,
+            "x": parted + 0.5, "y": -0.08, "text": f"first {verdicts[parted]}", "showarrow": True, "arrowhead": 2,
             "ay": -62, "ax": -90 if left else 90, "xanchor": "right" if left else "left", "bgcolor": "white",
             "bordercolor": VERDICTS[verdicts[parted]],
         }

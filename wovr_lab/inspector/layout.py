@@ -70,10 +70,10 @@ def keypad() -> dict[str, gr.Button]:
 
 def controls() -> Parts:
     """What a key means."""
-    parts: Parts = {"kind": gr.Radio(list(STEP_KINDS.items()), value=CHUNK, label="A key is")}
+    parts: Parts = {"kind": gr.Radio(list(STEP_KINDS.items()), value=CHUNK, label="One key press")}
     with gr.Row():
         parts["strength"] = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=200)
-        parts["gain"] = gr.Slider(1, 8, 1, step=1, label="Difference times", min_width=200)
+        parts["gain"] = gr.Slider(1, 8, 1, step=1, label="Difference gain", min_width=200)
     parts["preview"] = gr.Checkbox(False, label="Preview first, commit with Enter")
     return parts
 
@@ -84,7 +84,7 @@ def branch_tab() -> Parts:
     with gr.Tab("Branches"):
         with _row():
             parts["branch"] = gr.Dropdown([], label="Branch", min_width=140)
-            parts["position"] = gr.Slider(0, 1, 0, step=1, label="Stand after step", min_width=180)
+            parts["position"] = gr.Slider(0, 1, 0, step=1, label="Go to step", min_width=180)
             parts["reanchor"] = _button("Re-anchor on the real frames")
         with _row():
             parts["name"] = gr.Textbox("", label="Name", max_length=40, min_width=140)
@@ -128,14 +128,14 @@ def pilot_tab() -> Parts:
             "sees": gr.Radio(["imagined", "real"], value="imagined", label="A policy sees the frame that is"),
             "once": _button("One chunk"),
             "play": _button("Play"),
-            "pause": _button("Take over"),
+            "pause": _button("Stop autopilot"),
             "timer": gr.Timer(1.0, active=False),
         }
 
 
 def futures_tab() -> Parts:
     """One chunk imagined four times."""
-    with gr.Tab("Four futures"):
+    with gr.Tab("Resample (4 seeds)"):
         parts: Parts = {"again": _button("Imagine the last chunk four times")}
         with gr.Column(visible=False) as parts["seen"]:
             parts["film"] = picture("futures", "Futures 1 to 4 of the same actions, then reality")
@@ -148,7 +148,7 @@ def futures_tab() -> Parts:
 
 def leaving_tab() -> Parts:
     """Links, files, a notebook cell, the gallery."""
-    with gr.Tab("Take away"):
+    with gr.Tab("Export"):
         label = "Link to this branch (same run folder)"
         parts: Parts = {"link": gr.Textbox("", label=label, interactive=False, elem_id="link")}
         with _row():

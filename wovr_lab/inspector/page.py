@@ -20,7 +20,7 @@ from wovr_lab.figures.pictures import enlarge, strip
 from wovr_lab.figures.style import plain
 from wovr_lab.inspector.figure import timeline_figure
 from wovr_lab.inspector.session import Session
-from wovr_lab.inspector.timeline import Branch, Step
+from wovr_lab.inspector.timeline import SAME, Branch, Step
 from wovr_lab.measure.hallucination import psnr
 from wovr_lab.measure.tabletop.probes import COLUMNS, object_columns
 
@@ -84,8 +84,7 @@ def readout(session: Session) -> str:
     if session.simulator.models.probe is not None:
         notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
     if last is not None:
-        spread = f"answers to other noise lie {last.uncertainty:.2f} apart"
-        notes.insert(0, f"Uncertainty: {spread} (standard deviation of latents; 0: always the same answer).")
+        notes.insert(0, f"uncertainty {last.uncertainty:.2f} (latent std over seeds)")
     if session.recording is not None and not session.position:
         notes.append('A recorded episode begins here: the autopilot "recorded actions" acts as it did then.')
     if session.pending is not None:
@@ -94,7 +93,7 @@ def readout(session: Session) -> str:
         notes.append("A single action is off the trained protocol: imagined as a chunk padded with standing still.")
     if session.steps and session.steps[-1].kind == "re-anchor":
         notes.append("Re-anchored: imagination goes on from the real frames.")
-    verdict = session.steps[-1].verdict if session.steps else "agree"
+    verdict = session.steps[-1].verdict if session.steps else SAME
     where = f"{plain(session.name)}, step {session.position} of {len(session.branch.steps)}"
     return (
         f"<div class='readout'><p><b>{plain(state.real.instruction)}</b> · {where} · gripper "
@@ -115,7 +114,7 @@ def _comparison(session: Session, last: Step | None) -> list[tuple[str, str, str
         ("", "imagined", "real"),
         ("success so far", *words),
         ("success probability (reward)", *now),
-        ("its highest in this step", *highest),
+        ("maximum in this chunk", *highest),
     ]
 
 
@@ -130,9 +129,9 @@ def _places(session: Session) -> list[tuple[str, str, str]]:
     for name, part in columns.items():
         told = (", ".join(f"{number:.1f}" for number in place[part]) for place in (imagined, real))
         off = np.linalg.norm(imagined[part] - real[part])
-        rows.append((f"{name}: x, y, z (cm; {off:.1f}&nbsp;apart)", *told))
+        rows.append((f"{name}: x, y, z (cm; error {off:.1f}&nbsp;cm)", *told))
     opening = (f"{place[COLUMNS['opening']][0]:.1f}" for place in (imagined, real))
-    return [*rows, ("between the fingers (cm)", *opening)]
+    return [*rows, ("gripper opening (cm)", *opening)]
 
 
 def futures_view(futures: list[Step]) -> tuple[np.ndarray, str]:

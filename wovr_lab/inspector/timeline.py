@@ -18,6 +18,7 @@ from wovr_lab.world.context import Context
 
 MOST_SAMPLER_STEPS = 20
 Kind = Literal["chunk", "action", "re-anchor"]
+SAME, FALSE_SUCCESS, MISSED_SUCCESS = "same outcome", "false success", "missed success"  # of imagination
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Step:
     success_imagined: np.ndarray  # bool [n], latched, by the reward
     success_real: np.ndarray  # bool [n], latched, by the simulator
     after: State
-    uncertainty: float = 0.0  # how far answers to other noises lie apart, in latents; 0 where nothing was imagined
+    uncertainty: float = 0.0  # std over noise seeds, in latents; 0 where nothing was imagined
 
     @property
     def difference(self) -> np.ndarray:
@@ -95,10 +96,10 @@ class Step:
 
 
 def verdict(imagined: bool, real: bool) -> str:
-    """ "agree", "imagined only" or "real only"."""
+    """`SAME`, `FALSE_SUCCESS` (imagined, not real) or `MISSED_SUCCESS` (real, not imagined)."""
     if imagined == real:
-        return "agree"
-    return "imagined only" if imagined else "real only"
+        return SAME
+    return FALSE_SUCCESS if imagined else MISSED_SUCCESS
 
 
 @dataclass(frozen=True)

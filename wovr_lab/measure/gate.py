@@ -118,7 +118,7 @@ def _blind_within_groups(imagined: Interval, judged: Interval, bounds: GateBound
     found += f"[{imagined.low:.2f}, {imagined.high:.2f}], n = {imagined.n} groups; needed: {bounds.correlation:.2f})"
     if judged.rate < bounds.reward_correlation:
         return [f"{found}: the reward is wrong on real frames, too (r = {judged.rate:.2f}); give it more episodes"]
-    return [f"{found}: the reward knows real frames (r = {judged.rate:.2f}), so the world model is to be mended"]
+    return [f"{found}: the reward knows real frames (r = {judged.rate:.2f}), so the world model is at fault"]
 
 
 def misranked(policies: Sequence[GatedPolicy]) -> list[tuple[GatedPolicy, GatedPolicy]]:

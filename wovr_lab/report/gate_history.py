@@ -1,4 +1,4 @@
-"""Gates and gains over several runs: does the gate's word foretell what RL in imagination gains for real?
+"""Gates and gains over several runs: does the gate predict what RL in imagination gains for real?
 
 In: rows of `experiments.gate_history`. Out: a figure, a table, a page of both with the rows beside it as JSON.
 """
@@ -19,8 +19,8 @@ from wovr_lab.report.tables import Table
 from wovr_lab.runs import write_json, write_text
 
 EXPLANATION = (
-    "Real success before and after RL in imagination, by checks that chose nothing, against what the gate had said. "
-    "Blue: it passed, grey: it did not."
+    "Real success before and after RL in imagination, not used for checkpoint selection, against what the gate had "
+    "said. Blue: it passed, grey: it did not."
 )
 
 

@@ -54,10 +54,10 @@ def _outcomes(found: dict[str, Any]) -> str:
 
 def _update_efficiency(found: dict[str, Any]) -> str:
     return section(
-        "Measured: what an imagined update is worth",
+        "Measured: update efficiency",
         "GRPO learns from differences within groups that share a start. Here such groups of the base policy's imagined "
-        "rollouts are executed for real. The worth is the first-order gain in real success under imagined advantages, "
-        "as a share of the gain under real ones: at 25 % four imagined updates do what one real one does.",
+        "rollouts are executed for real. The update efficiency is the first-order gain in real success under imagined "
+        "advantages, as a share of the gain under real ones: at 25 % four imagined updates do what one real one does.",
         table(hallucination_tables.update_efficiency_table(found["worth"])),
     )
 
@@ -65,11 +65,11 @@ def _update_efficiency(found: dict[str, Any]) -> str:
 def _depth(found: dict[str, Any]) -> str:
     last = found["depth"][-1]
     return section(
-        "Measured: error against depth, and the reliability horizon",
+        "Measured: error by horizon, and the reliability horizon",
         "Where the model thinks things are is read from its frames by state probes, small networks trained on real "
         "frames only, and compared with the exact state of the simulator after the same actions. No rollout ends at "
-        f"success here, so every depth is seen by all. Shown: {plain(hallucination_figures.who(last))}. "
-        f"The horizon is the greatest depth with: {plain(found['protocol']['horizon'])}.",
+        f"success here, so every horizon is seen by all. Shown: {plain(hallucination_figures.who(last))}. "
+        f"The reliability horizon is the longest one with: {plain(found['protocol']['horizon'])}.",
         plot(hallucination_figures.horizon_figure(found["depth"], last["policy"], last["world"]), "measured-depth"),
         table(hallucination_tables.horizon_table(found["horizon"])),
         "<h3>How far the probes can be trusted</h3>",
@@ -91,8 +91,8 @@ def _uncertainty(found: dict[str, Any]) -> str:
     return section(
         "Measured: does the simulator know when it is wrong?",
         "Every chunk is answered several times, with other noise and by the run's other world model. If the answers "
-        "lie further apart where the outcome will be wrong, their distance is a warning: AUROC 1 is a perfect one, "
-        "0.5 none.",
+        "differ more where the outcome will be wrong, their standard deviation is a warning: AUROC 1 is a perfect "
+        "one, 0.5 none.",
         table(hallucination_tables.uncertainty_table(found["uncertainty"])),
     )
 
@@ -101,7 +101,7 @@ def _control(found: dict[str, Any]) -> str:
     return section(
         "Measured: does it obey?",
         "From the same real frame the hand is told to go six ways for a chunk. Points on the diagonal move as really. "
-        "How far away from the camera the hand is, a small blurred frame hardly shows, so depth is kept apart from "
+        "How far away from the camera the hand is, a small blurred frame hardly shows, so depth is listed apart from "
         "what moves in the picture. The table cuts either of the two channels that tell the model of actions.",
         plot(hallucination_figures.control_figure(found["control"]["points"]), "measured-control"),
         table(hallucination_tables.control_table(found["control"]["rows"])),

@@ -1,4 +1,4 @@
-"""Tables of a measurement: outcomes, update efficiency, horizon, objects, doubt, control, the probe's own error.
+"""Tables of a measurement: outcomes, update efficiency, horizon, objects, uncertainty, control, the probe's own error.
 
 In: parts of measure.json. Out: `Table`s, and one row in words.
 """
@@ -60,7 +60,7 @@ def hallucination_sentence(row: dict[str, Any]) -> str:
 
 
 def update_efficiency_table(worth: Sequence[dict[str, Any]]) -> Table:
-    """How many groups have both outcomes in each world, and what an imagined update is worth."""
+    """How many groups have both outcomes in each world, and the update efficiency."""
     rows = [
         (*_names(row), f"{row['n']} x {row['group_size']}", *(
             percent(interval(row[name]), 0) for name in ("mixed_imagined", "mixed_real")
@@ -70,7 +70,7 @@ def update_efficiency_table(worth: Sequence[dict[str, Any]]) -> Table:
     ]  # fmt: skip
     columns = (
         "policy", "world", "starts", "groups", "both outcomes, imagined", "both outcomes, real",
-        "worth of an imagined update", "r within groups",
+        "update efficiency", "r within groups",
     )  # fmt: skip
     return Table(columns, tuple(rows), word_columns=3)
 
@@ -100,7 +100,8 @@ def horizon_table(horizon: Sequence[dict[str, Any]]) -> Table:
 
 
 def objects_table(objects: Sequence[dict[str, Any]]) -> Table:
-    """How often imagination breaks the rules about objects, and how often the same rule cries wolf on real videos."""
+    """How often imagination breaks the rules about objects, and how often the same rule is a false alarm on real
+    videos."""
     names = list(objects[0]["faults"])
     rows = [
         (*_names(row), str(row["n"]), *(
@@ -115,8 +116,8 @@ def objects_table(objects: Sequence[dict[str, Any]]) -> Table:
 def uncertainty_table(uncertainty: Sequence[dict[str, Any]]) -> Table:
     """How well each score tells wrong outcomes from right ones; 0.5 is chance."""
     scores = {
-        "noise": "answers to several noises lie apart",
-        "models": "answers of several checkpoints lie apart",
+        "noise": "std over noise seeds",
+        "models": "std over checkpoints",
         "reward_margin": "the reward comes near its threshold",
     }
     rows = []

@@ -30,8 +30,8 @@ LOOKS = {  # colour and line of each setting: real frames are blue or green, ima
     "learnt_simulator_learnt_reward": (IMAGINED, "solid"),
 }
 EXPLANATION = (
-    "Greedy real success on starts that nothing was learnt from or chosen by, after so many updates of the same GRPO "
-    "from the same base policies, on the same starts and with the same noise. Where a learnt part keeps up with the "
+    "Greedy real success on starts that were not used for training or selection, after so many updates of the same "
+    "GRPO from the same base policies, on the same starts and with the same noise. Where a learnt part keeps up with the "
     "ceiling, RL in it is worth as much as RL in the real simulator; where its curve turns away, RL has begun to "
     "exploit it."
 )

@@ -25,8 +25,8 @@ IMAGINED = '<span class="imagined">imagined</span>'
 STRIPS = {  # file names are strip-KIND-NUMBER.png
     "success": "Success in both worlds",
     "failure": "Failure in both worlds",
-    "imagined_only": "Imagined only: a hallucinated success, the same actions fail in the real simulator",
-    "real_only": "Real only: a success that imagination missed",
+    "imagined_only": "False success: imagined, but the same actions fail in the real simulator",
+    "real_only": "Missed success: real, but imagined as a failure",
 }
 
 
@@ -163,7 +163,7 @@ def _gates(report: dict[str, Any]) -> list[str]:
         section(
             "Reliability gate: may this world model be trained in?",
             f"Held-out {REAL} rollouts of policies of different strength, {IMAGINED} again with the same actions. "
-            "Points on the diagonal are judged truly, points below it too kindly. The gate asks that imagined "
+            "Points on the diagonal are unbiased, points below it over-optimistic. The gate asks that imagined "
             "successes be mostly real and that no two policies that really differ be ranked in the wrong order.",
             beside(shown),
         )
@@ -192,9 +192,9 @@ def _depth(report: dict[str, Any]) -> list[str]:
     spoken = f" Imagination made {speed:,.0f} frames a second (policy, sampling, decoding and reward)." if speed else ""
     return [
         section(
-            "Error against depth",
-            "How close imagined frames are to the real ones of the same actions (higher is closer), the deeper the "
-            "more of its own frames the world model has built on. Copying the first frame is what it has to beat."
+            "Error by horizon",
+            "How close imagined frames are to the real ones of the same actions (higher is closer), the "
+            "longer the world model has built on its own frames. Copying the first frame is what it has to beat."
             f"{spoken}",
             plot(
                 gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"], world.get("psnr_by_depth_copy") or ()),
@@ -250,13 +250,13 @@ def _cost(report: dict[str, Any]) -> str:
     if report.get("ledger"):
         parts.append("<h3>Ledger</h3>" + table(ledger_table(report["ledger"])))
     if report.get("budget"):
-        parts.append("<h3>In all</h3>" + table(facts_table(report["budget"])))
+        parts.append("<h3>Total</h3>" + table(facts_table(report["budget"])))
     shown = [beside(parts)] if parts else []
     if report.get("stages"):
         shown += ["<h3>Time by stage</h3>", plot(run_figures.stage_times(report["stages"]), "stages")]
     return section(
         "What it cost",
-        "Every real episode that is learnt from or chosen by is charged; methods are compared at equal charge.",
+        "Every real episode that is used for training or selection counts; methods are compared at equal counts.",
         *shown,
     )
 

@@ -13,7 +13,7 @@ from wovr_lab.figures.style import plain
 from wovr_lab.figures.wording import SAMPLED, interval, percent, sentence_case, setting_name, settings, spaced
 from wovr_lab.report.sentences import temperature_name
 
-FACTS = {"cpus": "CPU cores", "torch": "PyTorch", "max_steps": "Most steps an episode"}
+FACTS = {"cpus": "CPU cores", "torch": "PyTorch", "max_steps": "Max steps per episode"}
 
 
 @dataclass(frozen=True)
