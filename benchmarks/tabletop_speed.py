@@ -13,7 +13,7 @@ from wovr_lab.real.env import RealEnv
 
 
 def steps_per_second(resolution: int, steps: int) -> float:
-    """Of a random walk in `wovr_lab/Tabletop-v0`."""
+    """Speed of a random walk in `wovr_lab/Tabletop-v0`."""
     env = gymnasium.make("wovr_lab/Tabletop-v0", resolution=resolution).unwrapped
     assert isinstance(env, RealEnv)
     env.reset(seed=0)

@@ -24,7 +24,7 @@ class Figure:
     values: tuple[float, ...]
 
     def row(self) -> dict[str, Any]:
-        """As a results file has it."""
+        """The entry in a results file."""
         return {
             "setting": self.setting, "metric": self.metric, "task": "all", "depth": None,
             "value": statistics.median(self.values), "low": min(self.values), "high": max(self.values),

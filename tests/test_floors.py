@@ -86,7 +86,7 @@ def wrong_imports(name: str, imports: set[str]) -> list[str]:
 
 
 def module_name(path: Path) -> str:
-    """As Python imports it, e.g. wovr_lab.real.domain."""
+    """A file's name in an import, e.g. wovr_lab.real.domain."""
     return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -65,5 +65,5 @@ class GpuMemory:
 
 
 def gpu_memory_of(model: nn.Module) -> GpuMemory:
-    """Of any model, also one without storage."""
+    """GPU memory of any model, also one without storage."""
     return GpuMemory(sum(parameter.numel() for parameter in model.parameters()))

@@ -77,7 +77,7 @@ class Robot:
 
     @property
     def space(self) -> gym.spaces.Box:
-        """Of a state float32 [D]: all that `check` lets pass."""
+        """The space of a state float32 [D]: all that `check` lets pass."""
         reach = BEYOND * self._column("scale")
         return gym.spaces.Box(self._column("centre") - reach, self._column("centre") + reach, dtype=np.float32)
 
@@ -109,7 +109,7 @@ class Robot:
         return np.array([getattr(entry, name) for entry in self.entries], np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """The fields, ready for JSON."""
         return asdict(self)
 
     @classmethod

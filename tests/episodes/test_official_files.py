@@ -14,7 +14,7 @@ DROPPED = 6  # five actions that the official script leaves out, and one more wh
 
 @pytest.fixture
 def both(tmp_path, make_episode, make_official_file):
-    """The same trajectory written by us and by LIBERO's procedure: (ours, official)."""
+    """One trajectory written by us and by LIBERO's procedure: (ours, official)."""
     trajectory = make_episode(11, length=LENGTH, success_at=LENGTH - 1, proprio=8)
     write_episodes(tmp_path / "ours.hdf5", [trajectory])
     make_official_file(tmp_path / "push_the_red_cube_demo.hdf5", trajectory)

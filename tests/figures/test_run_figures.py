@@ -131,7 +131,7 @@ def test_the_gate_sets_real_against_imagined_success_of_each_policy(report):
 def test_the_confusion_matrix_has_imagined_outcomes_as_rows_and_real_ones_as_columns(report):
     base, _ = gate_figures.confusion_figure(gate_figures.confusion_counts(report)).to_dict()["data"]
     assert [[abs(share) * 128 for share in row] for row in base["z"]] == [[44, 12], [6, 66]]
-    assert "<b>12</b>" in base["text"][0][1] and "hallucinated" in base["text"][0][1]
+    assert "<b>12</b>" in base["text"][0][1] and "false success" in base["text"][0][1]
     assert base["x"][0] == "real success" and base["y"][0] == "imagined<br>success"
 
 

@@ -54,7 +54,7 @@ def test_the_page_says_the_verdict_and_holds_every_part(run):
         assert page.count(f'<div id="{name}"') == 1, name
     assert "+24.0 points" in page and "p &lt; 0.001" in page
     assert page.count('src="data:image/png;base64,') == 2 and page.count('src="data:video/mp4;base64,') == 1
-    assert "a hallucinated success" in page
+    assert "False success: imagined" in page
 
 
 def test_the_verdict_that_the_run_came_to_comes_before_our_own(run, report):

@@ -27,7 +27,7 @@ QUICK = RewardTraining(FitConfig(3, 2e-3, 1), batch=12)
 
 
 def cut_before_success(episode: Episode, frames: int) -> Episode:
-    """The same episode, given up `frames` actions before its success."""
+    """An episode that was given up `frames` actions before its success."""
     end = episode.first_success - frames
     return replace(
         episode, frames=episode.frames[: end + 1], actions=episode.actions[:end], success=episode.success[:end]

@@ -56,7 +56,7 @@ def make_transformer() -> Callable[..., ActionWanTransformer]:
 
 @pytest.fixture
 def patch_size() -> tuple[int, int, int]:
-    """Of the transformer in a world model; the shipped one's, unless a module tests others too."""
+    """Settings of the transformer in a world model; the shipped one's, unless a module tests others too."""
     return WHOLE_WINDOW
 
 

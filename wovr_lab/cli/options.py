@@ -23,7 +23,7 @@ class Commands(typer.Typer):
     """A Typer app whose commands get what they are given checked before they begin."""
 
     def command(self, *arguments: Any, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """As Typer's; the function itself stays as it is."""
+        """Registers a checked copy of a function as a command; the function itself stays as it is."""
         register = super().command(*arguments, **settings)
 
         def decorate(work: Callable[..., Any]) -> Callable[..., Any]:

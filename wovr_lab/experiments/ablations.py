@@ -188,7 +188,7 @@ def _learnt(
 
 
 def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWanTransformer:
-    """The same weights with actions coming in by these channels (both, modulation, attention)."""
+    """A copy with its weights, in which actions come in by these channels (both, modulation, attention)."""
     # without diffusers' note of which values were defaults, which it would set back to them
     config = {name: value for name, value in transformer.config.items() if name != "_use_default_values"}
     changed = ActionWanTransformer.from_config(config | {"action_channels": channels})

@@ -43,7 +43,7 @@ class Choice:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of the initial states: the evaluation ones, or all official ones."""
+        """Indices of the initial states: the evaluation ones, or all official ones."""
         evaluation = range(TRAINING_SEEDS, TRAINING_SEEDS + self.starts)
         if not self.official:
             return tuple(evaluation)

@@ -140,7 +140,7 @@ def case_title(about: dict[str, Any]) -> str:
 
 
 def case_sentence(about: dict[str, Any]) -> str:
-    """The same with where it began and how far the cube went astray."""
+    """The case's title with where it began and how far the cube went astray."""
     return (
         f"{case_title(about)}, {about['start']} start (seed {about['seed']}, action {about['step']}), "
         f"cube off by up to {about['object_cm']:.1f} cm"

@@ -69,7 +69,7 @@ def sampled_plans(policy: VLAPolicy, start: Start, temperature: float, count: in
 
 
 def misled(start: Start) -> Start:
-    """The same start, but whoever acts there is told of the scene's other cube; the task stays what it was."""
+    """A start whose instruction names the scene's other cube; scene and task stay what they were."""
     task = get_task(start.task)
     other = next(each for each in TASKS.values() if each.scene == task.scene and each.cube != task.cube)
     return replace(start, instruction=other.instruction)

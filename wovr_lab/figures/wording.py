@@ -49,7 +49,7 @@ def settings(success: dict[str, Any]) -> list[str]:
 
 
 def sentence_case(text: str) -> str:
-    """The same with a capital first letter."""
+    """A text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 

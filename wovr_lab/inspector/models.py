@@ -91,7 +91,7 @@ class Models:
         return tuple(task.name for task in TASKS.values() if task.instruction in known)
 
     def switches(self, checkpoint: str) -> Switches:
-        """As this checkpoint was made to be used. Raises UserError if it does not exist."""
+        """The settings that this checkpoint was made to be used with. Raises UserError if it does not exist."""
         world, reward = self._world(checkpoint), self.reward(checkpoint)
         threshold = float(str(np.float32(float(reward.threshold))))  # 0.4, not 0.4000000059604645: the same in float32
         return Switches(

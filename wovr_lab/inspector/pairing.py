@@ -48,7 +48,8 @@ def outcomes_in(
 def pair(
     models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
 ) -> tuple[PairedRollouts, Rollouts, Rollouts]:
-    """The same, all rollouts to their full length whatever happens: pairs, imagined and real rollouts."""
+    """The policy acts in imagination and the simulator repeats its actions, all rollouts to their full length whatever
+    happens: pairs, imagined and real rollouts."""
     actor, rows, size = models.policy(policy), len(starts), models.resolution
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
     steps, temperature = _limit_and_temperature(models)

@@ -70,7 +70,7 @@ class Ending(uvicorn.Server):
         self.streams = streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's."""
+        """Ends the open streams, which would otherwise keep uvicorn waiting, then uvicorn."""
         self.streams.set()
         await super().shutdown(sockets)
 

@@ -86,7 +86,7 @@ class Step:
 
     @property
     def psnr(self) -> float:
-        """Of the imagined frames against the real ones, dB; NaN for a step without frames."""
+        """PSNR of the imagined frames against the real ones, dB; NaN for a step without frames."""
         return psnr(self.imagined, self.real) if len(self.actions) else float("nan")
 
     @property
@@ -128,7 +128,7 @@ class Branch:
         return self.steps[position - 1].after if position else self.initial
 
     def cut(self, position: int) -> Branch:
-        """The same events up to there. Raises UserError outside the branch."""
+        """The branch as it was at that position. Raises UserError outside the branch."""
         self.state(position)
         return Branch(self.origin, self.initial, self.steps[:position])
 

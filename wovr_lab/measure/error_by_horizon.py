@@ -34,7 +34,7 @@ class NoisyMemory(ContextBuilder):
 
 
 def with_context(world: ImaginingModel, builder: ContextBuilder) -> ImaginingModel:
-    """The same weights, told another context."""
+    """A world model that shares the weights, with another context."""
     return world.with_settings(builder, world.sampler)
 
 

@@ -65,7 +65,7 @@ class GateVerdict:
     reward_correlation: Interval | None = None  # within groups, of the reward on real frames with real outcomes
 
     def as_json(self) -> dict[str, Any]:
-        """As report.json has it."""
+        """The entry in report.json."""
         return {
             "passed": self.passed,
             "precision": asdict(self.precision),

@@ -20,7 +20,7 @@ from wovr_lab.types import CHUNK, Episode, Interval, Rollouts
 
 @dataclass(frozen=True)
 class PairedOutcomes:
-    """The same actions from the same starts in both worlds."""
+    """Outcomes of the same actions from the same starts in both worlds."""
 
     imagined: np.ndarray  # bool [n]
     real: np.ndarray  # bool [n]

@@ -51,7 +51,7 @@ class PairedRollouts:
 
     @property
     def outcomes(self) -> PairedOutcomes:
-        """As training sees them: a real success counts only within the actions until the rollout's end."""
+        """Outcomes that training sees: a real success counts only within the actions until the rollout's end."""
         within = np.arange(self.real_success.shape[1]) < self.ends[:, None]
         return PairedOutcomes(self.imagined_success.any(1), (self.real_success & within).any(1))
 

@@ -43,13 +43,13 @@ class UncertaintyEnv(ImaginedEnv):
         self._noted: list[list[np.ndarray]] = []  # by group of rollouts, by chunk: float32 [num_envs, kinds]
 
     def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        """As the imagined environment, and opens a new group of notes."""
+        """Begins imagined rollouts and opens a new group of notes."""
         self._noise = torch_stream(seed, "doubt")
         self._noted.append([])
         return super().reset_rows(rows, starts, seed)
 
     def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
-        """As the imagined environment, whose own noise and context the further answers leave alone."""
+        """Imagines a chunk and notes how far further answers lie apart; they leave its own noise and context alone."""
         chunk = torch.as_tensor(actions, dtype=torch.float32, device=self.world.device)
         noted = np.zeros((self.num_envs, 1 + bool(self.others)), np.float32)
         noted[rows] = self._uncertainty(self.context.select(torch.as_tensor(rows)), chunk)

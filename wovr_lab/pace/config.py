@@ -54,7 +54,7 @@ class WorldSize:
 
 @configuration
 class PixelSize:
-    """The same of a world model in pixels; its frames' side is the run's."""
+    """Width and depth of a world model in pixels; its frames' side is the run's."""
 
     grid: Size = 16
     width: Size = 64

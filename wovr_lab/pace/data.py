@@ -80,7 +80,7 @@ def real_rollouts(run: Run, actor: Actor, first: list[Start], temperature: float
 
 
 def counted(episodes: Iterable[Episode], name: str, total: int) -> Iterable[Episode]:
-    """The same, with a progress bar where they are slow to come."""
+    """The episodes, with a progress bar where they are slow to come."""
     return tqdm(episodes, desc=name, total=total, delay=2.0, mininterval=1.0, dynamic_ncols=True)
 
 

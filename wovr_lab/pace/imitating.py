@@ -65,7 +65,7 @@ def _seen(episode: Episode, begin: int, video: np.ndarray, steps: int) -> Episod
 
 
 def balanced(episodes: Iterable[Episode]) -> list[Episode]:
-    """As many of every task, those of rarer tasks again and again: what succeeds often would be all that is learnt."""
+    """Equally many of every task, those of rarer tasks repeated: what succeeds often would be all that is learnt."""
     by_task: dict[str, list[Episode]] = {}
     for episode in episodes:
         by_task.setdefault(episode.task, []).append(episode)

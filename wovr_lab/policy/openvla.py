@@ -178,7 +178,8 @@ class OpenVLAPolicy(nn.Module):
         temperature: float,
         noise: Noise = IndependentNoise(),  # noqa: B008 (frozen)
     ) -> ActionChunk:
-        """As `VLAPolicy.act`; actions are normalised ones, see `openvla_checkpoint.Unnormaliser`."""
+        """Actions and tokens of one chunk a row, see `VLAPolicy.act`; actions are normalised ones, see
+        `openvla_checkpoint.Unnormaliser`."""
         logits = self.logits(observation, instructions)
         if temperature == 0:
             tokens = logits.argmax(-1)

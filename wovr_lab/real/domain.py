@@ -81,5 +81,6 @@ class Domain(ABC):
         in them claims success."""
 
     def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
-        """As `play`, driven as a policy drives where the world knows how; other numbers of play elsewhere."""
+        """Episodes of play driven as a policy drives, where the world knows how; elsewhere `play` with other
+        numbers."""
         return self.play(count, run_seed + 1, first)

@@ -84,7 +84,7 @@ class Workers:
 
 
 class PooledChunkEnv(RealChunkEnv):
-    """As `RealChunkEnv`, with the environments of `workers` for `num_envs` rows; whoever made the workers ends them."""
+    """A `RealChunkEnv` whose environments live in `workers`, `num_envs` rows; whoever made the workers ends them."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class PooledChunkEnv(RealChunkEnv):
         return self.workers.call(calls)
 
     def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
-        """As `RealChunkEnv.reset_rows`."""
+        """See `RealChunkEnv.reset_rows`."""
         for start in starts:
             self._check(start)
         found = self.workers.call([(_state_at, (_bare(start),)) for start in starts])
@@ -121,7 +121,7 @@ class PooledChunkEnv(RealChunkEnv):
         return began(found)
 
     def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
-        """As `RealChunkEnv.step_rows`."""
+        """See `RealChunkEnv.step_rows`."""
         calls = [(_advance, (self.states[row], chunk, self.every_frame))
                  for row, chunk in zip(rows, actions, strict=True)]  # fmt: skip
         results = self.workers.call(calls)

@@ -75,7 +75,7 @@ def as_play(episode: Episode) -> Episode:
 
 
 def truncated_before_success(env: RealEnv, episode: Episode, ahead: int, noops: int = 4) -> Episode:
-    """The same attempt, stopped `ahead` >= 1 actions before the one that brought success, then `noops` actions of
+    """An attempt stopped `ahead` >= 1 actions before the one that brought success, then `noops` actions of
     standing still, the gripper as it was: what nearly done looks like. Success can still come by momentum. Raises
     ValueError where there is nothing to stop."""
     stop = episode.first_success - ahead

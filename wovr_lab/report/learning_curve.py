@@ -31,8 +31,8 @@ LOOKS = {  # colour and line of each setting: real frames are blue or green, ima
 }
 EXPLANATION = (
     "Greedy real success on starts that were not used for training or selection, after so many updates of the same "
-    "GRPO from the same base policies, on the same starts and with the same noise. Where a learnt part keeps up with the "
-    "ceiling, RL in it is worth as much as RL in the real simulator; where its curve turns away, RL has begun to "
+    "GRPO from the same base policies, on the same starts and with the same noise. Where a learnt part keeps up with "
+    "the ceiling, RL in it is worth as much as RL in the real simulator; where its curve turns away, RL has begun to "
     "exploit it."
 )
 

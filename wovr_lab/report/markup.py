@@ -85,7 +85,7 @@ def picture(path: Path, caption: str) -> str:
 
 
 def image(pixels: np.ndarray, caption: str) -> str:
-    """The same of a picture uint8 [H, W, 3]."""
+    """A picture uint8 [H, W, 3], embedded; it scrolls sideways where the page is narrow."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return _captioned(_data(file.getvalue(), "image/png"), caption)

@@ -25,7 +25,7 @@ BACKWARD = 2  # forward passes that a backward pass costs
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one window: a chunk of 8 frames with its context, in one forward pass."""
+    """Cost of one window: a chunk of 8 frames with its context, in one forward pass."""
 
     parameters: int
     tokens: int
@@ -49,13 +49,13 @@ class Cost:
 
 
 def cost_of(settings: dict[str, Any], side: int) -> Cost:
-    """Of a transformer with these settings on latents of `side` x `side`."""
+    """Cost of a transformer with these settings on latents of `side` x `side`."""
     with torch.device("meta"):
         return count(ActionWanTransformer(**settings), side)
 
 
 def count(model: ActionWanTransformer, side: int) -> Cost:
-    """Of a model that exists, on whatever device it is."""
+    """Cost of a model that exists, on whatever device it is."""
     config, device = model.config, model.device
     tokens = LATENTS // config.patch_size[0] * (side // config.patch_size[1]) ** 2
     latents = torch.zeros(1, config.in_channels, LATENTS, side, side, device=device)

@@ -62,11 +62,11 @@ class WorldModel(nn.Module):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        """Of the noise that a row's chunk is imagined from."""
+        """Shape of the noise that a row's chunk is imagined from."""
         return self.codec.latent_shape[0], FUTURE, *self.codec.latent_shape[1:]
 
     def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> WorldModel:
-        """The same weights, told another context or sampled otherwise."""
+        """A world model that shares the weights, with another context or sampler."""
         return WorldModel(self.codec, self.transformer, context, sampler, self.prediction).eval()
 
     def velocity(self, context: Context, noisy: Tensor, sigma: Tensor, chunk: Tensor) -> Tensor:

@@ -96,11 +96,11 @@ class PixelWorldModel(nn.Module):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        """Of the noise that a row's chunk is imagined from."""
+        """Shape of the noise that a row's chunk is imagined from."""
         return CHUNK, 3, self.resolution, self.resolution
 
     def with_settings(self, context: ContextBuilder, sampler: FlowSampler) -> PixelWorldModel:
-        """The same weights, told another context or sampled otherwise."""
+        """A world model that shares the weights, with another context or sampler."""
         return PixelWorldModel(self.network, self.state_head, context, sampler).eval()
 
     def initial_context(self, starts: Sequence[Start]) -> PixelContext:

@@ -160,7 +160,7 @@ class PixelNetwork(Network):
 
 
 def with_hypotheses(network: PixelNetwork, count: int) -> PixelNetwork:
-    """The same weights with so many hypotheses, all drawing nearly the same at first; those that are there stay."""
+    """A copy with so many hypotheses, all drawing nearly the same at first; those that are there keep their weights."""
     config = {name: value for name, value in network.config.items() if name != "_use_default_values"}
     changed = PixelNetwork.from_config(config | {"hypotheses": count})
     changed.load_state_dict(network.state_dict(), strict=False)

@@ -32,7 +32,8 @@ def real_moves(starts: Sequence[Start]) -> np.ndarray:
 
 
 def imagined_moves(world: ImaginingModel, starts: Sequence[Start], run_seed: int, channels: str = "both") -> np.ndarray:
-    """The same in imagination, with these action channels left; all moves of a start share their noise."""
+    """uint8 [N, 6, 8, H, W, 3], what each of `MOVES` leads to in imagination, with these action channels left; all
+    moves of a start share their noise."""
     every = [start for start in starts for _ in MOVES]
     noise = [torch_stream(run_seed, "counterfactual", row // len(MOVES)) for row in range(len(every))]
     chunks = np.concatenate([counterfactual_chunks(start) for start in starts])

@@ -1,4 +1,4 @@
-"""The same actions in both worlds, read by the probe and held against the rules about objects.
+"""Rollouts of equal actions in both worlds, read by the probe and held against the rules about objects.
 
 In: both worlds, a policy, starts. Out: `PairedRollouts` and both sets of rollouts.
 """

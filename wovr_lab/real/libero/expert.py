@@ -123,7 +123,7 @@ class Expert:
         return self._hand() + np.array([0.0, 0.0, height])
 
     def _direction(self) -> float:
-        """Of the line through the fingers, radians."""
+        """Angle of the line through the fingers, radians."""
         line = self.simulator.hand_matrix()[:, 0]
         return float(np.arctan2(line[1], line[0]))
 

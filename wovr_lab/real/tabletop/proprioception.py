@@ -49,7 +49,7 @@ def tabletop_robot() -> Robot:
 
 
 def proprioception_of(states: np.ndarray) -> np.ndarray:
-    """Of simulator states float64 [..., S], as `TabletopEnv.get_state` gives them: float32 [..., 13]."""
+    """Proprioception float32 [..., 13] of simulator states float64 [..., S], as `TabletopEnv.get_state` gives them."""
     position = states[..., _part(mujoco.mjtState.mjSTATE_QPOS)]
     velocity = states[..., _part(mujoco.mjtState.mjSTATE_QVEL)]
     control = states[..., _part(mujoco.mjtState.mjSTATE_CTRL)]

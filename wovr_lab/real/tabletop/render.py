@@ -65,7 +65,7 @@ class Renderer:
         return (image * 255 + 0.5).astype(np.uint8)
 
     def _cast(self, data: mujoco.MjData) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the rays that hit a thing before the table: index [n], geom [n], point [n, 3] and normal [n, 3]."""
+        """The rays that hit a thing before the table: index [n], geom [n], point [n, 3] and normal [n, 3]."""
         near = self._near_things(data)
         rays, count = self.rays[near], len(near)
         geom, distance, normal = np.zeros((count, 1), np.int32), np.zeros((count, 1)), np.zeros((3 * count, 1))
