@@ -82,8 +82,8 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     chosen = parser.parse_args()
     models = Models(find_run(chosen.run))
-    dreamt = hallucination(models)
-    origin = dreamt.branch.origin
+    hallucinated = hallucination(models)
+    origin = hallucinated.branch.origin
     expect.set_options(timeout=LONGEST)
     with tempfile.TemporaryDirectory() as gallery, sync_playwright() as playwright:
         app, tabs = build_app(models, Path(gallery))
@@ -94,7 +94,7 @@ def main() -> None:
         for name, chunks in (("fresh", 0), ("mid-rollout", 3)):
             show(page, address, flown(models, origin.task, origin.seed, chunks))
             take(page, name)
-        show(page, address, dreamt)
+        show(page, address, hallucinated)
         take(page, "hallucination")
         (tab,) = (tab for tab in tabs.open.values() if len(tab.session.branch.steps) == CHUNKS)
         reanchored(tab.session)

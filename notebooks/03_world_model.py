@@ -66,10 +66,10 @@ models = Models(Path(run))
 world = models.world(models.switches("base"))
 paid = EpisodeStore([Path(run) / "episodes" / f"{name}.hdf5" for name in ("demonstrations", "examples")])
 episode = next(iter(paid.select(task="red_on_plate")))
-dream = keyframe_figures.imagined_from(world, episode, 0, seed)
+film = keyframe_figures.imagined_from(world, episode, 0, seed)
 print(f"{world.transformer.num_parameters():,} parameters, {world.sampler.steps} sampler step(s) a chunk of 8 frames")
-times = np.linspace(1, len(dream), 7).astype(int)
-both = {"real": episode.frames[times], "imagined": dream[times - 1]}
+times = np.linspace(1, len(film), 7).astype(int)
+both = {"real": episode.frames[times], "imagined": film[times - 1]}
 Image.fromarray(pictures.named_strip(both, [f"frame {time}" for time in times], scale=3))
 
 # %% [markdown]

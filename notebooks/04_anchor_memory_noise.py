@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Anchor, memory, noise: what keeps a dream from drifting
+# # Anchor, memory, noise: what keeps imagination from drifting
 #
 # **Question.** A world model eats its own frames. What keeps it from forgetting what the table looked like?
 #

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # The reward: a judge that is right about real pictures
 #
-# **Question.** How often is the learnt reward right, and what fools it?
+# **Question.** How often is the learnt reward right, and what misleads it?
 #
 # The paper (section 2, "Reward", in our words): success in imagination is what a small classifier says about imagined
 # frames. It is trained on real ones. So its errors are of two kinds: its own, which are few, and those of the pictures
@@ -116,10 +116,10 @@ print(real, f"precision {real.precision:.2f}, recall {real.recall:.2f}", sep="\n
 # the truth. What misleads it are pictures of things that do not happen.
 
 # %%
-dream = ImaginedEnv(world, reward, 48, 48)
-imagined = roll_out(dream, policy, starts, seed, "dream", 1.0, video=True)
-outcomes, awake = replay_in_simulator(make_tabletop_env(48), imagined, seed, "awake")
-seen = evaluate_classifier(reward, within_imagined(awake, imagined))
+env = ImaginedEnv(world, reward, 48, 48)
+imagined = roll_out(env, policy, starts, seed, "dream", 1.0, video=True)
+outcomes, repeated = replay_in_simulator(make_tabletop_env(48), imagined, seed, "awake")
+seen = evaluate_classifier(reward, within_imagined(repeated, imagined))
 rates = {"held-out real frames": reward_figures.precision_of(real),
          "real frames of the same actions": reward_figures.precision_of(seen),
          "imagined frames": outcomes.precision}  # fmt: skip
@@ -132,11 +132,11 @@ reward_figures.precision_bars(rates).show()
 (row, *_) = np.flatnonzero(outcomes.imagined & ~outcomes.real)
 times = np.arange(max(0, imagined.first_success[row] - 12), imagined.first_success[row] + 2, 2)
 print(f"{starts[row].instruction}: imagined success at action {imagined.first_success[row]}, in truth none")
-both = {"imagined": imagined.video[row, times], "real": awake.video[row, times]}
+both = {"imagined": imagined.video[row, times], "real": repeated.video[row, times]}
 Image.fromarray(pictures.named_strip(both, [f"action {time}" for time in times], scale=3))
 
 # %% [markdown]
-# ## How to fool it
+# ## How to mislead it
 # The last pictures of real failures, every value changed by a few grey levels, in the direction that the reward likes
 # most. A person sees some noise, and still a failure. A policy that is trained in imagination pushes in the same
 # direction, if it is given the time: one more reason to check against reality what it gains.
@@ -146,8 +146,8 @@ failures = [e for e in episodes if e.first_success < 0]
 last, words = np.stack([e.frames[-1] for e in failures]), [e.instruction for e in failures]
 changed = {levels: fgsm(reward, last, words, levels) for levels in (0, 2, 4, 8, 16)}
 answered = {n: reward.probability(frames[:, None], words) for n, frames in changed.items()}
-fooled = {n: float((probability >= used).mean()) for n, probability in answered.items()}
-reward_figures.fgsm_figure(fooled).show()
+misled = {n: float((probability >= used).mean()) for n, probability in answered.items()}
+reward_figures.fgsm_figure(misled).show()
 rows = {f"{n} grey levels": changed[n][:7] for n in (0, 4, 16)}
 Image.fromarray(pictures.named_strip(rows, [], scale=3))
 
@@ -155,12 +155,12 @@ Image.fromarray(pictures.named_strip(rows, [], scale=3))
 # ## The claims of this page
 
 # %% tags=["claims"]
-dreamt = outcomes.precision
-record(precision=real.precision, recall=real.recall, decided=decided, dreamt=dreamt.rate, fooled=fooled[16])
+shown = outcomes.precision
+record(precision=real.precision, recall=real.recall, decided=decided, imagined_precision=shown.rate, misled=misled[16])
 assert real.precision >= 0.8, f"only {real.precision:.0%} of what it calls a success is one"
 assert real.recall >= 0.8, f"it sees only {real.recall:.0%} of the successes"
-assert dreamt.rate < seen.precision, "imagined frames mislead it no more than real ones"
-assert fooled[0] < 0.15 < fooled[16], "it errs without being misled, or 16 grey levels cannot mislead it"
+assert shown.rate < seen.precision, "imagined frames mislead it no more than real ones"
+assert misled[0] < 0.15 < misled[16], "it errs without being misled, or 16 grey levels cannot mislead it"
 
 # %% [markdown]
 # ## What we learnt
@@ -172,5 +172,5 @@ assert fooled[0] < 0.15 < fooled[16], "it errs without being misled, or 16 grey 
 #
 # ## Try to break it
 # - Set `threshold = 0.0`: which claim falls? And with 0.02?
-# - Look at the evolved reward: `models.reward("evolved")`, with `models.switches("evolved")`. Is it harder to fool?
-# - Find the fewest grey levels that fool it on half of the failures. Are two frames in a row harder than one?
+# - Look at the evolved reward: `models.reward("evolved")`, with `models.switches("evolved")`. Is it harder to mislead?
+# - Find the fewest grey levels that mislead it on half of the failures. Are two frames in a row harder than one?

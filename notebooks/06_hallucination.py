@@ -65,8 +65,8 @@ perfect = False  # True: imagination is replaced by reality, so that nothing is 
 # %%
 models = Models(Path(run))
 starts = unseen_starts(models, {"smoke": 96, "demo": 200, "glance": 12}[scale])
-dreamt, imagined, real = pair(models, "improved policy", "base", starts, seed)
-pairs = replace(dreamt, imagined_success=dreamt.real_success, found=dreamt.seen) if perfect else dreamt
+paired, imagined, real = pair(models, "improved policy", "base", starts, seed)
+pairs = replace(paired, imagined_success=paired.real_success, found=paired.seen) if perfect else paired
 outcomes = pairs.outcomes
 print(gate_figures.confusion_sentence("improved", outcomes.counts()))
 
@@ -102,7 +102,7 @@ print(f"of {horizon['longest_seen']} (95 % interval {horizon['frames']['low']:.0
 # The worst cases of each kind. Scrub through one, and hover over its curve to see that frame.
 
 # %%
-cases = hardest_cases(dreamt, imagined, real, {"policy": "improved", "world": "base", "start": "initial"})
+cases = hardest_cases(paired, imagined, real, {"policy": "improved", "world": "base", "start": "initial"})
 gallery(cases)
 
 # %% [markdown]

@@ -110,9 +110,9 @@ keyframe_figures.horizon_figure(hit[hit >= 0], begin[hit >= 0]).show()
 # real failures are imagined as successes?
 
 # %%
-dream = ImaginedEnv(world, reward, 48, 48, hold_after_success=4)
-whole, long_films = replay_in_imagination(dream, episodes, seed, "again")
-short, short_films = replay_in_imagination(dream, episodes, seed, "again", begin.tolist())
+env = ImaginedEnv(world, reward, 48, 48, hold_after_success=4)
+whole, long_films = replay_in_imagination(env, episodes, seed, "again")
+short, short_films = replay_in_imagination(env, episodes, seed, "again", begin.tolist())
 gate_figures.confusion_figure({"from the beginning": whole.counts(), "from the keyframe": short.counts()}).show()
 failed = ~whole.real
 fewer = paired_difference(short.imagined[failed], whole.imagined[failed])

@@ -106,8 +106,8 @@ episodes = roll_out(env, models.policy(improved), starts, seed, "fresh", 1.2, vi
 # %%
 films, quality = {"real": [episode.frames for episode in episodes]}, {}
 for name, world in worlds.items():
-    dream = ImaginedEnv(models.world(models.switches(world)), models.reward(world), 48, 48, 48)
-    films[name] = replay_in_imagination(dream, episodes, seed, "again")[1].video
+    imagination = ImaginedEnv(models.world(models.switches(world)), models.reward(world), 48, 48, 48)
+    films[name] = replay_in_imagination(imagination, episodes, seed, "again")[1].video
     pairs = zip(films["real"], films[name], strict=True)
     quality[name] = np.array([psnr(real[1:], imagined[1 : len(real)]).mean() for real, imagined in pairs])
 nearer = bootstrapped(np.mean, quality["after PACE"] - quality["before PACE"])

@@ -32,7 +32,7 @@ OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
 SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
 POLICIES = {"base policy": ("base",), "improved policy": ("improved_2", "improved_1")}  # the last that exists first
 MOST_PLACES = 100  # of a kind in the page's list
-PARTED = {  # by the kind of a hallucination: what was imagined, what was real
+OUTCOMES_OF = {  # by the kind of a hallucination: what was imagined, what was real
     "imagined_only": "imagined success, really failure",
     "real_only": "imagined failure, really success",
     "lost_object": "imagined the cube up to {object_cm:.0f} cm from where it really was, the outcome the same",
@@ -136,19 +136,19 @@ class Models:
                 origin = Origin(summary.task, summary.seed, source, index)
                 outcome = "success" if summary.success else "failure"
                 label = f"{summary.task}, seed {summary.seed} ({Path(source).stem}, {outcome})"
-                is_dream = "-imagined_only-imagined" in source
-                improved = is_dream and "/wovr-" in source
+                is_hallucination = "-imagined_only-imagined" in source
+                improved = is_hallucination and "/wovr-" in source
                 checkpoint = self.checkpoints[-1] if improved else "base"
-                if is_dream:
+                if is_hallucination:
                     where = f"{'improved' if improved else 'base'} policy, seed {summary.seed}"
-                    label = f"{TASKS[summary.task].instruction}: {PARTED['imagined_only']} ({where})"
-                found.append(StartOption(HALLUCINATION if is_dream else EPISODE, label, origin, checkpoint))
+                    label = f"{TASKS[summary.task].instruction}: {OUTCOMES_OF['imagined_only']} ({where})"
+                found.append(StartOption(HALLUCINATION if is_hallucination else EPISODE, label, origin, checkpoint))
                 if source.startswith("episodes/"):
                     places.setdefault((summary.task, summary.seed), origin)
         keyframes = self._keyframes(places)
-        dreams = [place for place in found if place.kind == HALLUCINATION]
+        hallucinations = [place for place in found if place.kind == HALLUCINATION]
         episodes = [place for place in found if place.kind == EPISODE]
-        return [*self._mined(), *dreams, *_spread(keyframes), *_spread(episodes)]
+        return [*self._mined(), *hallucinations, *_spread(keyframes), *_spread(episodes)]
 
     def _mined(self) -> list[StartOption]:
         """What `wovr-lab measure` mined, from the real side of each case: same start, same actions. Those that began at
@@ -211,7 +211,7 @@ class Models:
 def _parted(about: dict[str, Any]) -> str:
     """A mined case in words: its task, what was imagined, what was real."""
     where = f"{about['policy']} policy in the {about['world']} world, seed {about['seed']}"
-    return f"{TASKS[about['task']].instruction}: {PARTED[about['kind']].format(**about)} ({where})"
+    return f"{TASKS[about['task']].instruction}: {OUTCOMES_OF[about['kind']].format(**about)} ({where})"
 
 
 def _spread(places: list[StartOption]) -> list[StartOption]:

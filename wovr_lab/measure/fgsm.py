@@ -1,4 +1,4 @@
-"""How easily a reward is fooled: the smallest pictures that change its mind (not in the paper).
+"""How easily a reward is misled: the smallest pictures that change its mind (not in the paper).
 
 In: a success classifier, frames. Out: the same frames, changed by a few grey levels where that raises the probability
 of success most (fast gradient sign, Goodfellow et al. 2015). A policy that is trained against a learnt world and a
