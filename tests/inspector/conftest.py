@@ -59,12 +59,12 @@ def _episodes(folder: Path) -> None:
     """Demonstrations, a keyframe in them, an "imagined" episode, which has no simulator states, two mined cases."""
     episodes = list(expert_episodes("push_red", [20, 21], 0.0))
     write_episodes(folder / "episodes" / "demonstrations.hdf5", episodes)
-    dream = replace(episodes[0], states=None)
-    write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [dream])
+    film = replace(episodes[0], states=None)
+    write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [film])
     about = {"kind": "imagined_only", "policy": "base", "world": "evolved", "task": "push_red", "object_cm": 7.5}
     cases = [
-        Case(about | {"start": start, "seed": 20, "step": step}, dream, episodes[0], *np.zeros((2, len(dream) + 1, 10)),
-             np.zeros(len(dream)))
+        Case(about | {"start": start, "seed": 20, "step": step}, film, episodes[0], *np.zeros((2, len(film) + 1, 10)),
+             np.zeros(len(film)))
         for start, step in (("keyframe", 9), ("initial", 0))
     ]  # fmt: skip
     write_gallery(folder / "measure" / "base-evolved-initial" / "gallery", cases)

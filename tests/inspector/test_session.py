@@ -21,7 +21,7 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.types import NOOP
 
 FORWARD, RIGHT = direction_chunk("w", -1.0), direction_chunk("d", -1.0)
-DREAM = "comparison/base-imagined_only-imagined.hdf5"
+RECORDED = "comparison/base-imagined_only-imagined.hdf5"
 
 
 def assert_same(first: Step, second: Step) -> None:
@@ -274,16 +274,16 @@ def test_two_sessions_do_not_disturb_each_other(models: Models, session: Session
 def test_one_can_begin_at_keyframes_episodes_and_recorded_hallucinations(session: Session):
     places = session.models.start_options()
     assert [place.kind for place in places] == [HALLUCINATION, HALLUCINATION, KEYFRAME, EPISODE, EPISODE]
-    mined, dream, keyframe = (place.origin for place in places[:3])
+    mined, recorded, keyframe = (place.origin for place in places[:3])
     session.start_recorded(keyframe)
     episode = session.recording
     np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[9])
     step = session.step(episode.actions[9:17])
     np.testing.assert_array_equal(step.real, episode.frames[10:18])
-    session.start_recorded(dream)  # imagined: reality begins at its seed
+    session.start_recorded(recorded)  # imagined: reality begins at its seed
     np.testing.assert_array_equal(session.state.real.memory[-1], episode.frames[0])
     with pytest.raises(UserError, match="no simulator state"):
-        session.start_recorded(replace(dream, step=3))
+        session.start_recorded(replace(recorded, step=3))
     session.start_recorded(mined)
     np.testing.assert_array_equal(session.recording.actions, episode.actions)
 
@@ -321,7 +321,7 @@ def test_only_episodes_of_the_run_folder_are_opened(session: Session, source: st
     with pytest.raises(UserError, match="begin at another place"):
         session.start_recorded(Origin("push_red", 20, source))
     with pytest.raises(UserError, match="none has number 7"):
-        session.start_recorded(Origin("push_red", 20, DREAM, 7))
+        session.start_recorded(Origin("push_red", 20, RECORDED, 7))
 
 
 def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

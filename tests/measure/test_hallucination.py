@@ -22,7 +22,7 @@ from wovr_lab.starts import start_at
 from wovr_lab.types import Episode
 
 
-class Dream(ChunkEnv):
+class Imagination(ChunkEnv):
     """Repeats the frame and believes in success at action `at` of every row, or never."""
 
     def __init__(self, num_envs: int, at: int = -1, max_steps: int = 48):
@@ -77,23 +77,23 @@ def test_episodes_are_imagined_again_from_any_of_their_frames(make_episode, epis
     assert actions.shape == (2, 1, 8, 7)
     assert (actions[0, 0] == make_episode(0, 11).actions[3:]).all()
     assert (actions[1, 0, :2] == make_episode(1, 6).actions[4:]).all() and (actions[1, 0, 2:, :6] == 0).all()
-    _, rollouts = replay_in_imagination(Dream(3), episodes, 0, "again", begin=[5, 6, 7])
+    _, rollouts = replay_in_imagination(Imagination(3), episodes, 0, "again", begin=[5, 6, 7])
     assert [start.step for start in rollouts.starts] == [5, 6, 7]
     assert (rollouts.video[1, 0] == episodes[1].frames[6]).all()
 
 
 def test_real_episodes_imagined_again_are_paired_with_their_own_outcome(episodes):
     mixed = [episodes[0], given_up(episodes[1], 10), episodes[2]]
-    believing, rollouts = replay_in_imagination(Dream(2, at=3), mixed, 0, "again")
+    believing, rollouts = replay_in_imagination(Imagination(2, at=3), mixed, 0, "again")
     assert believing.counts() == {"imagined_and_real": 2, "imagined_only": 1, "real_only": 0, "neither": 0}
     assert rollouts.steps.tolist() == [8, 8, 8]
-    doubting, _ = replay_in_imagination(Dream(2), mixed, 0, "again")
+    doubting, _ = replay_in_imagination(Imagination(2), mixed, 0, "again")
     assert doubting.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 2, "neither": 1}
 
 
 def test_imagined_rollouts_are_executed_from_their_starts_with_their_actions(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
-    imagined = replay(Dream(3), starts, action_chunks(episodes), 0, "dream", video=True)
+    imagined = replay(Imagination(3), starts, action_chunks(episodes), 0, "dream", video=True)
     outcomes, real = replay_in_simulator(make_tabletop_env(3), imagined, 0, "real")
     assert outcomes.counts() == {"imagined_and_real": 0, "imagined_only": 0, "real_only": 3, "neither": 0}
     for row, episode in enumerate(episodes):
@@ -104,14 +104,14 @@ def test_imagined_rollouts_are_executed_from_their_starts_with_their_actions(epi
 
 def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episodes):
     first = episodes[0].first_success
-    assert first >= 16  # so that a dream of two chunks ends before it
+    assert first >= 16  # so that one of two chunks ends before it
     starts, actions = [start_at(episodes[0], 0)], action_chunks(episodes[:1])
-    for at, dreamt, counts in ((3, 8, False), (15, 16, False), (first, first // 8 * 8 + 8, True)):
-        imagined = replay(Dream(1, at=at), starts, actions, 0, "dream", video=True)
+    for at, length, counts in ((3, 8, False), (15, 16, False), (first, first // 8 * 8 + 8, True)):
+        imagined = replay(Imagination(1, at=at), starts, actions, 0, "dream", video=True)
         padded = replace(
             imagined,
             actions=actions,  # what follows was never imagined, though it would succeed
-            executed=np.arange(actions.shape[1])[None] < dreamt // 8,
+            executed=np.arange(actions.shape[1])[None] < length // 8,
             success=np.arange(actions.shape[1] * 8)[None] >= at,
         )
         outcomes, real = replay_in_simulator(make_tabletop_env(1), padded, 0, "real")
@@ -120,11 +120,11 @@ def test_a_real_success_counts_only_within_the_actions_that_were_imagined(episod
 
 def test_error_is_measured_by_horizon_over_the_episodes_that_are_that_long(episodes):
     mixed = [episodes[0], given_up(episodes[1], 10)]
-    _, rollouts = replay_in_imagination(Dream(2), mixed, 0, "again")
+    _, rollouts = replay_in_imagination(Imagination(2), mixed, 0, "again")
     curves = psnr_by_horizon(mixed, rollouts)
     whole = len(episodes[0]) // 8
     assert [horizon for horizon, _ in curves["world"]] == [8.0 * chunk for chunk in range(1, whole + 1)]
-    assert curves["world"] == curves["copy"]  # this dream copies the first frame
+    assert curves["world"] == curves["copy"]  # this one copies the first frame
     real = np.stack([episode.frames[1:9] for episode in mixed])
     still = np.stack([np.repeat(episode.frames[:1], 8, 0) for episode in mixed])
     assert curves["world"][0][1] == pytest.approx(psnr(real, still))
@@ -133,7 +133,7 @@ def test_error_is_measured_by_horizon_over_the_episodes_that_are_that_long(episo
 
 
 def test_a_perfect_imagination_has_no_error_at_any_horizon(episodes):
-    _, rollouts = replay_in_imagination(Dream(1), episodes[:1], 0, "again")
+    _, rollouts = replay_in_imagination(Imagination(1), episodes[:1], 0, "again")
     video = rollouts.video.copy()
     video[0, : len(episodes[0]) + 1] = episodes[0].frames
     curves = psnr_by_horizon(episodes[:1], replace(rollouts, video=video))
@@ -142,7 +142,7 @@ def test_a_perfect_imagination_has_no_error_at_any_horizon(episodes):
 
 def test_what_really_happened_is_cut_where_imagination_ended(episodes):
     starts = [start_at(episode, 0) for episode in episodes]
-    imagined = replay(Dream(3, at=3), starts, action_chunks(episodes), 0, "dream", video=True)  # ends after a chunk
+    imagined = replay(Imagination(3, at=3), starts, action_chunks(episodes), 0, "dream", video=True)  # one chunk
     _, real = replay_in_simulator(make_tabletop_env(3), imagined, 0, "real")
     for cut, episode in zip(within_imagined(real, imagined), episodes, strict=True):
         assert len(cut) == len(cut.success) == 8 and len(cut.states) == 9
@@ -150,7 +150,7 @@ def test_what_really_happened_is_cut_where_imagination_ended(episodes):
 
 
 def test_imagined_pictures_are_labelled_with_what_really_happened_by_then(episodes):
-    env = Dream(len(episodes), at=19)  # believes in success at action 19, so every row ends after three chunks
+    env = Imagination(len(episodes), at=19)  # believes in success at action 19, so every row ends after three chunks
     imagined = replay_in_imagination(env, episodes, 0, "test")[1]
     early, late, never = episodes
     truth = [
