@@ -19,6 +19,7 @@ FLOORS = (
         "state_checks",
         "checks",
         "runs",
+        "report_schema",
         "networks",
         "published",
         "muon",

@@ -168,7 +168,7 @@ def test_an_optimizer_restored_from_a_file_goes_on_as_if_nothing_had_happened(tm
     save_tensors(tmp_path / "o.safetensors", optimizer_tensors(first))
     two.load_state_dict(one.state_dict())
     second = torch.optim.AdamW(two.parameters(), 0.1)
-    restore_optimizer(second, load_tensors(tmp_path / "o.safetensors"))
+    restore_optimizer(second, load_tensors(tmp_path / "o.safetensors"), tmp_path / "o.safetensors")
     adam_steps(one, first, 3)
     adam_steps(two, second, 3)
     assert (one.weight == two.weight).all() and (one.bias == two.bias).all()

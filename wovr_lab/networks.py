@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_type_hints
 
 from diffusers import ConfigMixin, ModelMixin
 from safetensors import SafetensorError
@@ -31,9 +31,14 @@ class Network(ModelMixin, ConfigMixin):
         return load_model(cls, folder)
 
 
-def _check_sizes(path: Path, config: dict[str, Any]) -> None:
-    """Raises UserError on sizes that no network has, before any memory is asked for."""
+def _check_config(kind: type, path: Path, config: dict[str, Any]) -> None:
+    """Raises UserError on sizes that no network has, before any memory is asked for, and on what is not of the type
+    that one of our own classes declares for it (diffusers' own declare types, and do not keep to them)."""
+    own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    hints = get_type_hints(kind.__init__, include_extras=True) if own else {}
     for name, value in config.items():
+        if name in hints:
+            check(f"{path}: {name}", tuple(value) if isinstance(value, list) else value, hints[name])
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int) and not isinstance(number, bool):
                 most = MOST_LAYERS if "layers" in name else LARGEST_SIZE
@@ -49,7 +54,7 @@ def load_model(kind: type[Model], folder: Path) -> Model:
     problem = f"{folder} holds no usable {kind.__name__}"
     advice = "train it again or give another folder"
     config = read_object(folder / "config.json")
-    _check_sizes(folder / "config.json", config)
+    _check_config(kind, folder / "config.json", config)
     written = config.get("_class_name")
     if written != kind.__name__:
         raise UserError(f"{problem} but {written}; {advice}")

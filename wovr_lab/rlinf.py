@@ -7,8 +7,11 @@ are pickles, which may run anything: they are read by an unpickler that knows ar
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 import re
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,21 +19,35 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from wovr_lab.borders import as_path
+from wovr_lab.borders import as_floats, as_path
 from wovr_lab.errors import UserError
 from wovr_lab.runs import replacing
 from wovr_lab.types import ACTION_DIM, MEMORY, NOOP, Start
 
-LARGEST_FILE = 2**30  # bytes
+LARGEST_FILE = 2**28  # bytes; a long trajectory of large pictures
+LARGEST_NUMBER = 2**20  # of a pickle's own numbering of what it holds
+NUMBERING = ("PUT", "BINPUT", "LONG_BINPUT")
+DAMAGE = (
+    ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError, ImportError, OverflowError, RecursionError,
+    pickle.UnpicklingError, tokenize.TokenError,
+)  # fmt: skip
 KIR = "_kir"
-ADMITTED = {
-    (module, name)
-    for module, names in {
-        "numpy": ("ndarray", "dtype"),
-        "numpy.core.multiarray": ("_reconstruct", "scalar"),
-        "numpy._core.multiarray": ("_reconstruct", "scalar"),
-    }.items()
-    for name in names
+
+
+def _empty_array(kind: Any, shape: Any, letter: Any) -> np.ndarray:
+    """What NumPy's pickles begin every array with; its contents come afterwards, and no more than the file has."""
+    if shape != (0,):
+        raise UserError(f"it asks for an empty array of {shape}; do not trust this file")
+    return np.ndarray((0,), letter)
+
+
+ADMITTED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): "ndarray",  # named only, never called
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy.core.multiarray", "scalar"): np.dtype("f8").type(0).__reduce__()[0],
+    ("numpy._core.multiarray", "scalar"): np.dtype("f8").type(0).__reduce__()[0],
 }
 
 
@@ -40,7 +57,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
             raise UserError(f"it asks for {module}.{name}, which is no array; do not trust this file")
-        return super().find_class(module, name)
+        return ADMITTED[module, name]
 
 
 def import_start(path: Path | str) -> Start:
@@ -53,7 +70,7 @@ def import_start(path: Path | str) -> Start:
     is_keyframe = path.stem.endswith(KIR)
     memory = frames[-MEMORY:] if is_keyframe else frames[:1] * MEMORY
     named = re.search(r"step_(\d+)", path.stem)
-    words = str(frames[0].get("instruction", frames[0].get("task", "")))
+    words = frames[0].get("instruction", frames[0].get("task", ""))
     produced = [frame.get("delta_action", NOOP) for frame in memory] if is_keyframe else [NOOP] * MEMORY
     return Start(
         task=words,
@@ -93,12 +110,11 @@ def _read_frames(path: Path) -> list[dict[str, Any]]:
     if path.stat().st_size > LARGEST_FILE:
         raise UserError(f"{path} has more than {LARGEST_FILE} bytes, far more than a start needs; give another file")
     try:
-        with path.open("rb") as file:
-            array = _read_object_array(file)
+        array = _read_object_array(io.BytesIO(path.read_bytes()))
         return _checked(list(array.ravel()), 1 + MEMORY if path.stem.endswith(KIR) else 1)
     except UserError as error:
         raise UserError(f"{path} cannot be used as a start: {error}") from error
-    except (ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    except DAMAGE as error:
         raise UserError(f"{path} is damaged or no .npy file of frames ({error}); fetch it again") from error
 
 
@@ -108,10 +124,23 @@ def _read_object_array(file: BinaryIO) -> np.ndarray:
     _, _, dtype = read_header(file)
     if not dtype.hasobject:
         raise UserError(f"it holds plain {dtype} numbers, not frames")
+    begin = file.tell()
+    _check_claims(file)
+    file.seek(begin)
     array = _ArraysOnly(file).load()
     if not isinstance(array, np.ndarray):
         raise UserError("it holds no array")
     return array
+
+
+def _check_claims(file: BinaryIO) -> None:
+    """Reads a pickle without building anything. Raises ValueError or UserError where it announces more than it brings:
+    the unpickler sets memory aside for what is announced."""
+    for opcode, value, _ in pickletools.genops(file):
+        if opcode.name in NUMBERING and value > LARGEST_NUMBER:
+            raise UserError(f"it numbers something {value}; do not trust this file")
+        if opcode.name == "FRAME" and value > LARGEST_FILE:
+            raise UserError(f"it announces {value} bytes; do not trust this file")
 
 
 def _checked(frames: list[Any], least: int) -> list[dict[str, Any]]:
@@ -121,9 +150,11 @@ def _checked(frames: list[Any], least: int) -> list[dict[str, Any]]:
         image = frame.get("image") if isinstance(frame, dict) else None
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise UserError("each frame must be a dictionary with 'image' uint8 [H, W, 3]")
+        if not image.size:
+            raise UserError(f"its frames have no pixels: {image.shape}")
+        if not isinstance(frame.get("instruction", frame.get("task", "")), str):
+            raise UserError("an 'instruction' must be text")
         if image.shape != frames[0]["image"].shape:
             raise UserError(f"its frames differ in size: {image.shape} and {frames[0]['image'].shape}")
-        action = frame.get("delta_action", NOOP)
-        if np.shape(action) != (ACTION_DIM,) or not np.isfinite(np.asarray(action, np.float64)).all():
-            raise UserError(f"a 'delta_action' must be {ACTION_DIM} finite numbers")
+        as_floats(frame.get("delta_action", NOOP), "the numbers of a 'delta_action'", (ACTION_DIM,))
     return frames

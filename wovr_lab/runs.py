@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import check
 from wovr_lab.outputs import replacing
 
+KEPT_BY = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "Muon": {"momentum_buffer"}}  # of every parameter
 LARGEST_JSON = 2**28  # bytes; ten times the largest of ours
 
 
@@ -105,6 +109,38 @@ def load_tensors(path: Path | str) -> dict[str, Tensor]:
         raise UserError(f"{path} is not a whole safetensors file ({error}); restore or retrain it") from error
 
 
+def check_layout(path: Path, tensors: Mapping[str, Tensor], layout: Mapping[str, Layout]) -> None:
+    """Raises UserError naming the first tensor that is not of its declared type and shape, is missing, is not known or
+    holds NaN or infinity; what is declared "optional" may be missing. A letter is the same size wherever it stands."""
+    sizes: dict[str, int] = {}
+    for name in sorted(layout.keys() | tensors.keys()):
+        if name not in layout or (name not in tensors and not layout[name].optional):
+            is_there = "an unknown" if name in tensors else "no"
+            raise UserError(f"{path} holds {is_there} tensor {name!r}; restore or make it again")
+        if name in tensors:
+            defect = layout[name].defect(tensors[name], sizes)
+            if defect:
+                raise UserError(f"{path}: {name!r} {defect}; restore or make it again")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a tensor in a file must be: numbers in its shape are sizes, letters sizes that others share."""
+
+    dtype: torch.dtype
+    shape: tuple[int | str, ...]
+    optional: bool = False
+
+    def defect(self, tensor: Tensor, sizes: dict[str, int]) -> str:
+        """What is wrong with it, "" if nothing is; notes the sizes of letters."""
+        if tensor.dtype != self.dtype or tensor.ndim != len(self.shape):
+            return f"is {tensor.dtype} {tuple(tensor.shape)}, expected {self.dtype} {self.shape}"
+        for wanted, size in zip(self.shape, tensor.shape, strict=True):
+            if (sizes.setdefault(wanted, size) if isinstance(wanted, str) else wanted) != size:
+                return f"has shape {tuple(tensor.shape)}, expected {self.shape} with {sizes}"
+        return "" if torch.isfinite(tensor).all() else "holds NaN or infinity"
+
+
 def load_into(module: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
     """Loads a state dictionary strictly. Raises UserError naming a difference if it is of another architecture."""
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -133,12 +169,41 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{index}.{name}": torch.as_tensor(value) for index, name, value in named}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`, for an optimizer over the same parameters in the same order."""
-    state: dict[int, dict[str, Tensor]] = {}
+def saved_count(tensors: dict[str, Tensor], name: str, source: Path) -> int:
+    """Takes a count of steps or iterations out of what training has saved. Raises UserError if there is none."""
+    count = tensors.pop(name, None)
+    if count is None or count.dtype != torch.int64 or count.shape or count < 0:
+        raise UserError(f"{source} does not say how far it came ({name}); delete it to begin anew")
+    return int(count)
+
+
+def parts_of(tensors: Mapping[str, Tensor], source: Path) -> dict[str, dict[str, Tensor]]:
+    """{"policy": {"head.bias": …}} of {"policy/head.bias": …}. Raises UserError on a name without a part before it."""
+    parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
+        part, slash, rest = key.partition("/")
+        if not slash:
+            raise UserError(f"{source} holds an unknown tensor {key!r}; delete it to begin anew")
+        parts.setdefault(part, {})[rest] = value
+    return parts
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], source: Path) -> None:
+    """The inverse of `optimizer_tensors`, for an optimizer over the same parameters in the same order. Raises UserError
+    if the tensors of `source` do not fit those parameters, or hold NaN or infinity."""
+    state: dict[int, dict[str, Tensor]] = {}
+    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        known = index.isdecimal() and int(index) < len(parameters)
+        if not known or value.shape not in ((), parameters[int(index)].shape) or not torch.isfinite(value).all():
+            raise UserError(
+                f"{source} does not fit this optimizer ({key} {tuple(value.shape)}); delete it to begin anew"
+            )
         state.setdefault(int(index), {})[name] = value
+    kept = KEPT_BY[type(optimizer).__name__]
+    if any(entry.keys() != kept for entry in state.values()):
+        raise UserError(f"{source} lacks a part of its optimizer's state; delete it to begin anew")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -170,6 +235,9 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
         raise UserError(f"line {number} of {path} is not JSON ({error}); remove that line") from error
     if not isinstance(row, dict) or not isinstance(row.get("phase"), str) or type(row.get("step")) is not int:
         raise UserError(f"line {number} of {path} is no metric (it needs a phase and a step); remove that line")
+    wrong = [name for name, value in row.items() if name != "phase" and type(value) not in (int, float)]
+    if wrong or not all(math.isfinite(value) for name, value in row.items() if name != "phase"):
+        raise UserError(f"line {number} of {path} holds what is no number ({', '.join(wrong)}); remove that line")
     return row
 
 
@@ -181,7 +249,11 @@ class Metrics:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
         self.seen = {(row["phase"], row["step"]) for row in self.rows()}
-        self.board = SummaryWriter(str(folder / "tensorboard"))
+
+    @cached_property
+    def board(self) -> SummaryWriter:
+        """TensorBoard's writer, which keeps a thread and a file: only where something is logged."""
+        return SummaryWriter(str(self.path.parent / "tensorboard"))
 
     def rows(self) -> list[dict[str, Any]]:
         """Every whole line; a last line cut by a kill is dropped. Raises UserError naming a broken line."""

@@ -26,9 +26,11 @@ from wovr_lab.runs import (
     load_into,
     load_tensors,
     optimizer_tensors,
+    parts_of,
     require_finite,
     restore_optimizer,
     save_tensors,
+    saved_count,
 )
 
 Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the batch first: what the learner takes
@@ -163,19 +165,16 @@ def _save(path: Path, learner: nn.Module, optimizers: dict, average: AveragedMod
 
 
 def _restore(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None) -> int:
-    groups: dict[str, dict[str, Tensor]] = {"learner": {}, "average": {}}
     tensors = load_tensors(path)
-    step = int(tensors.pop("step"))
-    for key, value in tensors.items():
-        group, rest = key.split("/", 1)
-        groups.setdefault(group, {})[rest] = value
+    step = saved_count(tensors, "step", path)
+    groups = {"learner": {}, "average": {}} | parts_of(tensors, path)
     found = groups.keys() - {"learner", "average"}
     if found != optimizers.keys():
         names = f"{', '.join(sorted(found))}, not by {', '.join(sorted(optimizers))}"
         raise UserError(f"{path} was trained by {names}; go on with its settings, or delete it to begin anew")
     load_into(learner, groups["learner"], path)
     for name, optimizer in optimizers.items():
-        restore_optimizer(optimizer, groups[name])
+        restore_optimizer(optimizer, groups[name], path)
     if average is not None:
         load_into(average, groups["average"], path)
     return step

@@ -45,7 +45,7 @@ from wovr_lab.report.gate_history import write_gate_history
 from wovr_lab.report.hallucination_tables import hallucination_sentence
 from wovr_lab.report.run_report import write_report
 from wovr_lab.report.terminal import print_report
-from wovr_lab.runs import read_json
+from wovr_lab.report_schema import load_report
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pretraining import Pretraining, pretrain
 from wovr_lab.world.training import WorldTraining
@@ -91,7 +91,7 @@ def _show(folder: Path) -> None:
     read_config(folder)
     draw_comparisons(folder)
     html = write_report(folder)
-    print_report(read_json(folder / "report.json"), console, html)
+    print_report(load_report(folder), console, html)
 
 
 def _loop_command(until: str | None) -> Callable[..., None]:

@@ -47,8 +47,9 @@ def evaluate(
     """Evaluate a policy in a real simulator on held-out initial states."""
     if out:
         out = claim_file(out, json_with("policy", "temperature", "seed", "success"), inputs=[policy])
+    tasks = () if env.startswith(LIBERO) else tasks_of(env)
     actor = load_policy(policy)
-    if env.startswith(LIBERO):
+    if not tasks:
         from wovr_lab.experiments import libero_evaluation  # needs the libero extra
 
         choice = libero_evaluation.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
@@ -57,7 +58,7 @@ def evaluate(
         result = evaluate_resumable(real, actor, protocol, folder, save_video)
     else:
         sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}
-        config = scale_config("demo", seed, tasks=tasks_of(env), **sizes)
+        config = scale_config("demo", seed, tasks=tasks, **sizes)
         first = evaluation_starts(config)
         result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
     rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}

@@ -150,6 +150,11 @@ def _contradictions(demonstration: h5py.Group, found: dict[str, h5py.Dataset], s
         defects.append(f"'{PROPRIO}' does not fit '{INITIAL_PROPRIO}'")
     attributes = demonstration[OURS].attrs
     defects += [f"attribute '{name}' of '{OURS}' is missing" for name in OUR_ATTRIBUTES if name not in attributes]
+    defects += [
+        f"attribute '{name}' of '{OURS}' is not text"
+        for name in ("task", "instruction")
+        if name in attributes and not is_text(attributes[name])
+    ]
     if not isinstance(attributes.get("seed", 0), int | np.integer):
         defects.append(f"attribute 'seed' of '{OURS}' is not a whole number")
     return defects
@@ -170,6 +175,11 @@ def _value_defects(found: dict[str, h5py.Dataset]) -> list[str]:
         if not np.array_equal(success, latched(success)):
             defects.append("success is lost again after its first hit")
     return defects
+
+
+def is_text(value: object) -> bool:
+    """Whether an attribute is text that can be written down again, and not empty."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
 def problem_defects(data: h5py.Group, names: list[str], path: Path) -> list[str]:

@@ -39,7 +39,16 @@ from wovr_lab.grpo.loss import GRPOLoss, NoPenalty, Penalty
 from wovr_lab.policy.exploration import ChunkSharedNoise, ExploringActor, Noise
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from wovr_lab.runs import (
+    Metrics,
+    load_into,
+    load_tensors,
+    optimizer_tensors,
+    parts_of,
+    restore_optimizer,
+    save_tensors,
+    saved_count,
+)
 from wovr_lab.seeding import stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Rollouts
@@ -202,13 +211,10 @@ class GRPOTrainer:
 
     def _restore(self, path: Path) -> None:
         tensors = load_tensors(path)
-        self.iteration = int(tensors.pop("iteration"))
-        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "optimizer": {}}
-        for key, value in tensors.items():
-            part, rest = key.split("/", 1)
-            parts[part][rest] = value
+        self.iteration = saved_count(tensors, "iteration", path)
+        parts = {"policy": {}, "optimizer": {}} | parts_of(tensors, path)
         load_into(self.policy, parts["policy"], path)
-        restore_optimizer(self.optimizer, parts["optimizer"])
+        restore_optimizer(self.optimizer, parts["optimizer"], path)
 
 
 def _count(mixed: Tensor) -> int:

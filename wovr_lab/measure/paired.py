@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from wovr_lab.errors import UserError
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import paired_difference, rate_of
 from wovr_lab.reward.classifier import consecutive_hits
 from wovr_lab.robot import HAND, OPENING, Robot
-from wovr_lab.runs import load_tensors, save_tensors
+from wovr_lab.runs import Layout, check_layout, load_tensors, save_tensors
 from wovr_lab.types import CHUNK
 
 
@@ -73,8 +74,25 @@ class PairedRollouts:
     @classmethod
     def load(cls, path: Path) -> PairedRollouts:
         """Raises UserError if the file is missing or damaged."""
-        arrays = {name: tensor.numpy() for name, tensor in load_tensors(path).items()}
-        return cls(tasks=tuple(arrays.pop("tasks").tobytes().decode().split("\n")), **arrays)
+        tensors = load_tensors(path)
+        check_layout(path, tensors, LAYOUT)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        tasks = tuple(arrays.pop("tasks").tobytes().decode(errors="replace").split("\n"))
+        if len(tasks) != len(arrays["alone"]):
+            raise UserError(
+                f"{path} names {len(tasks)} tasks of {len(arrays['alone'])} rollouts; measure the run again"
+            )
+        return cls(tasks=tasks, **arrays)
+
+
+_FLAGS, _NUMBERS = Layout(torch.bool, ("N", "T")), Layout(torch.float32, ("N", "T"))
+_READOUT, _FAULTS = Layout(torch.float32, ("N", "T + 1", 10)), Layout(torch.bool, ("N", 3))
+LAYOUT = {
+    "tasks": Layout(torch.uint8, ("letters",)), "alone": Layout(torch.bool, ("N",)),
+    "imagined_success": _FLAGS, "real_success": _FLAGS, "probability": _NUMBERS, "psnr": _NUMBERS,
+    "found": _READOUT, "seen": _READOUT, "truth": _READOUT, "imagined_faults": _FAULTS, "real_faults": _FAULTS,
+    "state_error": Layout(torch.float32, ("N", "T", 2), optional=True),
+}  # fmt: skip
 
 
 def outcomes_at(pairs: PairedRollouts, threshold: float, consecutive: int) -> PairedOutcomes:

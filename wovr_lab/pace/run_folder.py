@@ -19,8 +19,8 @@ from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import domain_of
+from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.runs import read_object
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 IMPROVED = ("improved_2", "improved_1")  # policies, the last first
@@ -70,7 +70,7 @@ class RunFolder:
 
     def report(self) -> dict[str, Any]:
         """report.json. Raises UserError if the run has none yet."""
-        return read_object(self.path / "report.json")
+        return load_report(self.path)
 
     def imagined_env(self, rows: int = 64, world: str = "last", reward: str = "last") -> ImaginedEnv:
         """The world model and reward as an environment of so many rows."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import PreTrainedTokenizerFast
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.policy.language import load_tokenizer
 from wovr_lab.policy.vla import VLAConfig, VLAPolicy
 from wovr_lab.runs import check_finite, read_object, replacing
 
@@ -50,7 +50,7 @@ def load_policy(folder: Path | str, resolution: int | None = None) -> VLAPolicy:
 def _check_weights(folder: Path) -> None:
     """The library would fill missing or misshapen tensors with random numbers; we refuse them."""
     config = VLAConfig.from_pretrained(folder, local_files_only=True)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer = load_tokenizer(folder, config.vocab_size)
     with torch.device("meta"):
         expected = {name: tuple(tensor.shape) for name, tensor in VLAPolicy(config, tokenizer).state_dict().items()}
     path = folder / WEIGHTS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -14,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from wovr_lab.errors import UserError, warn
+from wovr_lab.runs import read_object
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
@@ -23,16 +25,34 @@ def build_tokenizer(instructions: Iterable[str]) -> PreTrainedTokenizerFast:
 
     Raises UserError if there is not a single word.
     """
-    normalizer = normalizers.Lowercase()
-    splitter = pre_tokenizers.Whitespace()
+    normalizer, splitter = normalizers.Lowercase(), pre_tokenizers.Whitespace()
     words = {word for text in instructions for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
     if not words:
         raise UserError("a tokenizer needs at least one instruction with words in it")
-    vocabulary = {word: index for index, word in enumerate([PADDING, UNKNOWN, *sorted(words)])}
+    return _tokenizer_of({word: index for index, word in enumerate([PADDING, UNKNOWN, *sorted(words)])})
+
+
+def _tokenizer_of(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = splitter
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PADDING, unk_token=UNKNOWN)
+
+
+def load_tokenizer(folder: Path, vocabulary_size: int) -> PreTrainedTokenizerFast:
+    """The tokenizer that `build_tokenizer` made, from its file in a policy's folder.
+
+    Raises UserError if it is damaged, of another kind, or has more words than the policy.
+    """
+    path = folder / "tokenizer.json"
+    model = read_object(path, model=dict)["model"]
+    words = model.get("vocab")
+    ids = list(words.values()) if isinstance(words, dict) else []
+    is_whole = model.get("type") == "WordLevel" and all(
+        type(each) is int and 0 <= each < vocabulary_size for each in ids
+    )
+    if not is_whole or len(set(ids)) != len(ids) or not {PADDING, UNKNOWN} <= words.keys():
+        raise UserError(f"{path} holds no words that this policy could read; restore it, or train the policy again")
+    return _tokenizer_of(words)
 
 
 class Instructions:

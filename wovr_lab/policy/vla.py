@@ -24,7 +24,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import Range, Size, check_fields
 from wovr_lab.pixels import to_float
 from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
-from wovr_lab.policy.language import Instructions
+from wovr_lab.policy.language import Instructions, load_tokenizer
 from wovr_lab.policy.tokens import ActionTokens
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
@@ -204,7 +204,8 @@ class VLAPolicy(PreTrainedModel):
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> VLAPolicy:
         """The policy that `save_pretrained` wrote, in eval mode."""
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        config = VLAConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = load_tokenizer(Path(folder), config.vocab_size)
         return super().from_pretrained(folder, tokenizer, local_files_only=True, use_safetensors=True)
 
 

@@ -16,6 +16,7 @@ from wovr_lab.machine import current_commit
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.policy.checkpoints import load_policy, save_policy
+from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.world.protocol import load_world_model
@@ -65,7 +66,7 @@ def ship(run: Path, out: Path) -> int:
         _copy_models(run / "checkpoints", partial / "checkpoints")
         if (run / "measure").is_dir():
             ship_gallery(run / "measure", partial / "measure" / "gallery")
-        write_json(partial / "provenance.json", _provenance(read_json(run / "report.json"), partial))
+        write_json(partial / "provenance.json", _provenance(load_report(run), partial))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 

@@ -10,23 +10,10 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.figures.wording import interval, number, percent, points, sentence_case, spaced
+from wovr_lab.report_schema import load_report as load_report
 from wovr_lab.runs import read_json
 
-SCHEMA = MEASURE_SCHEMA = 1
-
-
-def load_report(run: Path) -> dict[str, Any]:
-    """RUN/report.json. Raises UserError if it is missing, of another schema or without the base policy's success."""
-    path = run / "report.json"
-    if not path.exists():
-        raise UserError(f"{path} does not exist; finish the run first with `wovr-lab resume`")
-    report = read_json(path)
-    schema = report.get("schema") if isinstance(report, dict) else None
-    if schema != SCHEMA:
-        raise UserError(f"{path} is of schema {schema}, this version shows schema {SCHEMA}; evaluate the run again")
-    if interval(report.get("success", {}).get("base")) is None:
-        raise UserError(f"{path} lacks the base policy's success (success.base); evaluate the run again")
-    return report
+MEASURE_SCHEMA = 1
 
 
 def load_measure(run: Path) -> dict[str, Any]:

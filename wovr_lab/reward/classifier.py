@@ -6,6 +6,7 @@ In: uint8 frames and instructions. Out: probabilities. One small convolutional n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Count, Distinct, Size
 from wovr_lab.networks import Network
 from wovr_lab.pixels import to_float
 
@@ -21,7 +23,13 @@ class SuccessClassifier(Network):
     """`threshold` is the calibrated probability of success; `consecutive` frames above it in a row count as success."""
 
     @register_to_config
-    def __init__(self, instructions: Sequence[str], resolution: int = 32, width: int = 24, consecutive: int = 2):
+    def __init__(
+        self,
+        instructions: Annotated[tuple[str, ...], Distinct()],
+        resolution: Size = 32,
+        width: Size = 24,
+        consecutive: Count = 2,
+    ):
         super().__init__()
         if not instructions or resolution % 16 or consecutive < 1:
             raise UserError(
