@@ -39,7 +39,7 @@ class Rate(_Part):
 
 
 class Difference(_Part):
-    """Of rates, or a correlation."""
+    """The interval of a rate, or of a correlation."""
 
     rate: Signed
     n: Natural

@@ -42,7 +42,7 @@ def flip(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def flip_early(content: bytes, rng: np.random.Generator) -> bytes:
-    """The same near the beginning, where formats say what follows."""
+    """Bits flipped near the beginning, where formats say what follows."""
     head = min(len(content), 2048)
     return flip(content[:head], rng) + content[head:]
 

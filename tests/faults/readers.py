@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from wovr_lab.report.reading import load_report
 
 from wovr_lab.cli.configuring import configured
 from wovr_lab.episodes import EpisodeStore
@@ -24,7 +25,6 @@ from wovr_lab.pace.scales import config_of, scale_config
 from wovr_lab.pace.settings import described, parsed
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import SIZES
-from wovr_lab.report.reading import load_report
 from wovr_lab.report.run_report import write_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rlinf import export_starts, import_start
@@ -76,7 +76,7 @@ def add_files(folder: Path) -> None:
     numbers = {"probability": np.full(shape, 0.5, np.float32), "psnr": np.full(shape, 20, np.float32)}
     numbers |= {name: np.zeros(cells, np.float32) for name in ("found", "seen", "truth")}
     numbers |= {name: np.zeros(shape, bool) for name in ("imagined_success", "real_success")}
-    numbers |= {name: np.zeros((2, 3), bool) for name in ("imagined_faults", "real_faults")}
+    numbers |= {name: np.zeros((2, 3), bool) for name in ("imagined_violations", "real_violations")}
     PairedRollouts(("push_red", "push_red"), alone=np.zeros(2, bool), **numbers).save(folder / PAIRS)
     fit(Line(), _batch, FIT, "line", folder)
 
