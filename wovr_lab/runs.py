@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,42 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def flatten_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Named tensors of several parts as those of one file: `PART/NAME`."""
+    return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+
+
+def split_parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The inverse of `flatten_parts`, without the parts that have no tensors."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, name = key.split("/", 1)
+        parts.setdefault(part, {})[name] = value
+    return parts
+
+
+class Snapshots:
+    """A module's weights after each number of updates, kept in a folder; without a folder nothing is kept."""
+
+    def __init__(self, module: torch.nn.Module, folder: Path | None, name: str):
+        self.module, self.folder, self.name = module, folder, name
+
+    def save(self, updates: int) -> None:
+        """Keeps the weights as they are after so many updates."""
+        if self.folder is not None:
+            save_tensors(self._path(self.folder, updates), dict(self.module.state_dict()))
+
+    def restore(self, updates: int) -> bool:
+        """Loads the weights that were kept after so many updates; False if none were."""
+        if self.folder is None or not (path := self._path(self.folder, updates)).exists():
+            return False
+        load_into(self.module, load_tensors(path), path)
+        return True
+
+    def _path(self, folder: Path, updates: int) -> Path:
+        return folder / f"{self.name}-{updates:03}.safetensors"
 
 
 def require_finite(phase: str, step: int, values: dict[str, float]) -> None:

@@ -39,7 +39,16 @@ from wovr_lab.grpo.loss import GRPOLoss, NoPenalty, Penalty
 from wovr_lab.policy.exploration import ChunkSharedNoise, ExploringActor, Noise
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import Metrics, load_into, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from wovr_lab.runs import (
+    Metrics,
+    flatten_parts,
+    load_into,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    save_tensors,
+    split_parts,
+)
 from wovr_lab.seeding import stream
 from wovr_lab.starts import Starts
 from wovr_lab.types import Rollouts
@@ -196,19 +205,15 @@ class GRPOTrainer:
         return means | {"entropy": _entropy(batch)}
 
     def _save(self, path: Path) -> None:
-        tensors = {f"policy/{key}": value for key, value in self.policy.state_dict().items()}
-        tensors |= {f"optimizer/{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
-        save_tensors(path, tensors | {"iteration": torch.tensor(self.iteration)})
+        parts = {"policy": self.policy.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
+        save_tensors(path, flatten_parts(parts) | {"iteration": torch.tensor(self.iteration)})
 
     def _restore(self, path: Path) -> None:
         tensors = load_tensors(path)
         self.iteration = int(tensors.pop("iteration"))
-        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "optimizer": {}}
-        for key, value in tensors.items():
-            part, rest = key.split("/", 1)
-            parts[part][rest] = value
+        parts = split_parts(tensors)
         load_into(self.policy, parts["policy"], path)
-        restore_optimizer(self.optimizer, parts["optimizer"])
+        restore_optimizer(self.optimizer, parts.get("optimizer", {}))
 
 
 def _count(mixed: Tensor) -> int:
