@@ -39,7 +39,7 @@ from wovr_lab.types import CHUNK, MEMORY
 from wovr_lab.world.codec import FRAMES_PER_LATENT
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
-from wovr_lab.world.pretraining import collect_play
+from wovr_lab.world.pretraining import collect_in_batches
 from wovr_lab.world.training import WorldTraining
 from wovr_lab.world.windows import FrameTable
 
@@ -192,7 +192,7 @@ def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> H
     if kept.exists():
         load_into(world.transformer, load_tensors(kept), kept)
         return world.eval()
-    table = FrameTable.of(collect_play(config.real, scratch / "play", play, 0))
+    table = FrameTable.of(collect_in_batches(scratch / "play", play, 0, config.real.play))
     world.transformer.background.copy_(table.background(stream(0, "yardstick", "background")))
     train(world, table, pretraining, "pretrain", folder)
     paid, reminders = store(run, *PAID), store(run, "play")

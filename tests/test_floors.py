@@ -23,6 +23,7 @@ FLOORS = (
         "networks",
         "published",
         "muon",
+        "training_state",
         "training",
     ),
     ("episodes", "real", "starts", "rlinf", "rollout"),

@@ -16,15 +16,14 @@ from wovr_lab.runs import (
     load_into,
     load_metrics,
     load_tensors,
-    optimizer_tensors,
     read_json,
     read_object,
     replacing,
-    restore_optimizer,
     save_tensors,
     write_json,
     write_text,
 )
+from wovr_lab.training_state import optimizer_tensors, restore_optimizer
 
 
 @contextmanager

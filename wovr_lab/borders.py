@@ -59,6 +59,14 @@ def as_floats(value: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+def as_actions(value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`value` as actions float32 of exactly that shape. Raises UserError as `as_floats` does, and outside [-1, 1]."""
+    actions = as_floats(value, "actions", shape)
+    if np.abs(actions).max() > 1.0 + 1e-6:
+        raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
+    return actions
+
+
 def as_frames(value: Any, what: str = "frames") -> np.ndarray:
     """`value` as uint8 [..., H, W, 3]; whole numbers from 0 to 255 of another width are taken, floats are not."""
     array = as_array(value, what)

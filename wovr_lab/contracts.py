@@ -29,7 +29,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from wovr_lab.borders import as_array, as_floats
+from wovr_lab.borders import as_actions, as_array
 from wovr_lab.errors import UserError
 from wovr_lab.robot import Robot
 from wovr_lab.start_checks import check_start, reset_options, seeds_of
@@ -177,10 +177,7 @@ class ChunkEnv(VectorEnv):
 
     def check_actions(self, actions: np.ndarray) -> np.ndarray:
         """`actions` as float32 [N, K, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
-        actions = as_floats(actions, "actions", self.action_space.shape)
-        if np.abs(actions).max() > 1.0 + 1e-6:
-            raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
-        return actions
+        return as_actions(actions, self.action_space.shape)
 
 
 def _spread(value: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:

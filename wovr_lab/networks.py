@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self, TypeVar, get_type_hints
 
 from diffusers import ConfigMixin, ModelMixin
 from safetensors import SafetensorError
+from torch import nn
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
@@ -29,6 +30,22 @@ class Network(ModelMixin, ConfigMixin):
     def load(cls, folder: Path) -> Self:
         """What `save` wrote, in eval mode. Raises UserError if the folder holds no whole network of this class."""
         return load_model(cls, folder)
+
+
+def convolutions(width: int) -> list[nn.Module]:
+    """The trunk of a small network that reads a frame: pictures [B, 3, H, W] to [B, 2 width H/8 W/8]; sides are
+    multiples of 8, `width` is one too."""
+
+    def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
+
+    return [
+        convolution(3, width, 4, 2),
+        convolution(width, 2 * width, 3, 1),
+        convolution(2 * width, 2 * width, 3, 2),
+        convolution(2 * width, 2 * width, 3, 2),
+        nn.Flatten(),
+    ]
 
 
 def _check_config(kind: type, path: Path, config: dict[str, Any]) -> None:

@@ -24,7 +24,6 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import check
 from wovr_lab.outputs import replacing
 
-KEPT_BY = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "Muon": {"momentum_buffer"}}  # of every parameter
 LARGEST_JSON = 2**28  # bytes; ten times the largest of ours
 
 
@@ -160,51 +159,6 @@ def check_finite(module: torch.nn.Module, source: Path) -> None:
     bad = [name for name, tensor in module.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
         raise UserError(f"{source} holds NaN or infinity in {bad[0]} and {len(bad) - 1} more; restore or retrain it")
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat named tensors, so that no pickle is needed: `INDEX.NAME`."""
-    state = optimizer.state_dict()["state"]
-    named = ((index, name, value) for index, entry in state.items() for name, value in entry.items())
-    return {f"{index}.{name}": torch.as_tensor(value) for index, name, value in named}
-
-
-def saved_count(tensors: dict[str, Tensor], name: str, source: Path) -> int:
-    """Takes a count of steps or iterations out of what training has saved. Raises UserError if there is none."""
-    count = tensors.pop(name, None)
-    if count is None or count.dtype != torch.int64 or count.shape or count < 0:
-        raise UserError(f"{source} does not say how far it came ({name}); delete it to begin anew")
-    return int(count)
-
-
-def parts_of(tensors: Mapping[str, Tensor], source: Path) -> dict[str, dict[str, Tensor]]:
-    """{"policy": {"head.bias": …}} of {"policy/head.bias": …}. Raises UserError on a name without a part before it."""
-    parts: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        part, slash, rest = key.partition("/")
-        if not slash:
-            raise UserError(f"{source} holds an unknown tensor {key!r}; delete it to begin anew")
-        parts.setdefault(part, {})[rest] = value
-    return parts
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], source: Path) -> None:
-    """The inverse of `optimizer_tensors`, for an optimizer over the same parameters in the same order. Raises UserError
-    if the tensors of `source` do not fit those parameters, or hold NaN or infinity."""
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        known = index.isdecimal() and int(index) < len(parameters)
-        if not known or value.shape not in ((), parameters[int(index)].shape) or not torch.isfinite(value).all():
-            raise UserError(
-                f"{source} does not fit this optimizer ({key} {tuple(value.shape)}); delete it to begin anew"
-            )
-        state.setdefault(int(index), {})[name] = value
-    kept = KEPT_BY[type(optimizer).__name__]
-    if any(entry.keys() != kept for entry in state.values()):
-        raise UserError(f"{source} lacks a part of its optimizer's state; delete it to begin anew")
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def require_finite(phase: str, step: int, values: dict[str, float]) -> None:

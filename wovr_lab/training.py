@@ -21,17 +21,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from wovr_lab.errors import UserError
 from wovr_lab.fields import BelowOne, Count, Natural, NonNegative, Positive, Share, configuration
 from wovr_lab.muon import Muon
-from wovr_lab.runs import (
-    Metrics,
-    load_into,
-    load_tensors,
-    optimizer_tensors,
-    parts_of,
-    require_finite,
-    restore_optimizer,
-    save_tensors,
-    saved_count,
-)
+from wovr_lab.runs import Metrics, load_into, load_tensors, require_finite, save_tensors
+from wovr_lab.training_state import flatten_parts, optimizer_tensors, restore_optimizer, saved_count, split_parts
 
 Batch = Any  # a tensor, or a dict, list, tuple or dataclass of tensors with the batch first: what the learner takes
 
@@ -156,25 +147,23 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 
 def _save(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None, step: int) -> None:
-    tensors = {f"learner/{key}": value for key, value in learner.state_dict().items()}
-    for name, optimizer in optimizers.items():
-        tensors |= {f"{name}/{key}": value for key, value in optimizer_tensors(optimizer).items()}
+    parts = {"learner": learner.state_dict()} | {name: optimizer_tensors(each) for name, each in optimizers.items()}
     if average is not None:
-        tensors |= {f"average/{key}": value.clone() for key, value in average.state_dict().items()}
-    save_tensors(path, tensors | {"step": torch.tensor(step)})
+        parts["average"] = {key: value.clone() for key, value in average.state_dict().items()}
+    save_tensors(path, flatten_parts(parts) | {"step": torch.tensor(step)})
 
 
 def _restore(path: Path, learner: nn.Module, optimizers: dict, average: AveragedModel | None) -> int:
     tensors = load_tensors(path)
     step = saved_count(tensors, "step", path)
-    groups = {"learner": {}, "average": {}} | parts_of(tensors, path)
-    found = groups.keys() - {"learner", "average"}
+    parts = {"learner": {}, "average": {}} | split_parts(tensors, path)
+    found = parts.keys() - {"learner", "average"}
     if found != optimizers.keys():
         names = f"{', '.join(sorted(found))}, not by {', '.join(sorted(optimizers))}"
         raise UserError(f"{path} was trained by {names}; go on with its settings, or delete it to begin anew")
-    load_into(learner, groups["learner"], path)
+    load_into(learner, parts["learner"], path)
     for name, optimizer in optimizers.items():
-        restore_optimizer(optimizer, groups[name], path)
+        restore_optimizer(optimizer, parts[name], path)
     if average is not None:
-        load_into(average, groups["average"], path)
+        load_into(average, parts["average"], path)
     return step

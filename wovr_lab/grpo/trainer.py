@@ -39,18 +39,10 @@ from wovr_lab.grpo.loss import GRPOLoss, NoPenalty, Penalty
 from wovr_lab.policy.exploration import ChunkSharedNoise, ExploringActor, Noise
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import (
-    Metrics,
-    load_into,
-    load_tensors,
-    optimizer_tensors,
-    parts_of,
-    restore_optimizer,
-    save_tensors,
-    saved_count,
-)
+from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors
 from wovr_lab.seeding import stream
 from wovr_lab.starts import Starts
+from wovr_lab.training_state import flatten_parts, optimizer_tensors, restore_optimizer, saved_count, split_parts
 from wovr_lab.types import Rollouts
 
 OnIteration = Callable[[int, dict[str, float]], bool | None]
@@ -205,14 +197,13 @@ class GRPOTrainer:
         return means | {"entropy": _entropy(batch)}
 
     def _save(self, path: Path) -> None:
-        tensors = {f"policy/{key}": value for key, value in self.policy.state_dict().items()}
-        tensors |= {f"optimizer/{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
-        save_tensors(path, tensors | {"iteration": torch.tensor(self.iteration)})
+        parts = {"policy": self.policy.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
+        save_tensors(path, flatten_parts(parts) | {"iteration": torch.tensor(self.iteration)})
 
     def _restore(self, path: Path) -> None:
         tensors = load_tensors(path)
         self.iteration = saved_count(tensors, "iteration", path)
-        parts = {"policy": {}, "optimizer": {}} | parts_of(tensors, path)
+        parts = {"policy": {}, "optimizer": {}} | split_parts(tensors, path)
         load_into(self.policy, parts["policy"], path)
         restore_optimizer(self.optimizer, parts["optimizer"], path)
 

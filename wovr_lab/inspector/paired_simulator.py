@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from wovr_lab.borders import as_actions
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import noop_action
 from wovr_lab.inspector.models import Models
@@ -158,14 +159,8 @@ class PairedSimulator:
 
 def checked(actions: np.ndarray) -> np.ndarray:
     """Actions float32 [8, 7] or [1, 7]. Raises UserError on a wrong shape, NaN or a value outside [-1, 1]."""
-    actions = np.asarray(actions, np.float32)
-    if actions.shape not in ((CHUNK, ACTION_DIM), (1, ACTION_DIM)):
-        raise UserError(f"actions have shape {actions.shape}; give {CHUNK} or 1 of {ACTION_DIM} numbers")
-    if not np.isfinite(actions).all():
-        raise UserError("actions contain NaN or infinity; give numbers in [-1, 1]")
-    if np.abs(actions).max() > 1.0 + 1e-6:
-        raise UserError(f"actions reach {np.abs(actions).max():.3g}, the range is [-1, 1]; clip or rescale them")
-    return actions
+    one = (1, ACTION_DIM)
+    return as_actions(actions, one if np.shape(actions) == one else (CHUNK, ACTION_DIM))
 
 
 def _moved(

@@ -106,8 +106,7 @@ def decibels(error: np.ndarray) -> np.ndarray:
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     """Peak signal-to-noise ratio of uint8 pictures in dB; 99 where they are equal."""
-    error = ((first.astype(np.float64) - second.astype(np.float64)) ** 2).mean()
-    return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
+    return float(decibels(((first.astype(np.float64) - second.astype(np.float64)) ** 2).mean()))
 
 
 def psnr_by_horizon(episodes: Sequence[Episode], imagined: Rollouts) -> dict[str, list[list[float]]]:

@@ -90,7 +90,8 @@ _READOUT, _VIOLATIONS = Layout(torch.float32, ("N", "T + 1", 10)), Layout(torch.
 LAYOUT = {
     "tasks": Layout(torch.uint8, ("letters",)), "alone": Layout(torch.bool, ("N",)),
     "imagined_success": _FLAGS, "real_success": _FLAGS, "probability": _NUMBERS, "psnr": _NUMBERS,
-    "found": _READOUT, "seen": _READOUT, "truth": _READOUT, "imagined_violations": _VIOLATIONS, "real_violations": _VIOLATIONS,
+    "found": _READOUT, "seen": _READOUT, "truth": _READOUT,
+    "imagined_violations": _VIOLATIONS, "real_violations": _VIOLATIONS,
     "state_error": Layout(torch.float32, ("N", "T", 2), optional=True),
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wovr_lab.contracts import Observation, TrainablePolicy
+from wovr_lab.errors import UserError
 from wovr_lab.types import ActionChunk
 
 
@@ -48,6 +49,34 @@ def draw_tokens(log_probs: Tensor, noise: Noise, generator: torch.Generator) -> 
     uniforms = noise.uniforms((rows, chunk, dimensions), generator).to(log_probs)
     cumulative = log_probs.exp().cumsum(-1)
     return (cumulative <= uniforms[..., None]).sum(-1).clamp(max=bins - 1)
+
+
+def choose_tokens(
+    logits: Tensor, generator: torch.Generator, temperature: float, noise: Noise
+) -> tuple[Tensor, Tensor | None]:
+    """Tokens int64 [N, K, 7] of logits float [N, K, 7, bins] and their log-probabilities: the likeliest at temperature
+    0, without any, else a sample. Raises UserError on a negative temperature."""
+    if temperature == 0:
+        return logits.argmax(-1), None
+    log_probs = _tempered(logits, temperature)
+    tokens = draw_tokens(log_probs, noise, generator)
+    return tokens, _chosen(log_probs, tokens)
+
+
+def log_prob_of(logits: Tensor, tokens: Tensor, temperature: float) -> Tensor:
+    """Log-probabilities float [N, K, 7] of `tokens` int64 [N, K, 7]. Raises UserError unless the temperature is
+    positive."""
+    return _chosen(_tempered(logits, temperature), tokens)
+
+
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    if temperature <= 0:
+        raise UserError(f"temperature {temperature} has no log-probabilities: sample above 0, or act greedily at 0")
+    return (logits / temperature).log_softmax(-1)
+
+
+def _chosen(log_probs: Tensor, tokens: Tensor) -> Tensor:
+    return log_probs.gather(-1, tokens[..., None])[..., 0]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from transformers import (
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
 from wovr_lab.pixels import to_float
-from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
+from wovr_lab.policy.exploration import IndependentNoise, Noise, choose_tokens, log_prob_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
 
 TOKENS = CHUNK * ACTION_DIM
@@ -180,18 +180,11 @@ class OpenVLAPolicy(nn.Module):
     ) -> ActionChunk:
         """Actions and tokens of one chunk a row, see `VLAPolicy.act`; actions are normalised ones, see
         `openvla_checkpoint.Unnormaliser`."""
-        logits = self.logits(observation, instructions)
-        if temperature == 0:
-            tokens = logits.argmax(-1)
-            return ActionChunk(values(tokens).cpu().numpy(), tokens.cpu(), None)
-        log_probs = (logits / temperature).log_softmax(-1)
-        tokens = draw_tokens(log_probs, noise, generator)
-        chosen = log_probs.gather(-1, tokens[..., None])[..., 0]
-        return ActionChunk(values(tokens).cpu().numpy(), tokens.cpu(), chosen.cpu())
+        tokens, log_probs = choose_tokens(self.logits(observation, instructions), generator, temperature, noise)
+        return ActionChunk(values(tokens).cpu().numpy(), tokens.cpu(), None if log_probs is None else log_probs.cpu())
 
     def log_prob(
         self, observation: Observation, instructions: tuple[str, ...], tokens: Tensor, temperature: float
     ) -> Tensor:
         """Log-probabilities float32 [N, K, 7] of `tokens` int64 [N, K, 7], differentiable."""
-        log_probs = (self.logits(observation, instructions) / temperature).log_softmax(-1)
-        return log_probs.gather(-1, tokens.to(self.device)[..., None])[..., 0]
+        return log_prob_of(self.logits(observation, instructions), tokens.to(self.device), temperature)

@@ -23,7 +23,7 @@ from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Range, Size, check_fields
 from wovr_lab.pixels import to_float
-from wovr_lab.policy.exploration import IndependentNoise, Noise, draw_tokens
+from wovr_lab.policy.exploration import IndependentNoise, Noise, choose_tokens, log_prob_of
 from wovr_lab.policy.language import Instructions, load_tokenizer
 from wovr_lab.policy.tokens import ActionTokens
 from wovr_lab.seeding import seed_of
@@ -176,14 +176,7 @@ class VLAPolicy(PreTrainedModel):
         Only `generator` decides the sample, and `noise` how its tokens go together. Raises UserError as `logits` does,
         or on a negative temperature.
         """
-        logits = self.logits(observation, instructions)
-        if temperature == 0:
-            return self._chunk(logits.argmax(-1), None)
-        log_probs = _tempered(logits, temperature)
-        tokens = draw_tokens(log_probs, noise, generator)
-        return self._chunk(tokens, _chosen(log_probs, tokens))
-
-    def _chunk(self, tokens: Tensor, log_probs: Tensor | None) -> ActionChunk:
+        tokens, log_probs = choose_tokens(self.logits(observation, instructions), generator, temperature, noise)
         actions = self.bin_centres[tokens].cpu().numpy()
         return ActionChunk(actions, tokens.cpu(), None if log_probs is None else log_probs.cpu())
 
@@ -194,7 +187,7 @@ class VLAPolicy(PreTrainedModel):
 
         Raises UserError as `logits` does, or if the temperature is not positive.
         """
-        return _chosen(_tempered(self.logits(observation, instructions), temperature), tokens.to(self.device))
+        return log_prob_of(self.logits(observation, instructions), tokens.to(self.device), temperature)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes weights, configuration and tokenizer into a folder; `checkpoints.save_policy` does it atomically."""
@@ -218,13 +211,3 @@ def _encoder_config(config: VLAConfig) -> SiglipVisionConfig:
     )
     encoder._attn_implementation = "sdpa"  # set by PreTrainedModel usually; this encoder stands alone
     return encoder
-
-
-def _tempered(logits: Tensor, temperature: float) -> Tensor:
-    if temperature <= 0:
-        raise UserError(f"temperature {temperature} has no log-probabilities: sample above 0, or act greedily at 0")
-    return (logits / temperature).log_softmax(-1)
-
-
-def _chosen(log_probs: Tensor, tokens: Tensor) -> Tensor:
-    return log_probs.gather(-1, tokens[..., None])[..., 0]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Distinct, Size
-from wovr_lab.networks import Network
+from wovr_lab.networks import Network, convolutions
 from wovr_lab.pixels import to_float
 
 
@@ -36,19 +36,8 @@ class SuccessClassifier(Network):
                 f"a classifier needs instructions, a resolution divisible by 16 and consecutive >= 1, "
                 f"not {instructions}, {resolution}, {consecutive}"
             )
-
-        def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-            return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
-
-        side = resolution // 8
-        self.layers = nn.Sequential(
-            convolution(3, width, 4, 2),
-            convolution(width, 2 * width, 3, 1),
-            convolution(2 * width, 2 * width, 3, 2),
-            convolution(2 * width, 2 * width, 3, 2),
-            nn.Flatten(),
-            nn.Linear(2 * width * side**2, len(instructions)),
-        )
+        cells = 2 * width * (resolution // 8) ** 2
+        self.layers = nn.Sequential(*convolutions(width), nn.Linear(cells, len(instructions)))
         self.register_buffer("threshold", torch.tensor(0.5))
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from pathlib import Path
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.training import RewardTraining, calibrate, evaluate_classifier, train_reward
-from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors
+from wovr_lab.runs import Metrics
 from wovr_lab.seeding import seed_of
+from wovr_lab.training_state import Snapshots
 from wovr_lab.types import Episode
 
 CALIBRATION = 5  # every fifth episode chooses the threshold instead of training
@@ -76,7 +77,8 @@ class RewardRefresh:
     ):  # fmt: skip
         self.reward, self.training = reward, training
         self.learning, self.calibrating = split(known)
-        self.run_seed, self.name, self.folder, self.metrics = run_seed, name, folder, metrics
+        self.run_seed, self.name, self.metrics = run_seed, name, metrics
+        self.snapshots = Snapshots(reward, folder, "reward")
 
     def update(self, updates: int, newest: Sequence[Episode], imagined: Sequence[Episode] = ()) -> None:
         """Learns from the rollouts of the policy after so many updates; they are known from then on."""
@@ -95,18 +97,13 @@ class RewardRefresh:
         self.learning += learning
         self.calibrating += calibrating
         calibrate(self.reward, self.calibrating)
-        if self.folder:
-            save_tensors(self._path(updates), dict(self.reward.state_dict()))
+        self.snapshots.save(updates)
 
     def restore(self, updates: int, newest: Sequence[Episode], imagined: Sequence[Episode] = ()) -> bool:
         """Takes back what was learnt at so many updates from these rollouts; False if that was never done."""
-        if self.folder is None or not self._path(updates).exists():
+        if not self.snapshots.restore(updates):
             return False
-        load_into(self.reward, load_tensors(self._path(updates)), self._path(updates))
         learning, calibrating = _split_alike(newest, imagined)
         self.learning += learning
         self.calibrating += calibrating
         return True
-
-    def _path(self, updates: int) -> Path:
-        return self.folder / f"reward-{updates:03}.safetensors"

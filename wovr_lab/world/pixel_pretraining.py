@@ -7,15 +7,12 @@ killed goes on where it was, to the step; one on a finished folder trains its we
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.fields import Count, Size, configuration
-from wovr_lab.machine import current_commit
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics
@@ -24,7 +21,13 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.pixel_training import PixelTraining, train_pixel_world
-from wovr_lab.world.pretraining import BATCH, claim_backbone, collect_play, earlier_commands, save_backbone
+from wovr_lab.world.pretraining import (
+    claim_backbone,
+    collect_in_batches,
+    earlier_commands,
+    provenance_of,
+    save_backbone,
+)
 from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.state_training import StateTraining, train_state_head
 from wovr_lab.world.windows import FrameTable
@@ -60,29 +63,21 @@ def pretrain_in_pixels(
     out, goes_on = claim_backbone(out, PixelWorldModel.folder_kind, run)
     world = PixelWorldModel.load(out).float() if goes_on else None
     earlier = earlier_commands(out)
-    play = collect_play(real, run / "play", config.episodes, run_seed)
-    driven = collect_driven(real, run / "driven", config.driven, run_seed)
+    play = collect_in_batches(run / "play", config.episodes, run_seed, real.play)
+    driven = collect_in_batches(run / "driven", config.driven, run_seed, real.driven)
     weights = [1.0] * len(play) + [DRIVEN_WEIGHT] * len(driven)
     table = FrameTable.of(real.with_proprio([*play, *driven]), weights)
     metrics = Metrics(run)
     if world is None:
         world = new_backbone(real, table, config, run_seed)
     _learn(world, table, config, run_seed, run, metrics)
-    provenance = {
-        "command": f"wovr-lab pretrain-pixels --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
-        f"--episodes {config.episodes} --driven {config.driven} --steps {config.world.fit.steps}",
-        "commit": current_commit(),
-        "earlier": earlier,
-        "real": {**real.protocol, "tasks": real.tasks, "resolution": real.resolution},
-        "config": asdict(config),
-        "play_episodes": len(play),
-        "driven_episodes": len(driven),
-        "play_frames": len(table.frames),
-        "seconds": round(time.monotonic() - begin, 1),
-        "torch": torch.__version__,
-        "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
-    }
-    save_backbone(world, out, PixelWorldModel.folder_kind, provenance)
+    command = (
+        f"pretrain-pixels --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
+        f"--episodes {config.episodes} --driven {config.driven} --steps {config.world.fit.steps}"
+    )
+    counts = {"play_episodes": len(play), "driven_episodes": len(driven), "play_frames": len(table.frames)}
+    provenance = provenance_of(real, config, command, metrics) | {"earlier": earlier} | counts
+    save_backbone(world, out, provenance | {"seconds": round(time.monotonic() - begin, 1)})
     for path in run.glob("*.training.safetensors"):
         path.unlink()
     return world
@@ -111,12 +106,3 @@ def new_backbone(real: Domain, table: FrameTable, config: PixelPretraining, run_
         head = StateHead(robot) if robot else None
     network.background.copy_(table.background(stream(run_seed, "background")))
     return PixelWorldModel(network, head)
-
-
-def collect_driven(real: Domain, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
-    """Driven episodes in files of 250; files that are there already are kept."""
-    files = {first: folder / f"driven-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
-    for first, path in tqdm(files.items(), desc="driven", mininterval=1.0, dynamic_ncols=True):
-        if not path.exists():
-            write_episodes(path, real.driven(min(BATCH, episodes - first), run_seed, first))
-    return EpisodeStore(list(files.values()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from wovr_lab.real.domain import Domain
 from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, read_object, write_json
 from wovr_lab.training import FitConfig
+from wovr_lab.types import Episode
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
@@ -51,12 +53,16 @@ class Pretraining:
     world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 2e-3, 200, ema_decay=0.998)))
 
 
-def collect_play(real: Domain, folder: Path, episodes: int, run_seed: int) -> EpisodeStore:
-    """Play in files of 250 episodes; files that are there already are kept."""
-    files = {first: folder / f"play-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
-    for first, path in tqdm(files.items(), desc="play", mininterval=1.0, dynamic_ncols=True):
+def collect_in_batches(
+    folder: Path, episodes: int, run_seed: int, make: Callable[[int, int, int], Iterable[Episode]]
+) -> EpisodeStore:
+    """What `make` gives of a count, a seed and the first number, in files of 250 episodes named after the folder; files
+    that are there already are kept."""
+    name = folder.name
+    files = {first: folder / f"{name}-{first:05d}.hdf5" for first in range(0, episodes, BATCH)}
+    for first, path in tqdm(files.items(), desc=name, mininterval=1.0, dynamic_ncols=True):
         if not path.exists():
-            write_episodes(path, real.play(min(BATCH, episodes - first), run_seed, first))
+            write_episodes(path, make(min(BATCH, episodes - first), run_seed, first))
     return EpisodeStore(list(files.values()))
 
 
@@ -73,7 +79,7 @@ def pretrain(
     goes_on = goes_on and not from_scratch
     world = WorldModel.load(out) if goes_on else None
     earlier = earlier_commands(out) if goes_on else []
-    store = collect_play(real, run / "play", config.episodes, run_seed)
+    store = collect_in_batches(run / "play", config.episodes, run_seed, real.play)
     table, metrics = FrameTable.of(store), Metrics(run)
     codec_folder = run / "codec"
     if world is None:
@@ -86,22 +92,14 @@ def pretrain(
         world = WorldModel(FrameGroupCodec.load(codec_folder), ActionWanTransformer(WHOLE_WINDOW, **channels))
     latents = LatentTable.of(table, world.codec, world.context)
     train_world(world, latents, config.world, run_seed, run, metrics)
-    provenance = {
-        "command": f"wovr-lab pretrain --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
+    command = (
+        f"pretrain --env {environment_of(real.tasks)} --out {out} --seed {run_seed} "
         f"--episodes {config.episodes} --codec-steps {config.codec.fit.steps} --steps {config.world.fit.steps} "
-        f"--learning-rate {config.world.fit.learning_rate}{' --muon' if config.world.fit.muon else ''}",
-        "commit": current_commit(),
-        "earlier": earlier,
-        "real": {**real.protocol, "tasks": real.tasks, "resolution": real.resolution},
-        "config": asdict(config),
-        "play_episodes": len(store),
-        "play_frames": len(table.frames),
-        "seconds": round(time.monotonic() - begin, 1),
-        "torch": torch.__version__,
-        "machine": platform.processor() or platform.machine(),
-        "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
-    }
-    save_backbone(world, out, WorldModel.folder_kind, provenance)
+        f"--learning-rate {config.world.fit.learning_rate}{' --muon' if config.world.fit.muon else ''}"
+    )
+    counts = {"play_episodes": len(store), "play_frames": len(table.frames)}
+    provenance = provenance_of(real, config, command, metrics) | {"earlier": earlier} | counts
+    save_backbone(world, out, provenance | {"seconds": round(time.monotonic() - begin, 1)})
     (run / "world.training.safetensors").unlink(missing_ok=True)
     return world
 
@@ -114,9 +112,22 @@ def claim_backbone(out: Path, kind: str, run: Path) -> tuple[Path, bool]:
     return out, (out / "world.json").exists()
 
 
-def save_backbone(world: WorldModel | PixelWorldModel, out: Path, kind: str, provenance: dict[str, Any]) -> None:
+def provenance_of(real: Domain, config: Any, command: str, metrics: Metrics) -> dict[str, Any]:
+    """Where a backbone for this world comes from that a dataclass configures: command, commit, machine, curve."""
+    return {
+        "command": f"wovr-lab {command}",
+        "commit": current_commit(),
+        "real": {**real.protocol, "tasks": real.tasks, "resolution": real.resolution},
+        "config": asdict(config),
+        "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(),
+        "curve": [row for row in metrics.rows() if row["step"] % 200 == 0],
+    }
+
+
+def save_backbone(world: WorldModel | PixelWorldModel, out: Path, provenance: dict[str, Any]) -> None:
     """Weights at half precision and where they come from, in one piece."""
-    with replacing(out, kind) as partial:
+    with replacing(out, world.folder_kind) as partial:
         deepcopy(world).half().save(partial)
         write_json(partial / "backbone.json", provenance)
 

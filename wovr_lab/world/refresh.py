@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wovr_lab.runs import Metrics, load_into, load_tensors, save_tensors
+from wovr_lab.runs import Metrics
 from wovr_lab.seeding import seed_of
+from wovr_lab.training_state import Snapshots
 from wovr_lab.types import Episode
 from wovr_lab.world.learning import learn_world
 from wovr_lab.world.model import WorldModel
@@ -42,7 +43,8 @@ class WorldRefresh:
         metrics: Metrics | None = None,
     ):
         self.world, self.known, self.weight, self.training = world, list(known), weight, training
-        self.run_seed, self.name, self.folder, self.metrics = run_seed, name, folder, metrics
+        self.run_seed, self.name, self.metrics = run_seed, name, metrics
+        self.snapshots = Snapshots(world, folder, "world")
 
     def update(self, updates: int, newest: Sequence[Episode]) -> None:
         """Learns from the rollouts of the policy after so many updates; they are known from then on."""
@@ -50,22 +52,17 @@ class WorldRefresh:
         table = with_newest(self.known, newest)
         learn_world(self.world, table, self.training, seed_of(self.run_seed, name), metrics=self.metrics, name=name)
         self._remember(newest)
-        if self.folder:
-            save_tensors(self._path(updates), dict(self.world.state_dict()))
+        self.snapshots.save(updates)
 
     def restore(self, updates: int, newest: Sequence[Episode]) -> bool:
         """Takes back what was learnt at so many updates from these rollouts; False if that was never done."""
-        if self.folder is None or not self._path(updates).exists():
-            return False
-        load_into(self.world, load_tensors(self._path(updates)), self._path(updates))
-        self._remember(newest)
-        return True
+        is_known = self.snapshots.restore(updates)
+        if is_known:
+            self._remember(newest)
+        return is_known
 
     def _remember(self, episodes: Sequence[Episode]) -> None:
         self.known += [(episode, self.weight) for episode in episodes]
-
-    def _path(self, updates: int) -> Path:
-        return self.folder / f"world-{updates:03}.safetensors"
 
 
 def with_newest(known: Sequence[tuple[Episode, float]], newest: Sequence[Episode]) -> FrameTable:

@@ -15,7 +15,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from wovr_lab.errors import UserError
-from wovr_lab.networks import Network
+from wovr_lab.networks import Network, convolutions
 from wovr_lab.pixels import to_float
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.tasks import CUBES, get_task
@@ -68,16 +68,8 @@ class StateProbe(Network):
         super().__init__()
         if resolution % 8 or width % 8:
             raise UserError(f"a probe needs a resolution and a width divisible by 8, not {resolution} and {width}")
-
-        def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-            return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
-
         self.layers = nn.Sequential(
-            convolution(3, width, 4, 2),
-            convolution(width, 2 * width, 3, 1),
-            convolution(2 * width, 2 * width, 3, 2),
-            convolution(2 * width, 2 * width, 3, 2),
-            nn.Flatten(),
+            *convolutions(width),
             nn.Linear(2 * width * (resolution // 8) ** 2, hidden),
             nn.SiLU(),
             nn.Linear(hidden, WIDTH),
