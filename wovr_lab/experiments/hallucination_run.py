@@ -8,7 +8,7 @@ episodes it takes judge; nothing learns or is chosen by them, so they are no par
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import DoubtingEnv, foretold_errors, is_comparable
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
-from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunk_env import RealChunkEnv
@@ -97,7 +96,7 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     chosen = _starts(run, rollouts // 2)
     parts = _parts(folder, worlds, tuple(chosen))
     reads = (SETTINGS, HELD_OUT, *(f"checkpoints/{world}" for world, _ in worlds.values()))
-    groups = max(len(config.tasks), rollouts // config.grpo.group_size)
+    groups = max(len(config.tasks), rollouts // config.rl.group_size)
     acted = (*reads, "checkpoints/base", *(f"checkpoints/{reward}" for _, reward in worlds.values()))
     stages = [
         Stage("measure-worth", measure_worth(worlds, chosen, groups), acted, (WRITES,)),
@@ -111,18 +110,11 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     return found
 
 
-def _config(folder: Path) -> LoopConfig:
-    """What of a run's configuration matters here; it may be of an older version."""
-    found = read_json(folder / "config.json")
-    names = ("resolution", "max_steps", "keyframe_steps", "imagined_rows")
-    try:
-        kept = {name: found[name] for name in names} | {"tasks": tuple(found["tasks"])}
-        if is_libero(kept["tasks"]):
-            raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
-        config = scale_config(found["scale"], found["seed"], **kept)
-        return replace(config, grpo=replace(config.grpo, temperature=found["grpo"]["temperature"]))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder} is no run folder (its config.json lacks {error}); give another folder") from error
+def _config(folder: Path) -> RunConfig:
+    config = load_config(folder)
+    if is_libero(config.tasks):
+        raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
+    return config
 
 
 def _worlds(folder: Path) -> dict[str, tuple[str, str]]:
@@ -157,8 +149,8 @@ def _starts(run: Run, count: int) -> Starts:
     config = run.config
     each = -(-count // len(config.tasks))
     held_out = EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5")))
-    found = keyframes(held_out, config.keyframe_lead, config.keyframe_lead // 3)
-    whole = tuple(start for start in found if start.step + config.keyframe_steps <= config.max_steps)
+    found = keyframes(held_out, config.rl.keyframe_lead, config.rl.keyframe_lead // 3)
+    whole = tuple(start for start in found if start.step + config.rl.keyframe_steps <= config.max_steps)
     chosen = {"initial": starts(config, seeds(config, "confusion", each))}
     if whole:
         rng = stream(config.seed, "measure", "keyframes")
@@ -207,20 +199,20 @@ def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Call
     return work
 
 
-def _real_env(config: LoopConfig, rows: int, every_frame: bool = True) -> RealChunkEnv:
+def _real_env(config: RunConfig, rows: int, every_frame: bool = True) -> RealChunkEnv:
     """The tabletop with imagination's limits, going on after success."""
     return tabletop_chunks(
         min(rows, ENVIRONMENTS), config.resolution, config.max_steps, config.max_steps, every_frame,
-        config.keyframe_steps,
+        config.rl.keyframe_steps,
     )  # fmt: skip
 
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     """The world model, going on after success, with notes of doubt where the part asks for them."""
     config, world = run.config, load_world_model(run.path(f"checkpoints/{part.world_checkpoint}"))
-    rows = -(-count // -(-count // config.imagined_rows))  # groups of one size, none larger than the run's
+    rows = -(-count // -(-count // config.world.imagined_rows))  # groups of one size, none larger than the run's
     reward = SuccessClassifier.load(run.path(f"checkpoints/{part.reward_checkpoint}"))
-    limits = (rows, config.max_steps, config.max_steps, config.keyframe_steps)
+    limits = (rows, config.max_steps, config.max_steps, config.rl.keyframe_steps)
     if part.others is None:
         return ImaginedEnv(world, reward, *limits)
     others = [load_world_model(run.path(f"checkpoints/{name}")) for name in part.others]
@@ -231,7 +223,7 @@ def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
     """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, doubts."""
 
     def work(run: Run) -> None:
-        config, temperature = run.config, run.config.grpo.temperature
+        config, temperature = run.config, run.config.rl.temperature
         actor = load_policy(run.path(f"checkpoints/{part.policy_checkpoint}"), config.resolution)
         name, seed = f"{part.policy} in {part.world} world, {part.start}", config.seed
         alone = roll_out(_real_env(config, len(chosen), every_frame=False), actor, chosen, seed, name, temperature)

@@ -42,12 +42,12 @@ def measure_worth(
 
 
 def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict[str, Any]:
-    config, size = run.config, run.config.grpo.group_size
-    env = imagined_env(run, *checkpoints, config.imagined_rows)
+    config, size = run.config, run.config.rl.group_size
+    env = imagined_env(run, *checkpoints, config.world.imagined_rows)
     policy, name = load_policy(run.path("checkpoints/base"), config.resolution), f"worth of {checkpoints[0]}"
     repeated = [start for start in first for _ in range(size)]
-    actor = ExploringActor(policy, config.grpo.noise)
-    imagined = roll_out(env, actor, repeated, config.seed, name, config.grpo.temperature, progress=True)
+    actor = ExploringActor(policy, config.rl.noise)
+    imagined = roll_out(env, actor, repeated, config.seed, name, config.rl.temperature, progress=True)
     real = real_env(config, len(repeated), every_frame=True)
     outcomes = execute_for_real(real, imagined, config.seed, name)[0]
     both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}

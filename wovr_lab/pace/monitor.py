@@ -19,7 +19,8 @@ from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import Executed
 from wovr_lab.measure.hallucination import PairedOutcomes, execute_for_real, imagine_again, truly_labelled
 from wovr_lab.measure.intervals import difference_of_rates, rate_of, wilson
-from wovr_lab.pace.data import IMAGINED, MONITORED, real_env, seeds, starts
+from wovr_lab.pace.data import real_env, seeds, starts
+from wovr_lab.pace.rounds import Round
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.exploration import ExploringActor
@@ -78,14 +79,14 @@ def best(looks: Sequence[Look]) -> Look:
 class Monitor:
     """Looks at a policy during `improve_N`; resumable, since every look is written down in the stage's scratch."""
 
-    def __init__(self, run: Run, number: int, env: ImaginedEnv):
-        config = run.config
-        self.run, self.number, self.env = run, number, env
-        # what is seen before PACE is no judge of what comes after, if that learns from it
-        learners = (config.reward_refresh, config.world_refresh, config.imitate_successes)
-        self.learnt_from = config.monitored_weight > 0 or any(learner is not None for learner in learners)
-        skip = config.monitor_starts * (number - 1) if self.learnt_from else 0
-        self.starts = starts(config, seeds(config, "monitor", config.monitor_starts, skip))
+    def __init__(self, run: Run, phase: Round, env: ImaginedEnv):
+        config, monitor = run.config, run.config.rl.monitor
+        self.run, self.phase, self.env = run, phase, env
+        # what is seen in one round is no judge of the next one, if that learns from it
+        learners = (config.reward.refresh, config.world.refresh, config.rl.filtered_bc)
+        self.learnt_from = monitor.weight > 0 or any(learner is not None for learner in learners)
+        skip = monitor.starts * (phase.number - 1) if self.learnt_from else 0
+        self.starts = starts(config, seeds(config, "monitor", monitor.starts, skip))
         self.path = run.scratch / "monitor.json"
         self.looks = [Look.from_json(row) for row in read_json(self.path)] if self.path.exists() else []
 
@@ -94,10 +95,10 @@ class Monitor:
         self.looks = [look for look in self.looks if look.updates < updates]
         run = self.run
         run.ledger.reserve(run.stage, (len(self.looks) + 1) * len(self.starts))
-        label = f"improve_{self.number}/monitor"
+        label = f"{self.phase.name}/monitor"
         outcomes, executed = self._in_both_worlds(policy, label)
-        write_episodes(self._path(MONITORED, run.scratch, updates), executed.real)
-        write_episodes(self._path(IMAGINED, run.scratch, updates), executed.imagined)
+        for folder, episodes in zip(self._folders, (executed.real, executed.imagined), strict=True):
+            write_episodes(_file(folder, updates), episodes)
         errors = RewardErrors.of(self.env.reward, executed.real)
         look = Look.of(updates, outcomes, sum(map(len, executed.real)), errors)
         self.looks.append(look)
@@ -105,15 +106,15 @@ class Monitor:
             save_policy(policy, self._kept)
         write_json(self.path, [asdict(each) for each in self.looks])
         run.metrics.log(label, max(updates, 0), _as_metrics(look))
-        learns_nothing = run.config.scale == "smoke"  # there noise would decide
-        return learns_nothing or not is_over_optimised(self.looks)
+        return run.config.rl.monitor.only_reports or not is_over_optimised(self.looks)
 
     def _in_both_worlds(self, policy: VLAPolicy, label: str) -> tuple[PairedOutcomes, Executed]:
         """Outcomes of the same actions, and how both worlds showed them; the same noise at every look."""
         config = self.run.config
-        temperature, actor = config.grpo.temperature, ExploringActor(policy, config.grpo.noise)
-        env = real_env(config, len(self.starts), config.hold if self.learnt_from else 0, every_frame=True)
-        if config.monitor_acts:
+        temperature, actor = config.rl.temperature, ExploringActor(policy, config.rl.noise)
+        hold = config.data.hold_after_success if self.learnt_from else 0
+        env = real_env(config, len(self.starts), hold, every_frame=True)
+        if config.rl.monitor.act_in_real:
             real = roll_out(env, actor, self.starts, config.seed, label, temperature, video=True, progress=True)
             outcomes, imagined = imagine_again(self.env, real.episodes(), config.seed, label)
         else:
@@ -130,30 +131,34 @@ class Monitor:
 
     def executed(self, updates: int) -> Executed:
         """What was seen in both worlds at the look after so many updates."""
-        paths = (self._path(kind, self.run.scratch, updates) for kind in (MONITORED, IMAGINED))
-        return Executed(*(list(EpisodeStore([path])) for path in paths))
+        return Executed(*(list(EpisodeStore([_file(folder, updates)])) for folder in self._folders))
 
     def finish(self) -> VLAPolicy:
         """Books all looks, writes them and their episodes down and returns the policy that the stage ends with."""
         run = self.run
         run.ledger.debit(run.stage, "real", sum(x.episodes for x in self.looks), sum(x.frames for x in self.looks))
         kept = best(self.looks).updates
-        for kind in (MONITORED, IMAGINED):
-            folder = run.path(f"episodes/{kind}_{self.number}")
-            shutil.rmtree(folder, ignore_errors=True)  # of an earlier, longer phase
-            folder.mkdir()
+        for seen, kept_as in zip(self._folders, (self.phase.monitored, self.phase.imagined), strict=True):
+            shutil.rmtree(run.path(kept_as), ignore_errors=True)  # of an earlier, longer round
+            run.path(kept_as).mkdir()
             for look in self.looks:
-                shutil.copy2(self._path(kind, run.scratch, look.updates), folder)
+                shutil.copy2(_file(seen, look.updates), run.path(kept_as))
         looks = [asdict(look) for look in self.looks]
-        write_json(run.path(f"monitor_{self.number}.json"), {"kept": kept, "looks": looks})
+        write_json(run.path(self.phase.monitor), {"kept": kept, "looks": looks})
         return load_policy(self._kept)
 
-    def _path(self, kind: str, folder: Path, updates: int) -> Path:
-        return folder / f"{kind}_{self.number}" / f"{updates:03}.hdf5"
+    @property
+    def _folders(self) -> tuple[Path, Path]:
+        """Of what was seen for real and in imagination, until the stage ends."""
+        return self.run.scratch / "real", self.run.scratch / "imagined"
 
     @property
     def _kept(self) -> Path:
         return self.run.scratch / "kept"
+
+
+def _file(folder: Path, updates: int) -> Path:
+    return folder / f"{updates:03}.hdf5"
 
 
 def _as_metrics(look: Look) -> dict[str, float]:

@@ -85,7 +85,7 @@ def _finished(folder: Path) -> dict[str, Any]:
     return {
         "tasks": config["tasks"],
         "seed": config["seed"],
-        "starts": config["evaluation_starts"],
+        "starts": config["evaluation"]["starts"],
         "protocol": report["protocol"] | {"scale": config["scale"]},
         "base": _by_kind(found["base"]),
         "method": _by_kind(found[method]) if method in found else None,
