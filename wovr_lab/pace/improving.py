@@ -117,8 +117,8 @@ def improve(phase: Round) -> Callable[[Run], None]:
         given = load_policy(run.path(phase.policy))
         models = _models(run, phase.simulator)
         monitor = Monitor(run, phase, _env(run, *models, config.world.imagined_rows))
-        if config.rl.checks_initial_policy(phase.number) and not monitor.looks:
-            monitor.look(-1, given)
+        if config.rl.checks_initial_policy(phase.number) and not monitor.checks:
+            monitor.check(-1, given)
         replaying = _replay_env(run, *models)
         improving = filtered_bc(run, phase.number, given, replaying)
         episodes = store(run, *start_sources(config, phase.number))
@@ -130,7 +130,7 @@ def improve(phase: Round) -> Callable[[Run], None]:
             config.rl.normaliser, config.rl.mask, config.rl.dual_clip, penalty_to(improving, config.rl.kl_coef),
         )  # fmt: skip
         refresh = refresh_of(run, *models, phase.number, config.seed, name, run.scratch)
-        for updates in monitor.looked_at(trainer.iteration) if trainer.iteration else ():
+        for updates in monitor.checked_at(trainer.iteration) if trainer.iteration else ():
             refresh.restore(updates, monitor.executed(updates))
         _train(run, phase, trainer, monitor, refresh)
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
@@ -150,22 +150,22 @@ def _train(run: Run, phase: Round, trainer: GRPOTrainer, monitor: Monitor, refre
     simulator learns from what it saw."""
     config, policy = run.config, trainer.policy
     iterations, every = config.rl.iterations[phase.number - 1], config.rl.monitor.every
-    check = _real_check(run, phase.name, policy)
+    measure = _real_success(run, phase.name, policy)
 
-    def look(updates: int) -> bool:
-        """Both looks at reality; True if RL has to stop."""
+    def check(updates: int) -> bool:
+        """Both checks against reality; True if RL has to stop."""
         is_last = updates == iterations
         if updates % config.evaluation.check_every == 0 or is_last:
-            check(updates)
+            measure(updates)
         if updates % every and not is_last:
             return False
-        goes_on = monitor.look(updates, policy)
+        goes_on = monitor.check(updates, policy)
         if goes_on and not is_last:
             refresh.update(updates, monitor.executed(updates))
         return not goes_on
 
-    if trainer.iteration > 0 or not look(0):
-        trainer.train(iterations, lambda iteration, _: look(iteration + 1))
+    if trainer.iteration > 0 or not check(0):
+        trainer.train(iterations, lambda iteration, _: check(iteration + 1))
 
 
 def refresh_of(
@@ -193,15 +193,15 @@ def _logged(run: Run, phase: str, key: str) -> int:
     return int(sum(row[key] for row in run.metrics.rows() if row["phase"] == phase))
 
 
-def _real_check(run: Run, name: str, policy: VLAPolicy) -> Callable[[int], None]:
+def _real_success(run: Run, name: str, policy: VLAPolicy) -> Callable[[int], None]:
     """Logs real success after so many updates, for the report's learning curve only: nothing is chosen by it."""
     config = run.config
     first = starts(config, seeds(config, "check", config.evaluation.check_starts))
     env = real_env(config, len(first))
 
-    def check(updates: int) -> None:
+    def measure(updates: int) -> None:
         result = evaluate(env, policy, first, config.seed, config.rl.temperature, "check").overall
         row = {"success": result.rate, "n": result.n, "low": result.low, "high": result.high}
         run.metrics.log(f"{name}/real", updates, row)
 
-    return check
+    return measure

@@ -88,7 +88,7 @@ def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
     instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
-    _learn_reward(run, classifier, reward_episodes(run, 1), [], Simulator.of().reward)
+    _learn_reward(run, classifier, reward_episodes(run, 1), [], Simulator.of())
 
 
 def train_world_stage(run: Run) -> None:
@@ -119,16 +119,16 @@ def refine(phase: Round) -> Callable[[Run], None]:
         _learn_world(run, load_world_model(run.path(given.world)), table, config.world.refinement, phase.refined.world)
         classifier = SuccessClassifier.load(run.path(given.reward))
         known = [*reward_episodes(run, phase.number), *store(run, *monitored_for_reward(config, phase))]
-        _learn_reward(run, classifier, known, list(store(run, phase.rollouts)), phase.refined.reward)
+        _learn_reward(run, classifier, known, list(store(run, phase.rollouts)), phase.refined)
 
     return work
 
 
 def _learn_reward(
-    run: Run, classifier: SuccessClassifier, known: list[Episode], newest: list[Episode], path: str
+    run: Run, classifier: SuccessClassifier, known: list[Episode], newest: list[Episode], made: Simulator
 ) -> None:
     """Trains, calibrates on episodes left out, judges on the gate's; the newest have a share of their own."""
-    config, instructions, name = run.config, list(classifier.config.instructions), Path(path).name
+    config, instructions, name = run.config, list(classifier.config.instructions), Path(made.reward).name
     (learning, calibrating), (fresh, fresh_calibrating) = split(known), split(newest)
     frames, own = (LabelledFrames.of(part, instructions) if part else None for part in (learning, fresh))
     seed = seed_of(config.seed, name)
@@ -136,8 +136,8 @@ def _learn_reward(
     calibrate(classifier, calibrating + fresh_calibrating)
     held_out = [episode for episodes in gate_stores(run).values() for episode in episodes]
     quality = {task: _quality(classifier, [e for e in held_out if e.task == task]) for task in config.tasks}
-    write_json(run.path(f"{name}.json"), {"threshold": float(classifier.threshold), "held_out": quality})
-    classifier.save(run.path(path))
+    write_json(run.path(made.quality), {"threshold": float(classifier.threshold), "held_out": quality})
+    classifier.save(run.path(made.reward))
 
 
 def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str, float]:

@@ -45,15 +45,15 @@ from wovr_lab.runs import read_json
 
 def preparation(config: RunConfig) -> tuple[Stage, ...]:
     """All that comes before RL: the base policy, its simulator, and the first gate."""
-    world, reward = Simulator.of().names
-    imagines = (BASE, world) if config.data.imagined_actions else ()
+    first = Simulator.of()
+    imagines = (BASE, first.world) if config.data.imagined_actions else ()
     return (
         Stage("demonstrate", demonstrate, (), (DEMONSTRATIONS,)),
         Stage("sft", sft, (DEMONSTRATIONS,), (BASE, HALF)),
         Stage("collect", collect, (BASE, HALF), (EXAMPLES, BASE_ROLLOUTS, NEAR_MISSES, GATE, GATE_GROUPS)),
-        Stage("train_world", train_world_stage, TRAINING, (world, PLAY)),
+        Stage("train_world", train_world_stage, TRAINING, (first.world, PLAY)),
         Stage("confront", execute_imagined_rollouts, imagines, (IMAGINED_ACTIONS,)),
-        Stage("train_reward", train_reward_stage, (*reward_sources(config, 1), GATE), (reward, "reward.json")),
+        Stage("train_reward", train_reward_stage, (*reward_sources(config, 1), GATE), (first.reward, first.quality)),
         _gate(rounds(config)[0]),
     )
 
@@ -78,10 +78,9 @@ def _pace(config: RunConfig, phase: Round) -> tuple[Stage, Stage]:
     """What lies between a round and the next one (paper section 4)."""
     reads = [*phase.refreshed.names, *world_sources(config, phase.number + 1), *reward_sources(config, phase.number)]
     reads += [*monitored_for_reward(config, phase), phase.rollouts, GATE]
-    judgement = f"{Path(phase.refined.reward).name}.json"
     return (
         Stage(phase.collect, collect_again(phase), (phase.improved,), (phase.rollouts,)),
-        Stage(phase.refine, refine(phase), tuple(dict.fromkeys(reads)), (*phase.refined.names, judgement)),
+        Stage(phase.refine, refine(phase), tuple(dict.fromkeys(reads)), (*phase.refined.names, phase.refined.quality)),
     )
 
 

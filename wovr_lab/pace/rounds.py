@@ -36,7 +36,13 @@ class Simulator:
 
     @property
     def names(self) -> tuple[str, str]:
+        """Both."""
         return self.world, self.reward
+
+    @property
+    def quality(self) -> str:
+        """What its reward is worth on the gate's episodes."""
+        return f"{self.reward.removeprefix('checkpoints/')}.json"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _sentence(text: str) -> str:
 
 def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     title = "Learning in imagination"
-    if not any(row["phase"].split("/")[0] in run_figures.PHASES for row in rows):
+    if not run_figures.grpo_rounds(rows):
         return section(
             title, "No iteration was logged." + (" The top of this page says why." if refusal(report) else "")
         )
@@ -141,7 +141,8 @@ def _reward_errors(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _imitated_last(rows: Sequence[dict[str, Any]]) -> str:
-    if not any(row["phase"] == "imitation_3" for row in rows):
+    after_last = f"imitation_{len(run_figures.grpo_rounds(rows)) + 1}"
+    if not any(row["phase"] == after_last for row in rows):
         return ""
     return (
         " At its end this run imitated once more all that had really succeeded, so the policy that is evaluated is one "
