@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.hallucination import psnr_by_horizon, replay_in_imagination
-from wovr_lab.pace.data import PAID, gate_stores, store
-from wovr_lab.pace.scales import config_of
+from wovr_lab.pace.config import load_config
+from wovr_lab.pace.data import gate_stores, store
+from wovr_lab.pace.rounds import PLAY, ROLLOUT_WEIGHT, TRAINING
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.publish.results import provenance
@@ -195,9 +196,9 @@ def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> H
     table = FrameTable.of(collect_in_batches(scratch / "play", play, 0, config.real.play))
     world.transformer.background.copy_(table.background(stream(0, "yardstick", "background")))
     train(world, table, pretraining, "pretrain", folder)
-    paid, reminders = store(run, *PAID), store(run, "play")
-    weights = [1.0] * len(reminders) + [config.rollout_weight] * len(paid)
-    train(world, FrameTable.of([*reminders, *paid], weights), config.world, "fine-tune", folder)
+    paid, reminders = store(run, *TRAINING), store(run, PLAY)
+    weights = [1.0] * len(reminders) + [ROLLOUT_WEIGHT] * len(paid)
+    train(world, FrameTable.of([*reminders, *paid], weights), config.world.training, "fine-tune", folder)
     save_tensors(kept, dict(world.transformer.state_dict()))
     return world.eval()
 
@@ -208,10 +209,11 @@ def judged(run: Run, setting: str, world: WorldModel) -> Iterator[dict[str, Any]
     stores = {name: list(episodes) for name, episodes in gate_stores(run).items()}
     outcomes = {}
     for name, episodes in stores.items():
-        env = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, hold_after_success=config.hold)
+        hold = config.data.hold_after_success
+        env = ImaginedEnv(world, reward, config.world.imagined_rows, config.max_steps, hold_after_success=hold)
         outcomes[name] = replay_in_imagination(env, episodes, config.seed, f"gate_1/{name}")[0]
     base = [episode for name, episodes in stores.items() if name.startswith("base") for episode in episodes]
-    whole = ImaginedEnv(world, reward, config.imagined_rows, config.max_steps, config.max_steps)
+    whole = ImaginedEnv(world, reward, config.world.imagined_rows, config.max_steps, config.max_steps)
     curve = psnr_by_horizon(base, replay_in_imagination(whole, base, config.seed, "video")[1])["world"]
     verdict = evaluate_gate(outcomes, config.gate)
     numbers = {("precision", "all"): verdict.precision} | {
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("runs/yardstick"), help="where to keep play and weights")
     parser.add_argument("--write", action="store_true", help="put the rows into data/results/yardstick.json")
     chosen = parser.parse_args()
-    run = enter_run(chosen.run, config_of(chosen.run))
+    run = enter_run(chosen.run, load_config(chosen.run))
     pretraining = WorldTraining(FitConfig(chosen.steps, 1e-3, 100, ema_decay=0.998), ramp=0.4)
     hybrid = trained(run, chosen.scratch, pretraining, chosen.play)
     worlds = {"world_model": WorldModel.load(run.path("checkpoints/world")), "hybrid": hybrid}
@@ -251,7 +253,7 @@ def main() -> None:
             "protocol": {
                 "scale": run.config.scale,
                 "hybrid": f"{chosen.steps} steps of {pretraining.batch} windows of {chosen.play} episodes of play, "
-                f"then {run.config.world.fit.steps} of the run's; no privileged labels, one training seed",
+                f"then {run.config.world.training.fit.steps} of the run's; no privileged labels, one training seed",
                 "training_precision": os.environ.get("ACCELERATE_MIXED_PRECISION", "float32"),
                 "world_model": "the run's, fine-tuned from the backbone",
                 "psnr": "of each chunk that ends at that depth, base policy's gate episodes that are so long",

@@ -43,7 +43,7 @@ from wovr_lab.figures import gate_figures, pictures, run_figures
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.session import Session
-from wovr_lab.pace import run_loop, scale_config
+from wovr_lab.pace import preset, run_loop
 from wovr_lab.real.tabletop import expert_episodes, initial_start
 from wovr_lab.runs import load_metrics
 
@@ -59,7 +59,7 @@ run = ""  # a run folder; "" takes a temporary one, at scale demo that of `make 
 # guessed.
 
 # %%
-config = scale_config(scale, seed=seed)
+config = preset(scale, seed)
 starts = [initial_start(task, seed) for task in config.tasks]
 print(*(f"{start.task}: {start.instruction}" for start in starts), sep="\n")
 Image.fromarray(pictures.strip([start.anchor[None] for start in starts], scale=4))
@@ -71,7 +71,7 @@ Image.fromarray(pictures.strip([start.anchor[None] for start in starts], scale=4
 # there.
 
 # %%
-episode = next(expert_episodes(config.tasks[0], [seed], config.demonstration_noise))
+episode = next(expert_episodes(config.tasks[0], [seed], config.data.demonstration_noise))
 print(f"{episode.instruction}: {len(episode)} actions, success at action {episode.first_success}")
 Image.fromarray(pictures.strip([episode.frames[::4]], scale=3))
 
@@ -113,7 +113,7 @@ Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scal
 # the cheapest one there is, which says that nothing ever moves.
 
 # %%
-gate_figures.psnr_by_horizon_figure(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
+gate_figures.psnr_by_horizon_figure(report["world"]["psnr_by_horizon"], report["world"]["psnr_by_depth_copy"]).show()
 
 # %% [markdown]
 # ## The gate: may we practise in there at all?

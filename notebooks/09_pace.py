@@ -49,7 +49,7 @@ from wovr_lab.measure.hallucination import replay_in_imagination
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.notebook import record
-from wovr_lab.pace.monitor import Look
+from wovr_lab.pace.monitor import MonitorCheck
 from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.real.tabletop import make_tabletop_env
 from wovr_lab.report.sentences import load_report
@@ -69,7 +69,7 @@ refined = True  # False: the world model before PACE is asked twice
 
 # %%
 folder = Path(run)
-looks = [[Look.from_json(row) for row in read_json(folder / f"monitor_{n}.json")["looks"]] for n in (1, 2)]
+looks = [[MonitorCheck.from_json(row) for row in read_json(folder / f"monitor_{n}.json")["looks"]] for n in (1, 2)]
 for phase, seen in zip(("before", "after"), looks, strict=True):
     for look in seen:
         print(f"{phase} PACE, {look.updates} updates: imagined {look.imagined.rate:.0%}, real {look.real.rate:.0%}")

@@ -38,7 +38,7 @@ from PIL import Image
 from wovr_lab.figures import pace_figures, pictures, run_figures
 from wovr_lab.measure.intervals import paired_difference, rate_of
 from wovr_lab.notebook import record
-from wovr_lab.pace import run_loop, scale_config
+from wovr_lab.pace import preset, run_loop
 from wovr_lab.pace.loop import STAGE_NAMES
 
 # %%
@@ -126,7 +126,7 @@ print(f"learnt: {learnt.rate:+.0%} [{learnt.low:+.0%}, {learnt.high:+.0%}]")
 # shipped backbone, which has seen both scenes and much grasping but nobody asked to lift.
 
 # %%
-config = scale_config(scale, seed=seed, tasks=(task.name,))
+config = preset(scale, seed, tasks=(task.name,))
 folder = Path(run or ("../runs/lift_green" if scale == "demo" else mkdtemp(prefix="wovr-own-task-")))
 report = run_loop(config, folder)
 run_figures.stage_times(report["stages"]).show()

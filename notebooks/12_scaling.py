@@ -45,7 +45,7 @@ from torch.utils.benchmark import Timer
 from wovr_lab.experiments.estimate import estimate
 from wovr_lab.figures import scaling_figures
 from wovr_lab.notebook import record
-from wovr_lab.pace import scale_config
+from wovr_lab.pace import preset
 from wovr_lab.report.sentences import load_report
 
 # %%
@@ -135,7 +135,7 @@ scaling_figures.growth_figure(read_json(Path("../data/results/speed.json"))["row
 # what the run that is shipped took, on another two cores.
 
 # %%
-estimated, gigabytes = estimate(scale_config("demo", seed=seed))
+estimated, gigabytes = estimate(preset("demo", seed))
 recorded = {stage["name"]: stage["seconds"] for stage in load_report(Path(run))["stages"]}
 scaling_figures.stages_figure(estimated, recorded).show()
 print(f"{sum(estimated.values()) / 60:.0f} minutes and {gigabytes:.1f} GB estimated")

@@ -38,7 +38,7 @@ def test_importing_the_package_imports_no_torch():
 
 def test_every_public_name_is_there_and_others_are_refused_by_the_names_that_are():
     assert all(getattr(wl, name) is not None for name in wl.__all__) and set(wl.__all__) <= set(dir(wl))
-    with pytest.raises(AttributeError, match="it offers LoopConfig, RunFolder"):
+    with pytest.raises(AttributeError, match="it offers RunConfig, RunFolder"):
         _ = wl.dream
 
 

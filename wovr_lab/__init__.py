@@ -15,13 +15,13 @@ import gymnasium
 if TYPE_CHECKING:
     from wovr_lab.checks import check_chunk_env
     from wovr_lab.face import evaluate, imagine, improve, load
-    from wovr_lab.pace.config import LoopConfig
+    from wovr_lab.pace.config import RunConfig
     from wovr_lab.pace.loop import run_loop
     from wovr_lab.pace.run_folder import RunFolder
 
 __version__ = version("wovr-lab")
 __all__ = [
-    "LoopConfig",
+    "RunConfig",
     "RunFolder",
     "__version__",
     "check_chunk_env",
@@ -32,7 +32,7 @@ __all__ = [
     "run_loop",
 ]
 _MODULES = {
-    "LoopConfig": "wovr_lab.pace.config",
+    "RunConfig": "wovr_lab.pace.config",
     "RunFolder": "wovr_lab.pace.run_folder",
     "check_chunk_env": "wovr_lab.checks",
     "evaluate": "wovr_lab.face",

@@ -270,7 +270,9 @@ def test_a_report_can_be_drawn_again_from_its_numbers(wovr_lab, smoke_copy):
 
 @pytest.mark.smoke
 def test_a_run_changed_from_python_goes_on_with_its_own_settings(wovr_lab, smoke_copy):
-    write_json(smoke_copy / "config.json", read_json(smoke_copy / "config.json") | {"check_starts": 3})
+    found = read_json(smoke_copy / "config.json")
+    found["evaluation"]["check_starts"] = 3
+    write_json(smoke_copy / "config.json", found)
     (smoke_copy / "report.json").unlink()
     code, said = wovr_lab("resume", smoke_copy)
     assert code == 0 and said.count("done before") == len(STAGE_NAMES)
@@ -278,7 +280,9 @@ def test_a_run_changed_from_python_goes_on_with_its_own_settings(wovr_lab, smoke
 
 @pytest.mark.smoke
 def test_a_run_with_a_setting_that_this_version_does_not_know_is_refused_by_its_name(wovr_lab, smoke_copy):
-    write_json(smoke_copy / "config.json", read_json(smoke_copy / "config.json") | {"rollout": 4})
+    found = read_json(smoke_copy / "config.json")
+    found["data"]["rollout"] = 4
+    write_json(smoke_copy / "config.json", found)
     code, said = wovr_lab("resume", smoke_copy)
     assert code == 2 and "has no setting 'rollout'; did you mean rollouts?" in said
 

@@ -14,8 +14,8 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.ablations import VARIANTS, Ablation, ablate, held_out_files, with_channels
 from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.measure.video.feature_networks import ShippedFeatures
-from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.config import RunConfig
+from wovr_lab.pace.presets import preset
 from wovr_lab.publish.results import markdown_table
 from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.runs import read_json, write_json
@@ -31,9 +31,9 @@ TINY = Ablation(
 
 
 @pytest.fixture(scope="module")
-def done(smoke_run: Path, tmp_path_factory) -> tuple[Path, LoopConfig]:
+def done(smoke_run: Path, tmp_path_factory) -> tuple[Path, RunConfig]:
     """Every variant and seed at a tiny scale, from the smoke run; look only."""
-    out, config = tmp_path_factory.mktemp("ablate"), scale_config("smoke")
+    out, config = tmp_path_factory.mktemp("ablate"), preset("smoke")
     return ablate(smoke_run, config, out, TINY, ShippedFeatures()), config
 
 
@@ -115,7 +115,7 @@ def test_other_settings_in_the_same_folder_are_refused(done, smoke_run):
 
 def test_a_run_that_imagines_in_pixels_has_not_what_is_taken_away(tmp_path: Path):
     with pytest.raises(UserError, match="give it a run that was made with --world latent"):
-        ablate(tmp_path, scale_config("demo"), tmp_path / "out", TINY, ShippedFeatures())
+        ablate(tmp_path, preset("demo"), tmp_path / "out", TINY, ShippedFeatures())
     assert not (tmp_path / "out").exists()
 
 
@@ -137,7 +137,7 @@ def test_worse_and_better_are_said_only_where_the_paired_interval_leaves_zero_ou
     for reference in ("codec_alone", "copied_first_frame"):
         qualities(tmp_path, reference, 0, [1.0])
         (tmp_path / f"{reference}-0" / "all.json").rename(tmp_path / f"{reference}.json")
-    config = scale_config("demo", imagined_in="latent")
+    config = preset("demo", world="latent")
     found = write_video_table(tmp_path, tmp_path / "v.json", config, ablation, "", ShippedFeatures())
     verdicts = {(row["setting"], row["metric"]): row.get("than") for row in found["rows"]}
     assert verdicts["no_reference", "psnr"] == "worse" == verdicts["no_reference", "efficientnet_distance"]

@@ -6,7 +6,8 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import run_longer, run_online
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.settings import changed
 from wovr_lab.pace.stages import digest
 from wovr_lab.publish.results import collect_results
 from wovr_lab.runs import read_json
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.smoke
 
 
 def test_the_online_baseline_trains_what_it_was_asked_for_and_can_be_pooled(tmp_path, capsys):
-    config = scale_config("smoke", seed=2, evaluation_starts=1)
+    config = changed(preset("smoke", seed=2), {"evaluation.starts": 1})
     first = run_online(config, tmp_path / "run", 4)
     assert first["trajectories"] == 4
     assert [first[name]["greedy"]["n"] for name in ("base", "online_grpo")] == [2, 2]
@@ -37,7 +38,7 @@ def test_the_online_baseline_trains_what_it_was_asked_for_and_can_be_pooled(tmp_
 
 
 def test_longer_imitation_goes_on_from_the_base_without_any_rollout(tmp_path):
-    config = scale_config("smoke", seed=2, evaluation_starts=1)
+    config = changed(preset("smoke", seed=2), {"evaluation.starts": 1})
     found = run_longer(config, tmp_path / "run", 3)
     assert found["trajectories"] == 0
     assert [found[name]["greedy"]["n"] for name in ("base", "longer_imitation")] == [2, 2]

@@ -10,7 +10,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, marks_of, measure_curves
-from wovr_lab.pace.scales import config_of
+from wovr_lab.pace.config import load_config
 from wovr_lab.publish.curve_table import trusted_updates, write_learning_curve
 from wovr_lab.report.learning_curve import learning_curve_figure, learning_curve_table
 from wovr_lab.runs import read_json, write_json
@@ -21,7 +21,7 @@ SMALL = CurveConfig(marks=(0, 1, 2), rl_seeds=(0,), starts=2, groups=2)
 @pytest.fixture(scope="module")
 def studied(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(shutil.copytree(smoke_run, tmp_path_factory.mktemp("study") / "run"))
-    measure_curves(folder, SMALL, config_of(folder))
+    measure_curves(folder, SMALL, load_config(folder))
     return folder
 
 
@@ -71,7 +71,7 @@ def test_an_interrupted_study_goes_on_to_the_same_end(studied, tmp_path):
     folder = again / "study/learning_curve/learnt_simulator_learnt_reward/0"
     wanted = read_json(folder / "mark-002.json")
     shutil.rmtree(folder)
-    config = config_of(again)
+    config = load_config(again)
 
     class Killed(Exception):
         pass
@@ -107,13 +107,13 @@ def test_the_table_has_success_beliefs_and_trusted_updates_and_can_be_drawn(stud
 @pytest.mark.smoke
 def test_other_marks_in_the_same_folder_and_missing_parts_are_refused(studied, tmp_path):
     with pytest.raises(UserError, match="was begun with"):
-        measure_curves(studied, CurveConfig(marks=(0, 3), starts=2, groups=2), config_of(studied))
+        measure_curves(studied, CurveConfig(marks=(0, 3), starts=2, groups=2), load_config(studied))
     with pytest.raises(UserError, match="no mark of 5 updates"):
         write_learning_curve([studied], CurveConfig(marks=(0, 5), rl_seeds=(0,), starts=2), tmp_path / "table.json", "")
     other = Path(shutil.copytree(studied, tmp_path / "run"))
     shutil.rmtree(other / "checkpoints/world")
     with pytest.raises(UserError, match=r"no checkpoints/world yet; run it up to gate-1"):
-        measure_curves(other, SMALL, config_of(other))
+        measure_curves(other, SMALL, load_config(other))
 
 
 @pytest.mark.parametrize(

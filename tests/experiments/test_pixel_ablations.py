@@ -8,8 +8,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.pixel_ablations import PIXEL_VARIANTS, ablate_pixels
 from wovr_lab.measure.tabletop.probes import load_probe
-from wovr_lab.pace.pixels import TRAININGS, in_pixels
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.presets import preset
 from wovr_lab.real.tabletop.driving import driven_episodes
 from wovr_lab.world.pixel_model import PixelWorldModel
 
@@ -17,9 +16,9 @@ NAMES = ("full", "no_state", "two_hypotheses", "memory_1")
 
 
 def test_each_variant_lacks_its_mechanism_and_a_second_call_trains_none_again(tmp_path: Path):
-    config = scale_config("smoke", **in_pixels("smoke"))
+    config = preset("smoke", world="pixels")
     episodes = [replace(episode, task="push_red") for episode in driven_episodes(4, 0, steps=40)]
-    given = (config, episodes[:2], episodes[2:], TRAININGS["smoke"][0], tmp_path, load_probe())
+    given = (config, episodes[:2], episodes[2:], config.world.training, tmp_path, load_probe())
     rows = ablate_pixels(*given, names=NAMES)
     assert [row["variant"] for row in rows] == list(NAMES)
     assert all(row["n"] == 2 and len(row["psnr_db"]) == len(row["depths"]) == 4 for row in rows)
@@ -34,8 +33,8 @@ def test_each_variant_lacks_its_mechanism_and_a_second_call_trains_none_again(tm
 
 
 def test_an_unknown_variant_and_a_latent_configuration_are_refused(tmp_path: Path):
+    config, probe = preset("smoke", world="pixels"), load_probe()
     with pytest.raises(UserError, match="no_magic"):
-        config = scale_config("smoke", **in_pixels("smoke"))
-        ablate_pixels(config, [], [], TRAININGS["smoke"][0], tmp_path, load_probe(), names=("no_magic",))
+        ablate_pixels(config, [], [], config.world.training, tmp_path, probe, names=("no_magic",))
     with pytest.raises(UserError, match="a latent model"):
-        ablate_pixels(scale_config("smoke"), [], [], TRAININGS["smoke"][0], tmp_path, load_probe())
+        ablate_pixels(preset("smoke"), [], [], config.world.training, tmp_path, probe)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from wovr_lab.report.reading import load_report
+from wovr_lab.pace.scales import config_of, scale_config
 
 from wovr_lab.cli.configuring import configured
 from wovr_lab.episodes import EpisodeStore
@@ -21,11 +21,11 @@ from wovr_lab.figures.wording import interval
 from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.loop import run_loop
-from wovr_lab.pace.scales import config_of, scale_config
 from wovr_lab.pace.settings import described, parsed
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import SIZES
 from wovr_lab.report.run_report import write_report
+from wovr_lab.report.sentences import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rlinf import export_starts, import_start
 from wovr_lab.runs import load_metrics, load_tensors, read_rows

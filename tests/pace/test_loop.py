@@ -14,17 +14,16 @@ import typer
 from wovr_lab.cli.commands import REFUSED, _loop
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.measure.gate import GateBounds
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import GateConfig, RunConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
-from wovr_lab.pace.scales import scale_config
-from wovr_lab.pace.settings import described
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.settings import to_dict
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import read_json, write_json
 
 pytestmark = pytest.mark.smoke
-CONFIG = scale_config("smoke")
+CONFIG = preset("smoke")
 INTERVAL = {"rate", "n", "low", "high"}
 
 
@@ -66,7 +65,7 @@ def test_the_report_has_every_key_of_schema_1(report):
         assert all(policy.keys() == {"name", "real", "imagined", "precision"} for policy in gate["policies"])
     assert report["hallucination"].keys() == {"imagined_and_real", "imagined_only", "real_only", "neither"}
     assert report["world"]["frames_per_second"] > 0
-    assert [depth for depth, _ in report["world"]["psnr_by_depth"]] == list(range(8, CONFIG.max_steps + 1, 8))
+    assert [depth for depth, _ in report["world"]["psnr_by_horizon"]] == list(range(8, CONFIG.max_steps + 1, 8))
     assert {"cpus", "device", "torch", "commit"} <= report["machine"].keys()
 
 
@@ -74,8 +73,8 @@ def test_every_rate_is_a_fraction_within_its_interval_and_counts_what_was_run(re
     found = list(intervals(report["success"] | report["gate"]))
     assert len(found) > 20
     assert all(0 <= row["low"] <= row["rate"] <= row["high"] <= 1 for row in found)
-    assert all(row["n"] == len(CONFIG.tasks) * CONFIG.evaluation_starts for row in report["success"].values())
-    assert sum(report["hallucination"].values()) == len(CONFIG.tasks) * CONFIG.confusion_rollouts
+    assert all(row["n"] == len(CONFIG.tasks) * CONFIG.evaluation.starts for row in report["success"].values())
+    assert sum(report["hallucination"].values()) == len(CONFIG.tasks) * CONFIG.evaluation.confusion_rollouts
 
 
 def test_stages_are_reported_in_the_order_of_the_loop(report):
@@ -94,7 +93,7 @@ def test_the_budget_is_the_sum_of_the_ledger_and_is_not_overspent(report, smoke_
     assert budget["real_episodes"] == booked("real", "episodes") == 64 - (2 - nearly)
     assert budget["real_frames"] == booked("real", "frames") > 50
     assert budget["pretraining_frames"] == booked("pretraining", "frames") > 0
-    draws = 2 * CONFIG.grpo.max_resamples  # an iteration's are all made, since nothing succeeds at this scale
+    draws = 2 * CONFIG.rl.max_resamples  # an iteration's are all made, since nothing succeeds at this scale
     assert budget["imagined_episodes"] == booked("imagined", "episodes") == 2 * draws * 4 == 32
     assert budget["imagined_frames"] == booked("imagined", "frames") > 0
     assert budget["real_episodes"] <= budget["real_episodes_allowed"]
@@ -105,15 +104,15 @@ def test_looking_at_real_success_is_booked_as_measurement_and_never_as_data(repo
     for entry in report["ledger"]:
         if entry["kind"] == "measurement":
             by_stage[entry["stage"]] += entry["episodes"]
-    looks = 2 * len(CONFIG.tasks) * CONFIG.check_starts  # the first and the last iteration
-    judged = len(CONFIG.tasks) * (2 * CONFIG.evaluation_starts + CONFIG.confusion_rollouts + 4)
+    looks = 2 * len(CONFIG.tasks) * CONFIG.evaluation.check_starts  # the first and the last iteration
+    judged = len(CONFIG.tasks) * (2 * CONFIG.evaluation.starts + CONFIG.evaluation.confusion_rollouts + 4)
     assert by_stage == {"improve_1": looks, "improve_2": looks, "evaluate": 2 * judged}
 
 
 def test_the_run_folder_explains_itself(smoke_run):
     for name in ("config.json", "metrics.jsonl", "evaluation.json", "gate_1.json", "gate_2.json", "report.html"):
         assert (smoke_run / name).is_file()
-    assert read_json(smoke_run / "config.json") == described(CONFIG)
+    assert read_json(smoke_run / "config.json") == to_dict(CONFIG)
     assert "<html" in (smoke_run / "report.html").read_text()[:500]
     assert list((smoke_run / "pictures").glob("strip-*.png"))
     assert list((smoke_run / "videos").glob("*.mp4"))
@@ -181,10 +180,10 @@ def test_a_truncated_episode_file_is_one_clear_error_and_deleting_it_makes_it_an
 
 
 @pytest.fixture
-def distrusted(smoke_copy: Path) -> tuple[LoopConfig, Path]:
-    """The run as if it had been made with bounds that no gate can meet, at a scale where the gate is heard."""
-    config = replace(CONFIG, scale="demo", gate=GateBounds(1.0, 1.0))
-    write_json(smoke_copy / "config.json", described(config))
+def distrusted(smoke_copy: Path) -> tuple[RunConfig, Path]:
+    """The run as if it had been made with bounds that no gate can meet, and is heard."""
+    config = replace(CONFIG, gate=GateConfig(1.0, 1.0))
+    write_json(smoke_copy / "config.json", to_dict(config))
     (smoke_copy / "gate_1.json").unlink()
     return config, smoke_copy
 

@@ -10,30 +10,34 @@ import pytest
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.measure.hallucination import PairedOutcomes
 from wovr_lab.measure.intervals import rate_of
-from wovr_lab.pace.data import monitored_store, real_env
+from wovr_lab.pace.data import real_env, store, world_episodes
 from wovr_lab.pace.improving import imagined_env
-from wovr_lab.pace.monitor import Look, Monitor, best, is_over_optimised
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.monitor import Monitor, MonitorCheck, best, is_over_optimised
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.rounds import rounds
+from wovr_lab.pace.settings import changed
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json
 
+FIRST, SECOND = rounds(preset("smoke"))
 
-def look(updates: int, both: int, imagined_only: int, real_only: int = 0, neither: int = 0) -> Look:
+
+def look(updates: int, both: int, imagined_only: int, real_only: int = 0, neither: int = 0) -> MonitorCheck:
     """A look at so many rollouts of each outcome."""
     counts = [both, imagined_only, real_only, neither]
     imagined = np.repeat([True, True, False, False], counts)
     real = np.repeat([True, False, True, False], counts)
-    return Look.of(updates, PairedOutcomes(imagined, real), frames=48 * len(real))
+    return MonitorCheck.of(updates, PairedOutcomes(imagined, real), frames=48 * len(real))
 
 
 def test_a_look_counts_by_hand():
     seen = look(8, both=6, imagined_only=2, real_only=1, neither=7)
     assert (seen.episodes, seen.frames) == (16, 768)
     assert (seen.imagined.rate, seen.real.rate, seen.precision.rate) == (8 / 16, 7 / 16, 6 / 8)
-    assert Look.from_json(asdict(seen)) == seen
+    assert MonitorCheck.from_json(asdict(seen)) == seen
 
 
 def test_the_really_best_policy_is_kept_and_not_the_one_imagined_best():
@@ -60,20 +64,20 @@ def test_a_poor_first_look_does_not_stop_rl_that_may_mend_it():
 def test_what_the_monitor_kept_is_written_down_with_its_looks(smoke_run):
     for number in (1, 2):
         written = read_json(smoke_run / f"monitor_{number}.json")
-        looks = [Look.from_json(row) for row in written["looks"]]
+        looks = [MonitorCheck.from_json(row) for row in written["looks"]]
         assert [seen.updates for seen in looks] == [[0, 1, 2], [-1, 0, 1, 2]][number - 1]
         assert written["kept"] == best(looks).updates
 
 
 @pytest.mark.smoke
 def test_what_the_second_phase_is_given_is_kept_if_imitation_and_rl_make_it_worse(smoke_copy):
-    run = enter_run(smoke_copy, scale_config("smoke"))
+    run = enter_run(smoke_copy, preset("smoke"))
     run.stage = "improve_2"
     given, worse = (load_policy(run.path(f"checkpoints/{name}")) for name in ("improved_1", "half"))
-    monitor = Monitor(run, 2, imagined_env(run, "world_evolved", "reward_evolved", 4))
-    monitor.look(-1, given)
-    monitor.looks = [replace(monitor.looks[0], real=rate_of(np.ones(4, bool)))]  # at this scale nothing succeeds
-    monitor.look(0, worse)
+    monitor = Monitor(run, SECOND, imagined_env(run, SECOND.simulator, 4))
+    monitor.check(-1, given)
+    monitor.checks = [replace(monitor.checks[0], real=rate_of(np.ones(4, bool)))]  # at this scale nothing succeeds
+    monitor.check(0, worse)
     kept = monitor.finish().state_dict()
     assert read_json(smoke_copy / "monitor_2.json")["kept"] == -1
     assert all(bool((kept[name] == weight).all()) for name, weight in given.state_dict().items())
@@ -81,28 +85,28 @@ def test_what_the_second_phase_is_given_is_kept_if_imitation_and_rl_make_it_wors
 
 @pytest.mark.smoke
 def test_a_look_can_see_the_policy_act_for_real_and_imagine_its_actions(smoke_copy):
-    run = enter_run(smoke_copy, scale_config("smoke", monitor_acts=True))
+    run = enter_run(smoke_copy, changed(preset("smoke"), {"rl.monitor.act_in_real": True}))
     run.stage = "improve_1"
     policy = load_policy(run.path("checkpoints/base"))
-    monitor = Monitor(run, 1, imagined_env(run, "world", "reward", 4))
-    monitor.look(0, policy)
-    episodes = list(EpisodeStore([run.scratch / "monitored_1/000.hdf5"]))
-    env = real_env(run.config, len(episodes), run.config.hold, every_frame=True)
-    temperature = run.config.grpo.temperature
-    explores = ExploringActor(policy, run.config.grpo.noise)
+    monitor = Monitor(run, FIRST, imagined_env(run, FIRST.simulator, 4))
+    monitor.check(0, policy)
+    episodes = list(EpisodeStore([run.scratch / "real/000.hdf5"]))
+    env = real_env(run.config, len(episodes), run.config.data.hold_after_success, every_frame=True)
+    temperature = run.config.rl.temperature
+    explores = ExploringActor(policy, run.config.rl.noise)
     acted = roll_out(env, explores, monitor.starts, 0, "improve_1/monitor", temperature, video=True)
     for episode, other in zip(episodes, acted.episodes(), strict=True):
         assert np.array_equal(episode.actions, other.actions)
-    assert monitor.looks[0].real.rate == acted.succeeded.mean()
+    assert monitor.checks[0].real.rate == acted.succeeded.mean()
 
 
 @pytest.mark.smoke
 def test_every_look_is_charged_as_real_episodes(smoke_run):
-    config, ledger = scale_config("smoke"), read_json(smoke_run / "report.json")["ledger"]
+    config, ledger = preset("smoke"), read_json(smoke_run / "report.json")["ledger"]
     for number in (1, 2):
         booked = [row for row in ledger if row["stage"] == f"improve_{number}" and row["kind"] == "real"]
-        starts = len(config.tasks) * config.monitor_starts
-        assert [row["episodes"] for row in booked] == [config.looks(number) * starts]
+        starts = len(config.tasks) * config.rl.monitor.starts
+        assert [row["episodes"] for row in booked] == [config.rl.most_checks(number) * starts]
 
 
 @pytest.mark.smoke
@@ -121,5 +125,6 @@ def test_what_was_executed_is_kept_and_after_pace_other_starts_judge(smoke_run):
 @pytest.mark.smoke
 @pytest.mark.parametrize(("weight", "learnt_from"), [(0.0, 0), (1.0, 12)])
 def test_the_refinement_learns_from_it_where_the_run_says_so(smoke_copy, weight, learnt_from):
-    run = enter_run(smoke_copy, scale_config("smoke", monitored_weight=weight))
-    assert len(monitored_store(run)) == learnt_from
+    run = enter_run(smoke_copy, changed(preset("smoke"), {"rl.monitor.weight": weight}))
+    others = len(world_episodes(run, 1)) + len(store(run, FIRST.rollouts))
+    assert len(world_episodes(run, 2)) - others == learnt_from

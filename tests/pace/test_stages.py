@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,14 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.machine import current_commit
 from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts, store
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.rounds import DEMONSTRATIONS
+from wovr_lab.pace.settings import changed
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
 from wovr_lab.runs import read_json, write_text
 from wovr_lab.types import CHUNK, NOOP, ActionChunk
 
-CONFIG = scale_config("smoke")
+CONFIG = preset("smoke")
 
 
 class Kill(Exception):
@@ -152,8 +153,8 @@ def test_a_folders_digest_follows_names_and_bytes(tmp_path):
 def test_a_run_folder_of_another_configuration_is_refused_by_the_names_of_what_differs(tmp_path):
     open_run(tmp_path / "run", CONFIG)
     before = (tmp_path / "run" / "config.json").read_bytes()
-    other = scale_config("smoke", seed=1, keyframe_share=0.0)
-    with pytest.raises(UserError, match=r"other settings \(keyframe_share, seed\)"):
+    other = changed(preset("smoke", seed=1), {"rl.keyframe_share": 0.0})
+    with pytest.raises(UserError, match=r"other settings \(rl.keyframe_share, seed\)"):
         open_run(tmp_path / "run", other)
     assert (tmp_path / "run" / "config.json").read_bytes() == before
 
@@ -210,10 +211,10 @@ def test_episodes_that_a_killed_stage_kept_are_booked_but_not_made_again(tmp_pat
 
 
 def test_where_the_expert_fails_the_next_seed_demonstrates(tmp_path, monkeypatch):
-    config = replace(CONFIG, demonstrations=4, demonstration_noise=1.0)
+    config = changed(CONFIG, {"data.demonstrations": 4, "data.demonstration_noise": 1.0})
     run = open_run(tmp_path / "run", config)
     demonstrate(run)
-    shown = list(store(run, "demonstrations"))
+    shown = list(store(run, DEMONSTRATIONS))
     assert [episode.task for episode in shown] == [task for task in config.tasks for _ in range(4)]
     assert all(episode.success.any() for episode in shown)
     first = [seeds(config, "demonstrations", 4)] * 2

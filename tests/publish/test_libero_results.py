@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.scales import scale_config
-from wovr_lab.pace.settings import described
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.settings import changed, to_dict
 from wovr_lab.publish.libero_results import COLUMNS, collect_libero_results, put_rows
 from wovr_lab.publish.results import markdown_table
 from wovr_lab.runs import read_json, write_json
@@ -23,7 +23,7 @@ def outcomes(greedy: list[int], sampled: list[int]) -> dict:
 
 def finished(folder: Path, seed: int, method: list[int] | None, max_steps: int = 112) -> Path:
     """What a table reads of a finished run of four starts; without `method` its gate refused RL."""
-    config = described(scale_config("smoke", seed, evaluation_starts=4)) | {"tasks": [TASK]}
+    config = to_dict(changed(preset("smoke", seed), {"evaluation.starts": 4})) | {"tasks": [TASK]}
     passed = method is not None
     gate = {"passed": passed, "precision": {"rate": 0.8 if passed else 0.4, "low": 0.2, "high": 0.9, "n": 10}}
     report = {
@@ -39,8 +39,8 @@ def finished(folder: Path, seed: int, method: list[int] | None, max_steps: int =
 
 
 def online(folder: Path) -> Path:
-    """What a table reads of a finished run of the baseline, which keeps its outcomes in two entries."""
-    write_json(folder / "config.json", described(scale_config("smoke", 0, evaluation_starts=4)) | {"tasks": [TASK]})
+    """The same of the baseline, which keeps its outcomes in two entries."""
+    write_json(folder / "config.json", to_dict(preset("smoke")) | {"tasks": [TASK]})
     base, method = ({"outcomes": found, "sampled_outcomes": [0, 0, 1, 1]} for found in ([1, 0, 0, 0], [1, 1, 0, 0]))
     found = {"protocol": PROTOCOL, "trajectories": 256, "base": base, "online_grpo": method}
     write_json(folder / "online.json", found)

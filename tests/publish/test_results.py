@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.scales import scale_config
-from wovr_lab.pace.settings import described
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.settings import changed, to_dict
 from wovr_lab.publish.results import collect_results, markdown_table, pooled_interval, render_tables
 from wovr_lab.runs import read_json, write_json
 
 
 def finished(folder: Path, seed: int, base: list[int], method: list[int], **changes) -> Path:
     """What pooling reads of a finished run: its configuration and the outcomes of two tasks of two starts each."""
-    config = scale_config("smoke", seed, evaluation_starts=2, **changes)
-    write_json(folder / "config.json", described(config))
+    config = changed(preset("smoke", seed), {"evaluation.starts": 2, **changes})
+    write_json(folder / "config.json", to_dict(config))
     outcomes = {"base": {"outcomes": {"greedy": base}}, "wovr": {"outcomes": {"greedy": method}}}
     write_json(folder / "evaluation.json", outcomes)
     return folder

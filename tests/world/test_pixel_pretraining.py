@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.presets import preset
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
@@ -20,7 +20,7 @@ SHORT = PixelPretraining(
 
 
 def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_path: Path):
-    out, run, real = tmp_path / "backbone", tmp_path / "run", scale_config("demo").real
+    out, run, real = tmp_path / "backbone", tmp_path / "run", preset("demo").real
     first = pretrain_in_pixels(real, out, run, SHORT, run_seed=0).half()
     weights = {name: value.clone() for name, value in PixelWorldModel.load(out).state_dict().items()}
     assert all(torch.equal(value, first.state_dict()[name]) for name, value in weights.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.presets import preset
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
@@ -15,7 +15,7 @@ from wovr_lab.world.training import CodecTraining, WorldTraining
 
 def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_path: Path):
     out, run = tmp_path / "backbone", tmp_path / "run"
-    real = scale_config("demo").real
+    real = preset("demo").real
     short = Pretraining(4, codec=CodecTraining(FitConfig(2), 8), world=WorldTraining(FitConfig(2, 1e-3, 0), batch=4))
 
     first = pretrain(real, out, run, short, run_seed=0).half()

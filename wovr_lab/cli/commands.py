@@ -31,9 +31,9 @@ from wovr_lab.machine import check_proxies
 from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.feature_networks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
-from wovr_lab.pace.scales import LATENT, config_in, config_of
+from wovr_lab.pace.presets import LATENT, config_for
 from wovr_lab.pace.settings import read_config
 from wovr_lab.publish.export import ship
 from wovr_lab.publish.hallucination_table import write_hallucination_table
@@ -78,7 +78,7 @@ def _stop(message: str) -> NoReturn:
     sys.exit(BAD_INPUT)
 
 
-def _loop(config: LoopConfig, folder: Path, force: bool, until: str | None = None) -> None:
+def _loop(config: RunConfig, folder: Path, force: bool, until: str | None = None) -> None:
     report = run_loop(config, folder, force, until)
     if report is None:
         return
@@ -102,7 +102,7 @@ def _loop_command(until: str | None) -> Callable[..., None]:
         env: Environment = TABLETOP, world: World = None, file: SettingsFile = None, changes: Changes = None,
         show_config: ShowConfig = False,
     ) -> None:  # fmt: skip
-        config = configured(config_in(env, scale, seed, world), file, changes)
+        config = configured(config_for(env, scale, seed, world), file, changes)
         if show_config:
             return print(shown(config))
         if until is None and not folder.exists():
@@ -114,7 +114,7 @@ def _loop_command(until: str | None) -> Callable[..., None]:
     return command
 
 
-def _expected(config: LoopConfig) -> str:
+def _expected(config: RunConfig) -> str:
     seconds, gigabytes = estimate(config)
     return f"about {sum(seconds.values()) / 60:.0f} minutes and {gigabytes:.1f} GB of memory on this machine"
 
@@ -125,7 +125,7 @@ app.command("run")(_loop_command(None))
 @app.command()
 def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Force = False) -> None:
     """Go on with a run that was stopped."""
-    _loop(config_of(folder), folder, force)
+    _loop(load_config(folder), folder, force)
 
 
 app.add_typer(study, name="study")
@@ -201,12 +201,12 @@ def pretrain_command(
 ) -> None:  # fmt: skip
     """Pretrain codec and world model on play (hours), for demo runs of that environment; a second call goes on from the
     saved weights."""
-    sizes = config_in(env, "demo", world=LATENT)
+    sizes = config_for(env, "demo", world=LATENT)
     codec, world = BACKBONE.codec, BACKBONE.world
     codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
     own = "blocks" if muon else ""
     world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate, muon=own))
-    config = Pretraining(episodes, sizes.world_size.latent_channels, codec, world)
+    config = Pretraining(episodes, sizes.world.size.latent_channels, codec, world)
     pretrain(sizes.real, out, folder, config, seed, from_scratch)
 
 
@@ -253,7 +253,7 @@ def ablate_command(
     networks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
     ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
-    config = config_of(folder)
+    config = load_config(folder)
     ablate(folder, config, out, ablation, networks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"
     command += f" --weights {weights}" if weights else ""

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.settings import KIND, assignment, changed, described, flattened, parsed
+from wovr_lab.pace.config import RunConfig
+from wovr_lab.pace.settings import KIND, assignment, changed, flattened, from_dict, to_dict
 from wovr_lab.runs import read_json
 
 SettingsFile = Annotated[
@@ -22,12 +22,12 @@ SettingsFile = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="one setting, such as grpo.groups=12; repeatable"),
+    typer.Option("--set", metavar="NAME=VALUE", help="one setting, such as rl.groups=12; repeatable"),
 ]
 ShowConfig = Annotated[bool, typer.Option("--show-config", help="print all settings as JSON and stop")]
 
 
-def configured(preset: LoopConfig, file: Path | None, changes: list[str] | None) -> LoopConfig:
+def configured(preset: RunConfig, file: Path | None, changes: list[str] | None) -> RunConfig:
     """The preset with the settings of a file and then single ones. A file that says of what kind it is, as a run's own
     config.json does, takes the preset's place.
 
@@ -37,15 +37,15 @@ def configured(preset: LoopConfig, file: Path | None, changes: list[str] | None)
     return changed(config, _free(dict(map(assignment, changes or ()))))
 
 
-def shown(config: LoopConfig) -> str:
+def shown(config: RunConfig) -> str:
     """All settings as JSON, which `--config` takes back."""
-    return json.dumps(described(config), indent=1)
+    return json.dumps(to_dict(config), indent=1)
 
 
-def _from_file(preset: LoopConfig, file: Path) -> LoopConfig:
+def _from_file(preset: RunConfig, file: Path) -> RunConfig:
     found = _read(file)
     if KIND in found:
-        return parsed(LoopConfig, found, str(file))
+        return from_dict(RunConfig, found, str(file))
     return changed(preset, _free(flattened(found)))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from wovr_lab.cli.real import Environment, Folder, Seed
-from wovr_lab.pace.scales import config_in
+from wovr_lab.pace.presets import config_for
 from wovr_lab.real.names import TABLETOP
 from wovr_lab.world.pixel_pretraining import PixelPretraining, pretrain_in_pixels
 
@@ -33,4 +33,4 @@ def pretrain_pixels(
     world = replace(BACKBONE.world, fit=replace(BACKBONE.world.fit, steps=steps, learning_rate=learning_rate))
     states = replace(BACKBONE.states, fit=replace(BACKBONE.states.fit, steps=state_steps))
     config = replace(BACKBONE, episodes=episodes, driven=driven, states=states, world=world)
-    pretrain_in_pixels(config_in(env, "demo").real, out, folder, config, seed)
+    pretrain_in_pixels(config_for(env, "demo").real, out, folder, config, seed)

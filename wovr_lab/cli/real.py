@@ -17,7 +17,8 @@ from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable_evaluation import evaluate_resumable
 from wovr_lab.outputs import claim_file, json_with
 from wovr_lab.pace.data import evaluation_starts, real_env
-from wovr_lab.pace.scales import config_in, scale_config
+from wovr_lab.pace.presets import config_for, preset
+from wovr_lab.pace.settings import changed
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.domains import tasks_of
 from wovr_lab.real.names import LIBERO, TABLETOP
@@ -57,8 +58,8 @@ def evaluate(
         real = libero_evaluation.make_env(choice, actor.config)
         result = evaluate_resumable(real, actor, protocol, folder, save_video)
     else:
-        sizes = {"evaluation_starts": starts or 200, "resolution": actor.config.resolution}
-        config = scale_config("demo", seed, tasks=tasks, **sizes)
+        sizes = {"evaluation.starts": starts or 200, "resolution": actor.config.resolution}
+        config = changed(preset("demo", seed, tasks=tasks_of(env)), sizes)
         first = evaluation_starts(config)
         result = evaluate_policy(real_env(config, len(first)), actor, first, seed, temperature)
     rates = {task: asdict(rate) for task, rate in result.by_task().items()} | {"all": asdict(result.overall)}
@@ -98,7 +99,7 @@ def online(
     env: Environment = TABLETOP, file: SettingsFile = None, changes: Changes = None,
 ) -> None:  # fmt: skip
     """The online-GRPO baseline: the same policy and objective on the real simulator."""
-    config = configured(config_in(env, scale, seed), file, changes)
+    config = configured(config_for(env, scale, seed), file, changes)
     _print_rates(run_online(config, folder, trajectories), METHODS["online"])
 
 
@@ -108,7 +109,7 @@ def longer(
     env: Environment = TABLETOP, file: SettingsFile = None, changes: Changes = None,
 ) -> None:  # fmt: skip
     """The control: the base imitates its demonstrations for longer, without any rollout."""
-    config = configured(config_in(env, scale, seed), file, changes)
+    config = configured(config_for(env, scale, seed), file, changes)
     _print_rates(run_longer(config, folder, steps), METHODS["longer"])
 
 

@@ -12,7 +12,7 @@ from wovr_lab.cli.real import console
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.learning_curve import SETTINGS, CurveConfig, measure_curves
 from wovr_lab.outputs import OUR_PAGE, claim_file, file_with, json_with
-from wovr_lab.pace.scales import config_of
+from wovr_lab.pace.config import load_config
 from wovr_lab.publish.curve_table import write_learning_curve
 from wovr_lab.report.learning_curve import draw_learning_curve
 
@@ -37,7 +37,7 @@ def learning_curve(
     picture = claim_file(picture, file_with(OUR_PAGE))
     config = CurveConfig(_numbers(marks), tuple(settings.split(",")), tuple(range(rl_seeds)), starts, groups)
     for folder in folders:
-        measure_curves(folder, config, config_of(folder))
+        measure_curves(folder, config, load_config(folder))
     command = f"wovr-lab study learning-curve RUN_OF_EACH_BASE --marks {marks} --settings {settings}"
     command += f" --rl-seeds {rl_seeds} --starts {starts} --groups {groups}"
     found = write_learning_curve(folders, config, table, command)

@@ -24,9 +24,9 @@ from wovr_lab.measure.video.feature_networks import FeatureNetworks
 from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
 from wovr_lab.outputs import claim_work_folder, replacing
-from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID
-from wovr_lab.pace.settings import described
+from wovr_lab.pace.config import RunConfig
+from wovr_lab.pace.rounds import BASE, ROLLOUT_WEIGHT, TRAINING, Simulator, rounds
+from wovr_lab.pace.settings import to_dict
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.env import TRAINING_SEEDS
@@ -79,14 +79,14 @@ class Ablation:
     temperature: NonNegative = 1.2
 
 
-def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, networks: FeatureNetworks) -> Path:
+def ablate(run: Path, config: RunConfig, out: Path, ablation: Ablation, networks: FeatureNetworks) -> Path:
     """Trains and judges what is not in `out` yet; one JSON file of qualities a (setting, seed) is left there.
 
     Raises UserError if `out` was made with other settings or another backbone, or if the run has no base policy yet.
     """
     settings = {
-        "ablation": described(ablation), "run": described(config), "networks": networks.source,
-        "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / "checkpoints/base"),
+        "ablation": to_dict(ablation), "run": to_dict(config), "networks": networks.source,
+        "backbone": _weights_hash(_backbone(run, config)), "base": digest(run / BASE),
     }  # fmt: skip
     out = claim_work_folder(out, "ablation", ABLATION_FILES, inputs=[run])
     if (out / "config.json").exists() and read_json(out / "config.json") != settings:
@@ -125,15 +125,15 @@ def _todo(folder: Path, name: str, ablation: Ablation, shifted: bool) -> list[tu
     return [entry for entry in wanted if not (folder / f"{entry[0]}.json").exists()]
 
 
-def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation) -> dict[str, Path]:
+def held_out_files(run: Path, config: RunConfig, out: Path, ablation: Ablation) -> dict[str, Path]:
     """Deep real rollouts of play, the base policy and, where there is one, the improved policy: made once."""
     horizon, size, count = max(ablation.horizons), config.resolution, ablation.rollouts
     makers: dict[str, Callable[[], Any]] = {
         "play": partial(play_episodes, count, seed_of(0, "held-out play"), 0, size, horizon, held_out=True)
     }
-    improved = [name for name in ("improved_2", "improved_1") if (run / "checkpoints" / name).exists()]
-    for name, checkpoint in (("base", "base"), *((SHIFTED, name) for name in improved[:1])):
-        policy = load_policy(run / "checkpoints" / checkpoint)
+    improved = [each.improved for each in reversed(rounds(config)) if (run / each.improved).exists()]
+    for name, checkpoint in (("base", BASE), *((SHIFTED, name) for name in improved[:1])):
+        policy = load_policy(run / checkpoint)
         makers[name] = partial(
             long_episodes, policy, config.tasks, count, horizon, size, ablation.temperature, TRAINING_SEEDS
         )
@@ -144,16 +144,17 @@ def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation)
     return paths
 
 
-def _table(run: Path, config: LoopConfig, context: ContextBuilder) -> LatentTable:
+def _table(run: Path, config: RunConfig, context: ContextBuilder) -> LatentTable:
     """What `train_world` learns from in the loop: play and the rollouts that were paid for."""
-    play = list(play_episodes(config.play, config.seed, 0, config.resolution))
-    rollouts = list(EpisodeStore([run / f"episodes/{name}.hdf5" for name in PAID]))
-    frames = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
+    play = list(play_episodes(config.data.play, config.seed, 0, config.resolution))
+    rollouts = list(EpisodeStore([run / name for name in TRAINING]))
+    frames = FrameTable.of(play + rollouts, [1.0] * len(play) + [ROLLOUT_WEIGHT] * len(rollouts))
     return LatentTable.of(frames, _backbone(run, config).codec, context)
 
 
-def _backbone(run: Path, config: LoopConfig) -> WorldModel:
-    world = load_backbone(config.backbone) if config.backbone else load_world_model(run / "checkpoints/world")
+def _backbone(run: Path, config: RunConfig) -> WorldModel:
+    backbone = config.world.backbone
+    world = load_backbone(backbone) if backbone else load_world_model(run / Simulator.of().world)
     if not isinstance(world, WorldModel):
         raise UserError(
             f"{run} imagines in pixels; these ablations are of the latent world model: give it a run that was made "
@@ -170,7 +171,7 @@ def _weights_hash(world: WorldModel) -> str:
 
 
 def _learnt(
-    folder: Path, config: LoopConfig, run: Path, variant: Variant, seed: int, ablation: Ablation,
+    folder: Path, config: RunConfig, run: Path, variant: Variant, seed: int, ablation: Ablation,
     tables: Callable[[int], LatentTable],
 ) -> WorldModel:  # fmt: skip
     """The variant, fine-tuned: from its folder, or now."""
@@ -200,7 +201,7 @@ def _metrics(episodes: list[Episode], ablation: Ablation, networks: FeatureNetwo
     return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.horizons, networks)
 
 
-def _references(run: Path, config: LoopConfig, seen: list[Episode]) -> dict[str, Callable[[], np.ndarray]]:
+def _references(run: Path, config: RunConfig, seen: list[Episode]) -> dict[str, Callable[[], np.ndarray]]:
     """What no model is needed for, to read the numbers by: the first frame copied, and the codec's reconstruction."""
 
     def copied() -> np.ndarray:

@@ -14,10 +14,11 @@ from typing import Any
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.measure.evaluation import compare, evaluate
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import demonstrate, evaluation_starts, real_env, starts, store
 from wovr_lab.pace.learning import sft
 from wovr_lab.pace.reporting import protocol_of
+from wovr_lab.pace.rounds import BASE, DEMONSTRATIONS
 from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.imitation import imitate
@@ -26,40 +27,40 @@ from wovr_lab.runs import read_object, write_json
 from wovr_lab.seeding import seed_of
 from wovr_lab.starts import InitialStarts
 
-BASE, DEMONSTRATIONS = "checkpoints/base", "episodes/demonstrations.hdf5"
 METHODS = {"online": "online_grpo", "longer": "longer_imitation"}  # by the name of their files
 
 
-def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str, Any]:
+def run_online(config: RunConfig, folder: Path, trajectories: int) -> dict[str, Any]:
     """Demonstrations, SFT, online GRPO for about `trajectories` real episodes over all tasks, evaluation.
 
     Returns online.json. Another number of trajectories in the same folder trains again from the same base.
     """
-    group = config.grpo.groups * config.grpo.group_size
+    rl = config.rl
+    group = rl.groups * rl.group_size
     iterations = max(1, round(trajectories / group))
 
     def improve_online(run: Run, policy: VLAPolicy) -> None:
         initial = InitialStarts(tuple(starts(config, range(10, 510))))
-        paid = replace(config.grpo, max_resamples=1)  # what is drawn here has been paid for, whatever it teaches
+        paid = replace(rl, max_resamples=1)  # what is drawn here has been paid for, whatever it teaches
         trainer = GRPOTrainer(
             policy, real_env(config, group), initial, paid, config.seed, "online", run.scratch, run.metrics,
-            config.normaliser, config.mask, config.dual_clip,
+            rl.normaliser, rl.mask, rl.dual_clip,
         )  # fmt: skip
         trainer.train(iterations)
 
     return _run(config, folder, "online", iterations * group, iterations * group, improve_online)
 
 
-def run_longer(config: LoopConfig, folder: Path, steps: int) -> dict[str, Any]:
+def run_longer(config: RunConfig, folder: Path, steps: int) -> dict[str, Any]:
     """Demonstrations, SFT, `steps` more of it as the loop imitates successes, where it does, evaluation.
 
     Returns longer.json: what is gained without any rollout, so that a loop's gain can be told from it.
     """
-    schedule = config.imitate_successes or config.imitation
+    schedule = config.rl.filtered_bc.training if config.rl.filtered_bc else config.imitation.training
 
     def imitate_longer(run: Run, policy: VLAPolicy) -> None:
         longer = replace(schedule, fit=replace(schedule.fit, steps=steps))
-        demonstrations = list(store(run, "demonstrations"))
+        demonstrations = list(store(run, DEMONSTRATIONS))
         imitate(policy, demonstrations, longer, seed_of(config.seed, "longer"), run.scratch, run.metrics, "longer")
 
     return _run(config, folder, "longer", steps, 0, imitate_longer)
@@ -74,7 +75,7 @@ def baseline_of(folder: Path) -> tuple[str, dict[str, Any]] | None:
 
 
 def _run(
-    config: LoopConfig, folder: Path, name: str, amount: int, trajectories: int, learn: Callable[[Run, VLAPolicy], None]
+    config: RunConfig, folder: Path, name: str, amount: int, trajectories: int, learn: Callable[[Run, VLAPolicy], None]
 ) -> dict[str, Any]:
     """Base, what `learn` makes of it in place with so many real trajectories, and both evaluated."""
     found = baseline_of(folder)
@@ -111,7 +112,7 @@ def _judged(run: Run, method: str, learnt: str) -> dict[str, Any]:
     for name, checkpoint in (("base", BASE), (method, learnt)):
         policy = load_policy(run.path(checkpoint))
         greedy[name] = evaluate(env, policy, first, config.seed, 0.0)
-        sampled = evaluate(env, policy, first, config.seed, config.grpo.temperature)
+        sampled = evaluate(env, policy, first, config.seed, config.rl.temperature)
         result[name] = {
             "greedy": asdict(greedy[name].overall),
             "sampled": asdict(sampled.overall),

@@ -7,13 +7,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import PixelWorldConfig, RunConfig
 from wovr_lab.pace.data import real_env, starts
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer, policy_size
+from wovr_lab.pace.rounds import Round, rounds
 from wovr_lab.policy.imitation import ImitationLoss
 from wovr_lab.policy.language import build_tokenizer
 from wovr_lab.policy.vla import VLAPolicy
@@ -30,73 +32,97 @@ from wovr_lab.world.training import FlowMatchingLoss, flow_noise
 OVERHEAD = 1.4  # policy, reward, decoding and bookkeeping beside the transformer's share of an imagined chunk
 
 
-def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
+def estimate(config: RunConfig) -> tuple[dict[str, float], float]:
     """(seconds by stage, peak memory in GB). A first guess within a factor of two, not a promise."""
-    world = _world(config)
-    rows = config.world.batch
+    world, rows = _world(config), config.world.training.batch
     learn, imagine = _work_in_pixels(world, config) if isinstance(world, PixelWorldModel) else _work(world, config)
-    imagined_before = sum(depth * share for depth, share in enumerate(config.world.self_forcing))  # forward only
-    step = (1 + imagined_before / 3) * _seconds(learn)
-    judging = _reward_step(config)
-    reward = judging * config.reward.fit.steps
-    imagined = OVERHEAD * _seconds(imagine) * config.sampler_steps / world.sampler.steps / (rows * CHUNK)  # a frame
-    real = _real_frame(config)
-    length, tasks = config.max_steps, len(config.tasks)
-    gate = imagined * config.gate_policies * config.gate_episodes * tasks * length
-    draws = (1 + config.grpo.max_resamples) / 2  # on average, more or less
-    rollouts = draws * config.grpo.groups * config.grpo.group_size * config.keyframe_steps
-    again = config.imitate_successes
-    imitation = _imitation_step(config) * again.fit.steps if again else 0.0
-    if again and config.imitate_imagined:  # twice of what succeeds, half of the rollouts or so
-        imitation += imagined * length * tasks * config.rollouts
-    last = imitation if config.imitate_last else 0.0
-    looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
-    improve = [
-        imagined * config.iterations[number - 1] * rollouts * 1.3 + config.looks(number) * looks + imitation
-        + _refreshes(config, number, step, judging)
-        for number in (1, 2)
-    ]  # fmt: skip
-    seconds = {
-        "sft": 1.5 * _imitation_step(config) * config.imitation.fit.steps,
-        "collect": real * length * tasks * (config.rollouts + config.gate_policies * config.gate_episodes),
-        "train_world": step * config.world.fit.steps,
-        "confront": (imagined + real) * length * tasks * config.confronted,
-        "train_reward": reward,
-        "gate_1": gate,
-        "improve_1": improve[0],
-        "collect_again": real * length * tasks * config.fresh,
-        "refine": step * config.refine.fit.steps + reward,
-        "gate_2": gate,
-        "improve_2": improve[1] + last,
-        "evaluate": real * length * tasks * config.evaluation_starts * 4,
-    }
-    frames = length * (tasks * (config.rollouts + config.fresh + config.demonstrations) + config.play)
+    imagined_before = sum(depth * share for depth, share in enumerate(config.world.training.self_forcing))
+    costs = _Costs(
+        step=(1 + imagined_before / 3) * _seconds(learn),  # what was imagined before is forward only
+        judging=_reward_step(config),
+        imitating=_imitation_step(config),
+        imagined=OVERHEAD * _seconds(imagine) * config.world.sampler_steps / world.sampler.steps / (rows * CHUNK),
+        real=_real_frame(config),
+    )
+    length, tasks, data = config.max_steps, len(config.tasks), config.data
+    collected = data.rollouts + data.demonstrations + (len(rounds(config)) - 1) * config.rl.refinement_rollouts
+    frames = length * (tasks * collected + data.play)
     latent = 0 if isinstance(world, PixelWorldModel) else 2 * int(np.prod(world.codec.latent_shape))
     bytes_a_frame = 3 * config.resolution**2 + latent
     parameters = sum(parameter.numel() for parameter in world.parameters())
-    return seconds, (1.0e9 + 2 * frames * bytes_a_frame + 30 * parameters) / 1e9
+    return _by_stage(config, costs), (1.0e9 + 2 * frames * bytes_a_frame + 30 * parameters) / 1e9
 
 
-def _refreshes(config: LoopConfig, number: int, step: float, judging: float) -> float:
-    """Seconds in which the simulator learns during phase `number`, from a step of each part: after every look but the
-    last."""
-    steps = ((config.world_refresh, step), (config.reward_refresh, judging))
+@dataclass(frozen=True)
+class _Costs:
+    """Seconds of a training step of world model, reward and policy, and of an imagined and a real frame."""
+
+    step: float
+    judging: float
+    imitating: float
+    imagined: float
+    real: float
+
+
+def _by_stage(config: RunConfig, costs: _Costs) -> dict[str, float]:
+    data, real, imagined = config.data, costs.real, costs.imagined
+    frames = config.max_steps * len(config.tasks)  # of an episode of every task
+    reward, gate = costs.judging * config.reward.training.fit.steps, imagined * frames * _gate_episodes(config)
+    seconds = {
+        "sft": 1.5 * costs.imitating * config.imitation.training.fit.steps,
+        "collect": real * frames * (data.rollouts + _gate_episodes(config)),
+        "train_world": costs.step * config.world.training.fit.steps,
+        "confront": (imagined + real) * frames * data.imagined_actions,
+        "train_reward": reward,
+    }
+    for phase in rounds(config):
+        seconds |= {phase.gate: gate, phase.name: _improve(config, costs, phase)}
+        if not phase.is_last:
+            seconds[phase.collect] = real * frames * config.rl.refinement_rollouts
+            seconds[phase.refine] = costs.step * config.world.refinement.fit.steps + reward
+    return seconds | {"evaluate": real * frames * config.evaluation.starts * 4}
+
+
+def _gate_episodes(config: RunConfig) -> int:
+    """A task."""
+    return config.gate_policies * config.data.gate_episodes
+
+
+def _improve(config: RunConfig, costs: _Costs, phase: Round) -> float:
+    """Seconds of a round of RL."""
+    rl, frames = config.rl, config.max_steps * len(config.tasks)
+    draws = (1 + rl.max_resamples) / 2  # on average, more or less
+    rollouts = draws * rl.groups * rl.group_size * rl.keyframe_steps
+    imitation = 0.0
+    if rl.filtered_bc:
+        imitation = costs.imitating * rl.filtered_bc.training.fit.steps
+        if rl.filtered_bc.in_imagination:  # twice of what succeeds, half of the rollouts or so
+            imitation += costs.imagined * frames * config.data.rollouts
+        imitation *= 1 + (phase.is_last and rl.filtered_bc.after_last_round)
+    checks = frames * (costs.imagined + costs.real) * (rl.monitor.starts + config.evaluation.check_starts)
+    updates = costs.imagined * rl.iterations[phase.number - 1] * rollouts * 1.3
+    return updates + rl.most_checks(phase.number) * checks + imitation + _refreshes(config, costs, phase)
+
+
+def _refreshes(config: RunConfig, costs: _Costs, phase: Round) -> float:
+    """Seconds in which the simulator learns during a round: after every check but the last."""
+    steps = ((config.world.refresh, costs.step), (config.reward.refresh, costs.judging))
     once = sum(seconds * training.fit.steps for training, seconds in steps if training is not None)
-    return math.ceil(config.iterations[number - 1] / config.monitor_every[number - 1]) * once
+    return math.ceil(config.rl.iterations[phase.number - 1] / config.rl.monitor.every) * once
 
 
-def _world(config: LoopConfig) -> WorldModel | PixelWorldModel:
-    if config.backbone is not None:
-        return load_backbone(config.backbone)
-    if isinstance(config.world_size, PixelSize):
-        return new_pixel_world(config)
-    return WorldModel(new_codec(config), new_transformer(config))
+def _world(config: RunConfig) -> WorldModel | PixelWorldModel:
+    if config.world.backbone is not None:
+        return load_backbone(config.world.backbone)
+    if isinstance(config.world, PixelWorldConfig):
+        return new_pixel_world(config, config.world)
+    return WorldModel(new_codec(config, config.world), new_transformer(config, config.world))
 
 
-def _work(world: WorldModel, config: LoopConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+def _work(world: WorldModel, config: RunConfig) -> tuple[Callable[[], object], Callable[[], object]]:
     """A training step of the latent world model, and what imagines a batch of chunks."""
-    batch = _random_batch(world, config.world.batch)
-    learner = FlowMatchingLoss(world, config.world.motion_weight, config.world.self_forcing_steps)
+    batch = _random_batch(world, config.world.training.batch)
+    learner = FlowMatchingLoss(world, config.world.training.motion_weight, config.world.training.self_forcing_steps)
     context = Context(batch["anchor"], batch["memory"], batch["memory_actions"])
     return (
         lambda: learner(batch)[0].backward(),
@@ -104,9 +130,9 @@ def _work(world: WorldModel, config: LoopConfig) -> tuple[Callable[[], object], 
     )
 
 
-def _work_in_pixels(world: PixelWorldModel, config: LoopConfig) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A training step of the world model in pixels, and what imagines a batch of chunks, from initial states."""
-    rows = config.world.batch
+def _work_in_pixels(world: PixelWorldModel, config: RunConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The same of the world model in pixels, from initial states."""
+    rows = config.world.training.batch
     first = [start for start in starts(config, [0]) for _ in range(rows)][:rows]
     context, chunk = world.initial_context(first), torch.as_tensor(NOOP).expand(rows, CHUNK, -1)
     noise = torch.randn(rows, *world.noise_shape, generator=torch.Generator().manual_seed(0))
@@ -132,11 +158,11 @@ def _random_batch(world: WorldModel, rows: int) -> dict[str, torch.Tensor]:
     return batch | flow_noise(batch, torch.Generator().manual_seed(0))
 
 
-def _imitation_step(config: LoopConfig) -> float:
+def _imitation_step(config: RunConfig) -> float:
     instructions = [config.real.instruction(task) for task in config.tasks]
     tokenizer = build_tokenizer(instructions)
     policy = VLAPolicy.create(policy_size(config, len(tokenizer)), tokenizer, config.seed)
-    rows = config.imitation.batch
+    rows = config.imitation.training.batch
     words, mask = policy.instructions.batch([instructions[0]] * rows)
     pictures = torch.zeros(rows, 3, config.resolution, config.resolution)
     chunks = torch.as_tensor(NOOP).expand(rows, CHUNK, -1)
@@ -145,10 +171,10 @@ def _imitation_step(config: LoopConfig) -> float:
     return _seconds(lambda: learner(batch)[0].backward())
 
 
-def _reward_step(config: LoopConfig) -> float:
+def _reward_step(config: RunConfig) -> float:
     instructions = [config.real.instruction(task) for task in config.tasks]
     learner = SuccessLoss(SuccessClassifier(instructions, config.resolution))
-    rows = config.reward.batch
+    rows = config.reward.training.batch
     batch = {
         "pictures": torch.zeros(rows, 3, config.resolution, config.resolution),
         "columns": torch.zeros(rows, dtype=torch.int64),
@@ -164,7 +190,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - begin
 
 
-def _real_frame(config: LoopConfig) -> float:
+def _real_frame(config: RunConfig) -> float:
     first = starts(config, [0])
     env = real_env(config, len(first), every_frame=True)
     actions = np.tile(NOOP, (len(first), 1, CHUNK, 1)).astype(np.float32)

@@ -28,9 +28,10 @@ def gate_history(folders: Sequence[Path]) -> list[dict[str, Any]]:
     rows = []
     for folder in folders:
         metrics = load_metrics(folder)
-        for phase in (1, 2):
-            gate, checks = folder / f"gate_{phase}.json", [r for r in metrics if r["phase"] == f"improve_{phase}/real"]
-            if gate.exists() and len(checks) > 1:
+        for gate in sorted(folder.glob("gate_[0-9]*.json")):
+            phase = int(gate.stem.removeprefix("gate_"))
+            checks = [row for row in metrics if row["phase"] == f"improve_{phase}/real"]
+            if len(checks) > 1:
                 rows.append({"run": folder.name, "phase": phase} | _said(read_json(gate)) | _gained(checks))
     if not rows:
         raise UserError(

@@ -42,8 +42,8 @@ def gather(run: Run, parts: Parts) -> dict[str, Any]:
         "protocol": {
             "initial_states": f"drawn from seeds {first}-{first + size - 1}, which nothing learns from",
             "keyframes": "of the gate's held-out real episodes",
-            "temperature": config.grpo.temperature,
-            "frames": {"initial": config.max_steps, "keyframe": config.keyframe_steps},
+            "temperature": config.rl.temperature,
+            "frames": {"initial": config.max_steps, "keyframe": config.rl.keyframe_steps},
             "intervals": "95 %: Wilson for rates, percentile bootstrap over rollouts otherwise",
             "outcomes": "a rollout counts up to the chunk of its imagined success, as in training",
             "horizon": f"at every depth up to it outcomes agree in {AGREEMENT:.0%} of rollouts and the median error of "

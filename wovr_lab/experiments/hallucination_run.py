@@ -8,7 +8,7 @@ episodes it takes judge; nothing learns or is chosen by them, so they are no par
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probe_training import ProbeData, probe_errors
 from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import UncertaintyEnv, error_auroc, is_comparable
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
-from wovr_lab.pace.scales import scale_config
+from wovr_lab.pace.rounds import BASE, GATE, Simulator, rounds
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunk_env import RealChunkEnv
@@ -45,10 +45,9 @@ from wovr_lab.world.protocol import load_world_model
 
 ROLLOUTS = 200  # of a policy in a world model, half of them from keyframes
 CONTROLLED = 16  # starts of counterfactual actions, of each kind
-POLICIES = {"base": ("base",), "improved": ("improved_2", "improved_1")}  # the last that there is
-WORLDS = {"base": ("world", "reward"), "evolved": ("world_evolved", "reward_evolved")}
-HELD_OUT, SETTINGS = "episodes/gate", "measure/settings.json"
+SETTINGS = "measure/settings.json"
 Starts = dict[str, list[Start]]  # by kind: initial, keyframe
+Worlds = dict[str, Simulator]  # by name: base, evolved
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,9 @@ class Part:
     policy: str
     world: str
     start: str
-    policy_checkpoint: str
-    world_checkpoint: str
-    reward_checkpoint: str
-    others: tuple[str, ...] | None  # world checkpoints to compare with; None: no uncertainty, which costs more
+    checkpoint: str  # of the policy
+    simulator: Simulator
+    others: tuple[str, ...] | None  # other world models to doubt by; None: no doubts, they cost several times more
 
     @property
     def names(self) -> dict[str, str]:
@@ -73,8 +71,7 @@ class Part:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        names = {self.policy_checkpoint, self.world_checkpoint, self.reward_checkpoint, *(self.others or ())}
-        return (SETTINGS, HELD_OUT, *(f"checkpoints/{name}" for name in sorted(names)))
+        return (SETTINGS, GATE, *sorted({self.checkpoint, *self.simulator.names, *(self.others or ())}))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -89,16 +86,16 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     config = _config(folder)
     if rollouts < 2 * len(config.tasks):
         raise UserError(f"{rollouts} rollouts are too few for {len(config.tasks)} tasks; give {2 * len(config.tasks)}")
-    worlds = _worlds(folder)
+    worlds = _worlds(folder, config)
     run = enter_run(folder, config)
     settings = {"schema": SCHEMA, "rollouts": rollouts, "probe": digest(SHIPPED)}
     if not run.path(SETTINGS).exists() or read_json(run.path(SETTINGS)) != settings:
         write_json(run.path(SETTINGS), settings)
     chosen = _starts(run, rollouts // 2)
-    parts = _parts(folder, worlds, tuple(chosen))
-    reads = (SETTINGS, HELD_OUT, *(f"checkpoints/{world}" for world, _ in worlds.values()))
-    groups = max(len(config.tasks), rollouts // config.grpo.group_size)
-    acted = (*reads, "checkpoints/base", *(f"checkpoints/{reward}" for _, reward in worlds.values()))
+    parts = _parts(folder, config, worlds, tuple(chosen))
+    reads = (SETTINGS, GATE, *(each.world for each in worlds.values()))
+    groups = max(len(config.tasks), rollouts // config.rl.group_size)
+    acted = (*reads, BASE, *(each.reward for each in worlds.values()))
     stages = [
         Stage("measure-update-efficiency", measure_update_efficiency(worlds, chosen, groups), acted, (WRITES,)),
         Stage("measure-probe", _measure_probe(worlds), reads, ("measure/probe.json",)),
@@ -111,42 +108,33 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
     return found
 
 
-def _config(folder: Path) -> LoopConfig:
-    """What of a run's configuration matters here; it may be of an older version."""
-    found = read_json(folder / "config.json")
-    names = ("resolution", "max_steps", "keyframe_steps", "imagined_rows")
-    try:
-        kept = {name: found[name] for name in names} | {"tasks": tuple(found["tasks"])}
-        if is_libero(kept["tasks"]):
-            raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
-        config = scale_config(found["scale"], found["seed"], **kept)
-        return replace(config, grpo=replace(config.grpo, temperature=found["grpo"]["temperature"]))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder} is no run folder (its config.json lacks {error}); give another folder") from error
+def _config(folder: Path) -> RunConfig:
+    config = load_config(folder)
+    if is_libero(config.tasks):
+        raise UserError(f"{folder} is a run in LIBERO; the probes know the tabletop's objects only")
+    return config
 
 
-def _worlds(folder: Path) -> dict[str, tuple[str, str]]:
-    """Checkpoints of world model and reward, those that the run has. Raises UserError if it has none."""
-    has = {path.name for path in (folder / "checkpoints").glob("*")}
-    worlds = {name: both for name, both in WORLDS.items() if has.issuperset(both)}
-    if not worlds or "base" not in has or not (folder / HELD_OUT).is_dir():
-        raise UserError(f"{folder} has no policy, world model, reward and {HELD_OUT} yet; run it up to gate-1 first")
-    return worlds
+def _worlds(folder: Path, config: RunConfig) -> Worlds:
+    """The first simulator, and the one that was refined last. Raises UserError if the run has not come so far."""
+    refined = [each.refined for each in rounds(config)[:-1]]
+    made = [each for each in (Simulator.of(), *refined) if all((folder / name).is_dir() for name in each.names)]
+    if Simulator.of() not in made or not (folder / BASE).is_dir() or not (folder / GATE).is_dir():
+        raise UserError(f"{folder} has no policy, world model, reward and {GATE} yet; run it up to gate-1 first")
+    return {"base": made[0]} | ({"evolved": made[-1]} if len(made) > 1 else {})
 
 
-def _parts(folder: Path, worlds: dict[str, tuple[str, str]], kinds: tuple[str, ...]) -> list[Part]:
-    """Every policy in every world model; the last policy in the last one is also asked for its uncertainty."""
-    found = {
-        name: [checkpoint for checkpoint in order if (folder / "checkpoints" / checkpoint).is_dir()]
-        for name, order in POLICIES.items()
-    }
-    policies = {name: checkpoints[0] for name, checkpoints in found.items() if checkpoints}
+def _parts(folder: Path, config: RunConfig, worlds: Worlds, kinds: tuple[str, ...]) -> list[Part]:
+    """The base and the policy that was improved last in every world model; the last policy in the last one is also
+    asked for doubts."""
+    improved = [each.improved for each in rounds(config) if (folder / each.improved).is_dir()]
+    policies = {"base": BASE} | ({"improved": improved[-1]} if improved else {})
     last = (list(policies)[-1], list(worlds)[-1])
-    others = tuple(checkpoint for name, (checkpoint, _) in worlds.items() if name != last[1])
+    others = tuple(each.world for name, each in worlds.items() if name != last[1])
     return [
-        Part(policy, world, kind, checkpoint, *both, others if (policy, world) == last else None)
+        Part(policy, world, kind, checkpoint, simulator, others if (policy, world) == last else None)
         for policy, checkpoint in policies.items()
-        for world, both in worlds.items()
+        for world, simulator in worlds.items()
         for kind in kinds
     ]
 
@@ -156,9 +144,9 @@ def _starts(run: Run, count: int) -> Starts:
     fits; at least `count` of each, none of the second kind where episodes are too short."""
     config = run.config
     each = -(-count // len(config.tasks))
-    held_out = EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5")))
-    found = keyframes(held_out, config.keyframe_lead, config.keyframe_lead // 3)
-    whole = tuple(start for start in found if start.step + config.keyframe_steps <= config.max_steps)
+    held_out = EpisodeStore(sorted(run.path(GATE).glob("*.hdf5")))
+    found = keyframes(held_out, config.rl.keyframe_lead, config.rl.keyframe_lead // 3)
+    whole = tuple(start for start in found if start.step + config.rl.keyframe_steps <= config.max_steps)
     chosen = {"initial": starts(config, seeds(config, "confusion", each))}
     if whole:
         rng = stream(config.seed, "measure", "keyframes")
@@ -166,15 +154,15 @@ def _starts(run: Run, count: int) -> Starts:
     return chosen
 
 
-def _measure_probe(worlds: dict[str, tuple[str, str]]) -> Callable[[Run], None]:
+def _measure_probe(worlds: Worlds) -> Callable[[Run], None]:
     """The probe on real frames that it never saw, and on the same frames through the codec and back where there is one;
     every world model of a run has the same."""
 
     def work(run: Run) -> None:
         probe = load_probe()
-        data = ProbeData.of(EpisodeStore(sorted(run.path(HELD_OUT).glob("*.hdf5"))))
+        data = ProbeData.of(EpisodeStore(sorted(run.path(GATE).glob("*.hdf5"))))
         found = {"real": probe_errors(probe.read(data.frames), data.readouts)}
-        world = load_world_model(run.path(f"checkpoints/{next(iter(worlds.values()))[0]}"))
+        world = load_world_model(run.path(next(iter(worlds.values())).world))
         if isinstance(world, WorldModel):
             whole, codec = len(data.frames) // FRAMES_PER_LATENT * FRAMES_PER_LATENT, world.codec
             groups = data.frames[:whole].reshape(-1, FRAMES_PER_LATENT, *data.frames.shape[1:])
@@ -186,7 +174,7 @@ def _measure_probe(worlds: dict[str, tuple[str, str]]) -> Callable[[Run], None]:
     return work
 
 
-def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Callable[[Run], None]:
+def _measure_control(worlds: Worlds, chosen: Starts) -> Callable[[Run], None]:
     """Counterfactual actions in every world model, with both of its action channels and with either alone."""
 
     def work(run: Run) -> None:
@@ -194,8 +182,8 @@ def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Call
         probe = load_probe()
         real, seen = real_displacements(_real_env(run.config, len(first)), probe, first)
         rows = [{"world": "real", "channels": "both", "n": len(first)} | controllability(real, seen)]
-        for name, (world, _) in worlds.items():
-            model = load_world_model(run.path(f"checkpoints/{world}"))
+        for name, simulator in worlds.items():
+            model = load_world_model(run.path(simulator.world))
             imagined = imagined_displacements(model, probe, first, run.config.seed)
             rows += [
                 {"world": name, "channels": channels, "n": len(first)} | controllability(real, moved)
@@ -207,20 +195,20 @@ def _measure_control(worlds: dict[str, tuple[str, str]], chosen: Starts) -> Call
     return work
 
 
-def _real_env(config: LoopConfig, rows: int, every_frame: bool = True) -> RealChunkEnv:
+def _real_env(config: RunConfig, rows: int, every_frame: bool = True) -> RealChunkEnv:
     """The tabletop with imagination's limits, going on after success."""
     return make_tabletop_env(
         min(rows, ENVIRONMENTS), config.resolution, config.max_steps, config.max_steps, every_frame,
-        config.keyframe_steps,
+        config.rl.keyframe_steps,
     )  # fmt: skip
 
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
-    """The world model, going on after success, with its uncertainty where the part asks for it."""
-    config, world = run.config, load_world_model(run.path(f"checkpoints/{part.world_checkpoint}"))
-    rows = -(-count // -(-count // config.imagined_rows))  # groups of one size, none larger than the run's
-    reward = SuccessClassifier.load(run.path(f"checkpoints/{part.reward_checkpoint}"))
-    limits = (rows, config.max_steps, config.max_steps, config.keyframe_steps)
+    """The world model, going on after success, with notes of doubt where the part asks for them."""
+    config, world = run.config, load_world_model(run.path(part.simulator.world))
+    rows = -(-count // -(-count // config.world.imagined_rows))  # groups of one size, none larger than the run's
+    reward = SuccessClassifier.load(run.path(part.simulator.reward))
+    limits = (rows, config.max_steps, config.max_steps, config.rl.keyframe_steps)
     if part.others is None:
         return ImaginedEnv(world, reward, *limits)
     others = [load_world_model(run.path(f"checkpoints/{name}")) for name in part.others]
@@ -231,8 +219,8 @@ def _measure_part(part: Part, chosen: list[Start]) -> Callable[[Run], None]:
     """Paired rollouts, the policy alone in the real world, mined cases and, where asked for, uncertainty."""
 
     def work(run: Run) -> None:
-        config, temperature = run.config, run.config.grpo.temperature
-        actor = load_policy(run.path(f"checkpoints/{part.policy_checkpoint}"), config.resolution)
+        config, temperature = run.config, run.config.rl.temperature
+        actor = load_policy(run.path(part.checkpoint), config.resolution)
         name, seed = f"{part.policy} in {part.world} world, {part.start}", config.seed
         alone = roll_out(_real_env(config, len(chosen), every_frame=False), actor, chosen, seed, name, temperature)
         env, real_env = _imagined_env(run, part, len(chosen)), _real_env(config, len(chosen))

@@ -23,9 +23,10 @@ from wovr_lab.imagined.refresh import Executed
 from wovr_lab.imagined.substitutes import LearntRewardEnv, TrueOutcomeEnv
 from wovr_lab.measure.evaluation import evaluate
 from wovr_lab.measure.hallucination import replay_in_simulator, truly_labelled
-from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import STARTS, real_env, seeds, starts, store
+from wovr_lab.pace.config import RunConfig
+from wovr_lab.pace.data import real_env, seeds, starts, store
 from wovr_lab.pace.improving import refresh_of, starts_of
+from wovr_lab.pace.rounds import BASE, STARTS, Simulator
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor
@@ -80,14 +81,14 @@ class CurveConfig:
             )
 
 
-def measure_curves(folder: Path, config: CurveConfig, run_config: LoopConfig) -> None:
+def measure_curves(folder: Path, config: CurveConfig, run_config: RunConfig) -> None:
     """Trains and judges what is not done yet. Raises UserError if the run has no base, world model or reward, if it is
     at work, or if its study was begun with other marks or starts."""
     run = enter_run(folder, run_config)
-    needed = {"checkpoints/base"}
+    needed, simulator = {BASE}, Simulator.of()
     for name in config.settings:
-        needed |= {"checkpoints/world"} if SETTINGS[name].learnt_world else set()
-        needed |= {"checkpoints/reward"} if SETTINGS[name].learnt_reward else set()
+        needed |= {simulator.world} if SETTINGS[name].learnt_world else set()
+        needed |= {simulator.reward} if SETTINGS[name].learnt_reward else set()
     missing = sorted(name for name in needed if not run.path(name).is_dir())
     if missing:
         raise UserError(f"{folder} has no {missing[0]} yet; run it up to gate-1 first")
@@ -118,21 +119,22 @@ class _Curve:
         self.run, self.config, self.setting, self.rl_seed = run, config, SETTINGS[name], rl_seed
         self.folder = run.path(f"study/{NAME}/{name}/{rl_seed}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.reward = SuccessClassifier.load(run.path("checkpoints/reward")) if self.setting.learnt_reward else None
-        self.world = load_world_model(run.path("checkpoints/world")) if self.setting.learnt_world else None
-        self.looked_at = starts(run.config, seeds(run.config, "monitor", run.config.monitor_starts))
+        world, reward = Simulator.of().names
+        self.reward = SuccessClassifier.load(run.path(reward)) if self.setting.learnt_reward else None
+        self.world = load_world_model(run.path(world)) if self.setting.learnt_world else None
+        self.looked_at = starts(run.config, seeds(run.config, "monitor", run.config.rl.monitor.starts))
         self.metrics = Metrics(self.folder)
 
     def measure(self) -> None:
         """Resumable: GRPO saves itself after each update, and marks and looks are files."""
-        run, grpo = self.run, self.run.config.grpo
+        run, rl = self.run, self.run.config.rl
         if (self.folder / f"mark-{self.config.marks[-1]:03}.json").exists():
             return
-        policy = load_policy(run.path("checkpoints/base"))
+        policy = load_policy(run.path(BASE))
         trainer = GRPOTrainer(
-            policy, self._env(grpo.groups * grpo.group_size), starts_of(run.config, store(run, *STARTS)),
-            grpo, self.rl_seed, NAME, self.folder, self.metrics,
-            run.config.normaliser, run.config.mask, run.config.dual_clip,
+            policy, self._env(rl.groups * rl.group_size), starts_of(run.config, store(run, *STARTS)),
+            rl, self.rl_seed, NAME, self.folder, self.metrics,
+            rl.normaliser, rl.mask, rl.dual_clip,
         )  # fmt: skip
         refresh = refresh_of(run, self.world, self.reward, 1, self.rl_seed, NAME, self.folder)
         for updates in range(trainer.iteration + 1 if trainer.iteration else 0):
@@ -142,7 +144,7 @@ class _Curve:
         def look(updates: int, values: dict[str, float]) -> None:
             if updates in self.config.marks:
                 self._mark(updates, policy, values)
-            if refresh.learns and updates % run.config.monitor_every[0] == 0:
+            if refresh.learns and updates % rl.monitor.every == 0:
                 refresh.update(updates, self._executed(updates, policy))
 
         if trainer.iteration == 0:
@@ -151,10 +153,10 @@ class _Curve:
 
     def _env(self, rows: int) -> ChunkEnv:
         """The simulator of this setting. Rows of both worlds end alike."""
-        config = self.run.config
-        limits = {"max_steps": config.max_steps, "keyframe_steps": config.keyframe_steps}
+        config, keyframe_steps = self.run.config, self.run.config.rl.keyframe_steps
+        limits = {"max_steps": config.max_steps, "keyframe_steps": keyframe_steps}
         if self.world is None:
-            real = config.real.make_env(rows, every_frame=self.reward is not None, keyframe_steps=config.keyframe_steps)
+            real = config.real.chunks(rows, every_frame=self.reward is not None, keyframe_steps=keyframe_steps)
             return real if self.reward is None else LearntRewardEnv(real, self.reward)
         imagined = ImaginedEnv(self.world, self.reward, rows, **limits)
         return imagined if self.reward else TrueOutcomeEnv(imagined, config.real.make_env(rows))
@@ -170,7 +172,7 @@ class _Curve:
     def _executed(self, updates: int, policy: VLAPolicy) -> Executed:
         """What a look sees: the policy's rollouts in this simulator, executed for real."""
         config = self.run.config
-        real = real_env(config, len(self.looked_at), config.hold, every_frame=True)
+        real = real_env(config, len(self.looked_at), config.data.hold_after_success, every_frame=True)
         rollouts = self._roll_out(policy, self.looked_at, f"{NAME}/look", video=True)
         episodes = replay_in_simulator(real, rollouts, self.rl_seed, f"{NAME}/look")[1].episodes()
         if self.world is not None:
@@ -179,9 +181,9 @@ class _Curve:
         return self._seen(updates)
 
     def _roll_out(self, policy: VLAPolicy, first: Sequence[Start], name: str, video: bool = False) -> Rollouts:
-        grpo = self.run.config.grpo
-        env, actor = self._env(min(len(first), self.run.config.imagined_rows)), ExploringActor(policy, grpo.noise)
-        return roll_out(env, actor, first, self.rl_seed, name, grpo.temperature, video=video)
+        rl = self.run.config.rl
+        env, actor = self._env(min(len(first), self.run.config.world.imagined_rows)), ExploringActor(policy, rl.noise)
+        return roll_out(env, actor, first, self.rl_seed, name, rl.temperature, video=video)
 
     def _mark(self, updates: int, policy: VLAPolicy, values: dict[str, float]) -> None:
         """Judges the policy for real, and the simulator on groups of its rollouts."""
@@ -189,7 +191,7 @@ class _Curve:
         first = starts(config, range(FIRST_SEED, FIRST_SEED + self.config.starts))
         env = real_env(config, len(first))
         greedy = evaluate(env, policy, first, self.rl_seed, 0.0, f"{NAME}/greedy")
-        sampled = evaluate(env, policy, first, self.rl_seed, config.grpo.temperature, f"{NAME}/sampled")
+        sampled = evaluate(env, policy, first, self.rl_seed, config.rl.temperature, f"{NAME}/sampled")
         found = {
             "tasks": greedy.tasks.tolist(),
             "greedy": greedy.succeeded.astype(int).tolist(),
@@ -207,7 +209,7 @@ class _Curve:
 
     def _groups(self, policy: VLAPolicy) -> dict[str, list[list[int]]] | None:
         """Outcomes [groups][G] of the same actions by this simulator and for real; None where both are the truth."""
-        config, size = self.run.config, self.run.config.grpo.group_size
+        config, size = self.run.config, self.run.config.rl.group_size
         a_task = self.config.groups // len(config.tasks)
         if not a_task or not (self.setting.learnt_world or self.setting.learnt_reward):
             return None

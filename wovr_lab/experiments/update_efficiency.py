@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from wovr_lab.measure.groups import correlation_interval
@@ -15,6 +16,7 @@ from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.update_efficiency import update_efficiency_interval
 from wovr_lab.pace.data import real_env
 from wovr_lab.pace.improving import imagined_env
+from wovr_lab.pace.rounds import BASE, Simulator
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor
@@ -26,28 +28,28 @@ WRITES = "measure/update_efficiency.json"
 
 
 def measure_update_efficiency(
-    worlds: dict[str, tuple[str, str]], chosen: dict[str, list[Start]], groups: int
+    worlds: dict[str, Simulator], chosen: dict[str, list[Start]], groups: int
 ) -> Callable[[Run], None]:
     """About `groups` groups from the starts of each kind, in each world model with its reward."""
 
     def work(run: Run) -> None:
         rows = []
-        for world, checkpoints in worlds.items():
+        for world, simulator in worlds.items():
             for kind, some in chosen.items():
                 first = some[:: max(1, len(some) // groups)]
-                rows.append({"policy": "base", "world": world, "start": kind} | _row(run, checkpoints, first))
+                rows.append({"policy": "base", "world": world, "start": kind} | _row(run, simulator, first))
         write_json(run.path(WRITES), rows)
 
     return work
 
 
-def _row(run: Run, checkpoints: tuple[str, str], first: Sequence[Start]) -> dict[str, Any]:
-    config, size = run.config, run.config.grpo.group_size
-    env = imagined_env(run, *checkpoints, config.imagined_rows)
-    policy, name = load_policy(run.path("checkpoints/base"), config.resolution), f"worth of {checkpoints[0]}"
+def _row(run: Run, simulator: Simulator, first: Sequence[Start]) -> dict[str, Any]:
+    config, size = run.config, run.config.rl.group_size
+    env = imagined_env(run, simulator, config.world.imagined_rows)
+    policy, name = load_policy(run.path(BASE), config.resolution), f"worth of {Path(simulator.world).name}"
     repeated = [start for start in first for _ in range(size)]
-    actor = ExploringActor(policy, config.grpo.noise)
-    imagined = roll_out(env, actor, repeated, config.seed, name, config.grpo.temperature, progress=True)
+    actor = ExploringActor(policy, config.rl.noise)
+    imagined = roll_out(env, actor, repeated, config.seed, name, config.rl.temperature, progress=True)
     real = real_env(config, len(repeated), every_frame=True)
     outcomes = replay_in_simulator(real, imagined, config.seed, name)[0]
     both = {"imagined": outcomes.imagined.reshape(-1, size), "real": outcomes.real.reshape(-1, size)}

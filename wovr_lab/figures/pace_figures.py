@@ -12,11 +12,11 @@ import plotly.graph_objects as go
 
 from wovr_lab.figures.style import IMAGINED, OTHERS, QUIET, REAL, error_bars, plain, styled
 from wovr_lab.figures.wording import spaced
-from wovr_lab.pace.monitor import Look
+from wovr_lab.pace.monitor import MonitorCheck
 from wovr_lab.pace.stages import Ledger
 
 
-def monitor_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
+def monitor_figure(before: Sequence[MonitorCheck], after: Sequence[MonitorCheck]) -> go.Figure:
     """Imagined and real success of the same actions at every look, the second phase beside the first."""
     pause = max(1, before[-1].updates // 8)
     figure, offsets = go.Figure(), (0, before[-1].updates + pause - after[0].updates)

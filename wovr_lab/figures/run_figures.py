@@ -18,7 +18,6 @@ from wovr_lab.figures.style import BASE, IMAGINED, IMPROVED, OTHERS, QUIET, REAL
 from wovr_lab.figures.wording import SAMPLED, interval, setting_name, settings, spaced
 from wovr_lab.types import Interval
 
-PHASES = ("improve_1", "improve_2")  # GRPO before and after PACE's refinement
 GRPO_MEASURES = {
     "mixed_groups": "groups with mixed outcomes",
     "entropy": "entropy (nats a token)",
@@ -88,15 +87,22 @@ def _folded(name: str) -> str:
     return "<br>".join(plain(line) for line in textwrap.wrap(name, LABEL))
 
 
+def grpo_rounds(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the rounds of GRPO, PACE between them, in order: improve_1, improve_2, ... In: metrics rows."""
+    named = {row["phase"].split("/")[0] for row in rows}
+    numbers = sorted(int(name.removeprefix("improve_")) for name in named if name.startswith("improve_"))
+    return [f"improve_{number}" for number in numbers]
+
+
 def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
-    """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
+    """Imagined and real success over the GRPO iterations of all rounds, PACE between them. In: metrics rows.
 
     All stand at the iteration that logged them. Real success was measured for the report only and not used for
     checkpoint selection; the monitor's looks choose the policy that is kept.
     """
     figure = go.Figure()
     begin = 0
-    for number, phase in enumerate(PHASES):
+    for number, phase in enumerate(grpo_rounds(rows)):
         imagined = [row for row in rows if row["phase"] == phase and "reward" in row]
         real = [row for row in rows if row["phase"] == f"{phase}/real"]
         monitored = [row for row in rows if row["phase"] == f"{phase}/monitor"]
@@ -144,7 +150,8 @@ def _monitor_line(figure: go.Figure, monitored: list[dict], begin: int, legend: 
 
 def training_curves(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Loss by step of all that was trained by gradient descent on data, one panel each. In: metrics rows."""
-    phases = dict.fromkeys(row["phase"] for row in rows if "loss" in row and row["phase"].split("/")[0] not in PHASES)
+    of_grpo = grpo_rounds(rows)
+    phases = dict.fromkeys(row["phase"] for row in rows if "loss" in row and row["phase"].split("/")[0] not in of_grpo)
     curves = {
         spaced(phase): [(row["step"], row["loss"]) for row in rows if row["phase"] == phase and "loss" in row]
         for phase in phases
@@ -153,15 +160,17 @@ def training_curves(rows: Sequence[dict[str, Any]]) -> go.Figure:
 
 
 def grpo_curves(rows: Sequence[dict[str, Any]]) -> go.Figure:
-    """How GRPO behaved in imagination, one panel a measure, both phases in a row. In: metrics rows."""
-    before, after = ([row for row in rows if row["phase"] == phase] for phase in PHASES)
-    begin = max((row["step"] + 1 for row in before), default=0)
-    curves: dict[str, Curve] = {}
-    for measure, title in GRPO_MEASURES.items():
-        first = [(row["step"], row[measure]) for row in before if measure in row]
-        second = [(begin + row["step"], row[measure]) for row in after if measure in row]
-        if first or second:
-            curves[title] = [*first, (begin, None), *second]  # a line that ends and begins again
+    """How GRPO behaved in imagination, one panel a measure, all rounds in a row. In: metrics rows."""
+    curves: dict[str, Curve] = {title: [] for title in GRPO_MEASURES.values()}
+    begin = 0
+    for name in grpo_rounds(rows):
+        found = [row for row in rows if row["phase"] == name]
+        for measure, title in GRPO_MEASURES.items():
+            points = [(begin + row["step"], row[measure]) for row in found if measure in row]
+            gap = [(begin, None)] if curves[title] and points else []  # a line that ends and begins again
+            curves[title] += [*gap, *points]
+        begin = max((begin + row["step"] + 1 for row in found), default=begin)
+    curves = {title: curve for title, curve in curves.items() if curve}
     return _panels(curves, "GRPO iteration", IMAGINED)
 
 

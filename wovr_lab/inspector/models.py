@@ -30,7 +30,7 @@ from wovr_lab.world.sampler import FlowSampler
 
 OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
 SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
-POLICIES = {"base policy": ("base",), "improved policy": ("improved_2", "improved_1")}  # the last that exists first
+POLICIES = {"base policy": "base", "improved policy": "improved_*"}  # checkpoints, of which the last is taken
 MOST_PLACES = 100  # of a kind in the page's list
 OUTCOMES_OF = {  # by the kind of a hallucination: what was imagined, what was real
     "imagined_only": "imagined success, really failure",
@@ -201,8 +201,8 @@ class Models:
         return folder
 
     def _policy_folder(self, name: str) -> Path | None:
-        folders = [self._checkpoint(folder) for folder in POLICIES.get(name, ())]
-        return next((folder for folder in folders if folder.is_dir()), None)
+        found = self.run.glob(f"checkpoints/{POLICIES[name]}") if name in POLICIES else ()
+        return max(found, key=lambda folder: (len(folder.name), folder.name), default=None)
 
     def _checkpoint(self, name: str) -> Path:
         return self.run / "checkpoints" / name

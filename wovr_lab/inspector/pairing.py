@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wovr_lab.fields import Count
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.inspector.models import Models
 from wovr_lab.measure.hallucination import PairedOutcomes, replay_in_simulator
 from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
 from wovr_lab.measure.tabletop.probes import load_probe
+from wovr_lab.pace.config import load_config
 from wovr_lab.real.chunk_env import start_of_seed
 from wovr_lab.real.tabletop.chunk_env import make_tabletop_env
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import read_object
 from wovr_lab.types import Rollouts, Start
 
 FIRST_SEED = 9000  # of those that training never draws from and that no published evaluation uses
@@ -62,5 +61,5 @@ def pair(
 
 def _limit_and_temperature(models: Models) -> tuple[int, float]:
     """How many actions the run allows, and what its GRPO samples with."""
-    config = read_object(models.run / "config.json", max_steps=Count, grpo=dict)
-    return config["max_steps"], config["grpo"]["temperature"]
+    config = load_config(models.run)
+    return config.max_steps, config.rl.temperature

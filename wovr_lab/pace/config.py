@@ -1,20 +1,22 @@
-"""What a run is: every count, schedule and mechanism of the loop in one frozen object (scales.py has three of them).
+"""What a run is: each part of the loop with its counts, schedules and mechanisms, in one frozen object.
 
-Mechanisms are objects (context, mask, normaliser, starts by their share), so that an ablation is one argument:
-`scale_config("demo", seed=0, keyframe_share=0.0)` is "without KIR".
+Mechanisms are objects (context, mask, normaliser, starts by their share), so that an ablation is one setting:
+`rl.keyframe_share=0` is "without KIR". `presets` holds whole configurations; the defaults here are the demo's.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated
 
 from wovr_lab.errors import UserError
-from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Positive, Range, Share, Size, configuration
+from wovr_lab.fields import Count, Distinct, Natural, NonNegative, Range, Share, Size, configuration
 from wovr_lab.grpo.formulas import DualClip, MeanAndStd, NoDualClip, NoMask, Normaliser, SuccessMask
 from wovr_lab.grpo.trainer import GRPOConfig
 from wovr_lab.measure.gate import GateBounds
+from wovr_lab.pace.settings import from_dict, read_config
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import domain_of
@@ -23,20 +25,59 @@ from wovr_lab.reward.training import RewardTraining
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
+from wovr_lab.world.pixel_model import NOISE
 from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.state_training import StateTraining
 from wovr_lab.world.training import CodecTraining, WorldTraining
 from wovr_lab.world.transformer import WHOLE_WINDOW
 
 SCALES = ("smoke", "demo", "full")
+GATE_NOISES = (0.0, 0.4, 0.8)  # of the expert's in the gate
+MUON = "blocks matrix"  # what it moves in pixels: the transformer's blocks and the convolutions' kernels
 
 
 @configuration
-class PolicySize:
+class DataConfig:
+    """Real episodes, a task unless said otherwise."""
+
+    demonstrations: Count = 1
+    demonstration_noise: NonNegative = 0.15
+    # of the task done and nearly done: for reward, world model and RL's starts, never imitated
+    examples: Annotated[int, Range(2)] = 32
+    rollouts: Count = 60
+    rollout_temperatures: Annotated[tuple[NonNegative, ...], Distinct()] = (1.0, 1.2)
+    gate_episodes: Count = 10  # of each of the gate's policies
+    gate_groups: Count = 4  # starts from each of which the base explores as often as in a group of GRPO
+    play: Natural = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
+    imagined_actions: Natural = 0  # rollouts that the base imagines and that are executed for real
+    imagined_actions_weight: NonNegative = 2.5  # of one of those against an episode of play, in world-model training
+    hold_after_success: Natural = 4
+    budget: Count = 600  # real episodes, demonstrations aside
+
+
+@configuration
+class PolicyConfig:
     """Width and depth of the VLA."""
 
     hidden_size: Size = 128
     num_hidden_layers: Size = 4
     num_attention_heads: Size = 4
+
+
+@configuration
+class SFTConfig:
+    """The base policy: its size, and how it imitates the demonstrations."""
+
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    training: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
+
+
+@configuration
+class RewardConfig:
+    """The success classifier: at first and after PACE, and after each of the monitor's checks."""
+
+    training: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
+    refresh: RewardTraining | None = field(default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20)))
 
 
 @configuration
@@ -50,6 +91,25 @@ class WorldSize:
     codec_width: Size = 128
     latent_channels: Size = 32
     patch_size: tuple[Size, Size, Size] = WHOLE_WINDOW
+
+
+@configuration
+class LatentWorldConfig:
+    """The world model in a codec's latents: at first, by PACE, after each of the monitor's checks."""
+
+    backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
+    size: WorldSize = field(default_factory=WorldSize)
+    codec: CodecTraining = field(
+        default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
+    )
+    training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99)))
+    refinement: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98)))
+    refresh: WorldTraining | None = field(
+        default_factory=lambda: WorldTraining(FitConfig(60, 2e-4, 20, ema_decay=0.95))
+    )
+    context: ContextBuilder = field(default_factory=ContextBuilder)
+    sampler_steps: Count = 1
+    imagined_rows: Count = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
 
 
 @configuration
@@ -68,102 +128,134 @@ class PixelSize:
     hypotheses: Size = 1
 
 
-@configuration
-class LoopConfig:
-    """The whole loop. Counts are per task unless they say otherwise; the defaults are the demo scale."""
+def pixel_tuning(steps: int, learning_rate: float, state_steps: int) -> PixelTraining:
+    """From weights that know play: deep at once, the colours' share at its full height."""
+    return PixelTraining(
+        FitConfig(steps, learning_rate, 20, ema_decay=0.99, muon=MUON),
+        ramp=0.001,
+        histogram_share=4.0,
+        states=StateTraining(FitConfig(state_steps, 1.5e-3, weight_decay=1e-4, final_fraction=0.02)),
+    )
 
-    scale: str = "demo"
+
+@configuration
+class PixelWorldConfig:
+    """The world model in pixels: at first, by PACE, after each of the monitor's checks."""
+
+    backbone: str | None = "pixel_backbone"  # a name in data/ or a folder; None trains from scratch
+    size: PixelSize = field(default_factory=PixelSize)
+    training: PixelTraining = field(default_factory=lambda: pixel_tuning(500, 8e-4, 300))
+    refinement: PixelTraining = field(default_factory=lambda: pixel_tuning(250, 6e-4, 150))
+    refresh: PixelTraining | None = field(default_factory=lambda: pixel_tuning(120, 6e-4, 80))
+    context: ContextBuilder = field(default_factory=lambda: ContextBuilder(noise=NOISE))
+    sampler_steps: Count = 1
+    imagined_rows: Count = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
+
+
+@configuration
+class GateConfig(GateBounds):
+    """What RL in imagination needs of its simulator."""
+
+    only_reports: bool = False  # RL starts whatever it says
+
+
+@configuration
+class MonitorConfig:
+    """How often RL is checked against reality, at the budget's expense; the checks choose the policy that is kept."""
+
+    every: Count = 4  # iterations
+    starts: Count = 32  # a task and check
+    act_in_real: bool = False  # the policy acts for real, instead of what it imagines being executed
+    weight: NonNegative = 2.5  # of an episode in world-model training afterwards; 0: nothing learns from these
+    only_reports: bool = False  # RL goes on whatever it says
+
+
+@configuration
+class FilteredBCConfig:
+    """Imitation of what really succeeded, the demonstrations and the policies' own, before each round of RL."""
+
+    training: ImitationConfig
+    in_imagination: bool = False  # in imagined pictures, too
+    after_last_round: bool = False  # once more at the end; no check sees what comes of it
+
+
+@configuration
+class RLConfig(GRPOConfig):
+    """Masked GRPO in imagination: its rounds, where they start, what they are checked by; between them PACE."""
+
+    max_resamples: Count = 4  # imagined groups cost nothing real
+    iterations: tuple[Natural, ...] = (8, 8)  # of each round; between two rounds PACE refines the simulator
+    mask: SuccessMask | NoMask = field(default_factory=SuccessMask)
+    normaliser: Normaliser = field(default_factory=MeanAndStd)
+    dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
+    kl_coef: NonNegative = 0.0  # of the KL to the policy that a round begins with; 0, the paper's, lets it go
+    keyframe_share: Share = 0.5
+    keyframe_steps: Count = 24  # actions imagined from a keyframe, at most
+    filtered_bc: FilteredBCConfig | None = None
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    refinement_rollouts: Count = 30  # a task, of the improved policy, from which PACE refines the simulator
+
+    def __post_init__(self) -> None:
+        if not self.iterations:
+            raise UserError("rl.iterations is (); give the number of updates of one round or more, such as [8, 8]")
+        if self.keyframe_steps % CHUNK:
+            raise UserError(f"rl.keyframe_steps is {self.keyframe_steps}; it must be a multiple of {CHUNK}")
+
+    @property
+    def keyframe_lead(self) -> int:
+        """Actions before the usual success at which keyframes are cut: half of those that may be imagined from there,
+        so that a policy slower than what it starts from can still succeed."""
+        return self.keyframe_steps // 2
+
+    def checks_initial_policy(self, number: int) -> bool:
+        """Whether round `number` first checks the policy that it is given: the best so far should not be lost by
+        imitation. The base is no such policy, and what it can do is known."""
+        return number > 1 and self.filtered_bc is not None
+
+    def most_checks(self, number: int) -> int:
+        """How often the monitor checks during round `number`, at most."""
+        during = math.ceil(self.iterations[number - 1] / self.monitor.every)
+        return self.checks_initial_policy(number) + 1 + during
+
+
+@configuration
+class EvaluationConfig:
+    """Held-out starts a task, and what is looked at for the report alone: nothing is chosen by it."""
+
+    starts: Count = 200
+    check_every: Count = 4  # iterations between measurements of real success
+    check_starts: Count = 25
+    confusion_rollouts: Count = 50  # imagined, then executed for real
+
+
+@configuration
+class RunConfig:
+    """The whole loop."""
+
+    scale: str = "demo"  # of the preset that it was made from, by which results are pooled
     seed: Natural = 0
     tasks: Annotated[tuple[str, ...], Distinct()] = tuple(TASKS)
     resolution: Annotated[int, Range(8, 4096)] = 32
     max_steps: Count = 48
-    backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
-    # real data
-    demonstrations: Count = 1
-    demonstration_noise: NonNegative = 0.15
-    examples: Annotated[int, Range(2)] = (
-        32  # of the task done and nearly done: for reward, world model and RL's starts, never imitated
-    )
-    example_noise: NonNegative = 0.4
-    example_ahead: Count = 3  # every second one is broken off at most so many actions before its success
-    rollouts: Count = 60
-    rollout_temperatures: Annotated[tuple[NonNegative, ...], Distinct()] = (1.0, 1.2)
-    gate_episodes: Count = 10  # of each of the gate's six policies
-    gate_noises: Annotated[tuple[NonNegative, ...], Distinct(0)] = (0.0, 0.4, 0.8)  # of the expert
-    gate_groups: Count = 4  # starts from each of which the base explores as often as in a group of GRPO
-    fresh: Count = 30
-    play: Natural = 200  # episodes of task-agnostic play in all, so that fine-tuning does not forget
-    rollout_weight: Positive = 2.5  # of a policy rollout against an episode of play, in world-model training
-    fresh_weight: Positive = 5.0  # of a fresh rollout
-    monitored_weight: NonNegative = (
-        2.5  # of what the monitor executed before PACE; 0: the refinement learns nothing from it
-    )
-    confronted: Natural = (
-        0  # rollouts that the base imagines and that are executed for real, for the reward to learn from
-    )
-    hold: Natural = 4
-    budget: Count = 600  # real episodes, demonstrations aside
-    # learning
-    policy: PolicySize = field(default_factory=PolicySize)
-    imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
-    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
-    reward_refresh: RewardTraining | None = field(  # on what the monitor executed, after each of its looks
-        default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20))
-    )
-    world_refresh: WorldTraining | PixelTraining | None = field(  # the same of the world model
-        default_factory=lambda: WorldTraining(FitConfig(60, 2e-4, 20, ema_decay=0.95))
-    )
-    world_size: WorldSize | PixelSize = field(default_factory=WorldSize)
-    codec: CodecTraining = field(
-        default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
-    )
-    world: WorldTraining | PixelTraining = field(
-        default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99))
-    )
-    refine: WorldTraining | PixelTraining = field(
-        default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98))
-    )
-    context: ContextBuilder = field(default_factory=ContextBuilder)
-    sampler_steps: Count = 1
-    # interaction
-    imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
-    imitate_imagined: bool = False  # these also in imagined pictures
-    imitate_last: bool = False  # once more after the second phase; no look judges what comes of it
-    grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(max_resamples=4))  # imagined groups cost nothing real
-    mask: SuccessMask | NoMask = field(default_factory=SuccessMask)
-    normaliser: Normaliser = field(default_factory=MeanAndStd)
-    dual_clip: DualClip | NoDualClip = field(default_factory=DualClip)
-    kl_coef: NonNegative = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
-    iterations: tuple[Natural, Natural] = (8, 8)  # before and after PACE
-    monitor_every: tuple[Count, Count] = (4, 4)  # iterations between looks at whether imagined success is real
-    monitor_starts: Count = 32  # a look, paid for; the looks choose the checkpoint
-    monitor_acts: bool = False  # looks see the policy act for real, instead of executing what it imagines
-    keyframe_share: Share = 0.5
-    keyframe_steps: Count = 24  # actions imagined from a keyframe, at most
-    # judging
-    gate: GateBounds = field(default_factory=GateBounds)
-    evaluation_starts: Count = 200
-    evaluation_first_seed: Natural = 10_000
-    check_every: Count = 4  # iterations between looks at real success, for the report only
-    check_starts: Count = 25
-    confusion_rollouts: Count = 50
-    imagined_rows: Count = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it
+    data: DataConfig = field(default_factory=DataConfig)
+    imitation: SFTConfig = field(default_factory=SFTConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    world: LatentWorldConfig | PixelWorldConfig = field(default_factory=LatentWorldConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    rl: RLConfig = field(default_factory=RLConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise UserError(f"unknown scale {self.scale!r}; scales: {', '.join(SCALES)}")
         _ = self.real  # knows all tasks, or says which it does not
-        if self.max_steps % CHUNK or self.keyframe_steps % CHUNK:
-            raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
-        if len({type(each) for each in (self.world, self.refine, self.world_refresh) if each is not None}) > 1:
-            raise UserError(
-                "world, refine and world_refresh train one model: give all a WorldTraining or all a PixelTraining"
-            )
-        allowed = self.budget * len(self.tasks)
+        if self.max_steps % CHUNK:
+            raise UserError(f"max_steps is {self.max_steps}; it must be a multiple of {CHUNK}")
+        allowed = self.data.budget * len(self.tasks)
         if self.real_episodes > allowed:
             raise UserError(
                 f"this run would use {self.real_episodes} real episodes, its budget is {allowed} "
-                f"({self.budget} a task); collect fewer or raise the budget"
+                f"({self.data.budget} a task); collect fewer or raise the budget"
             )
 
     @property
@@ -174,27 +266,20 @@ class LoopConfig:
     @property
     def gate_policies(self) -> int:
         """The base at its temperatures, the half-trained base, the expert at its noises."""
-        return len(self.rollout_temperatures) + 1 + len(self.gate_noises)
-
-    @property
-    def keyframe_lead(self) -> int:
-        """Actions before the usual success at which keyframes are cut: half of those that may be imagined from there,
-        so that a policy slower than what it starts from can still succeed."""
-        return self.keyframe_steps // 2
-
-    def looks_at_given(self, number: int) -> bool:
-        """Whether `improve_NUMBER` first looks at the policy that it is given: the best so far should not be lost by
-        imitation. The base is no such policy, and what it can do is known."""
-        return number == 2 and self.imitate_successes is not None
-
-    def looks(self, number: int) -> int:
-        """How often the monitor looks during `improve_NUMBER`, at most."""
-        during = math.ceil(self.iterations[number - 1] / self.monitor_every[number - 1])
-        return self.looks_at_given(number) + 1 + during
+        return len(self.data.rollout_temperatures) + 1 + len(GATE_NOISES)
 
     @property
     def real_episodes(self) -> int:
         """Real episodes that the whole run will use beside the demonstrations, at most."""
-        monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
-        judged = self.gate_policies * self.gate_episodes + self.gate_groups * self.grpo.group_size
-        return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)
+        data, rl = self.data, self.rl
+        rounds = range(1, len(rl.iterations) + 1)
+        collected = data.examples + data.rollouts + data.imagined_actions + (len(rounds) - 1) * rl.refinement_rollouts
+        gate = self.gate_policies * data.gate_episodes + data.gate_groups * rl.group_size
+        checks = sum(map(rl.most_checks, rounds)) * rl.monitor.starts
+        return len(self.tasks) * (collected + gate + checks)
+
+
+def load_config(folder: Path) -> RunConfig:
+    """The configuration a run was made with, however it was chosen. Raises UserError if there is none, or if it is of
+    another version that had settings which this one does not know."""
+    return from_dict(RunConfig, read_config(folder), f"{folder}/config.json")

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from wovr_lab.episodes import write_episodes
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import LatentWorldConfig, PixelWorldConfig, RunConfig
 from wovr_lab.pace.data import (
-    PAID,
-    confronted_store,
-    counted,
-    executed_for_reward,
+    cached_episodes,
     gate_stores,
-    kept,
-    monitored_store,
     reward_episodes,
     store,
+    with_progress,
+    world_episodes,
+)
+from wovr_lab.pace.rounds import (
+    BASE,
+    DEMONSTRATIONS,
+    HALF,
+    PLAY,
+    ROLLOUT_WEIGHT,
+    TRAINING,
+    Round,
+    Simulator,
+    monitored_for_reward,
 )
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
@@ -53,24 +62,25 @@ Module = TypeVar("Module", bound=nn.Module)
 
 def sft(run: Run) -> None:
     """The base policy, and one trained half as long for the gate."""
-    config = run.config
-    episodes = list(store(run, "demonstrations"))
+    config, training = run.config, run.config.imitation.training
+    episodes = list(store(run, DEMONSTRATIONS))
     tokenizer = build_tokenizer([config.real.instruction(task) for task in config.tasks])
     size = policy_size(config, len(tokenizer))
-    for name, share in (("half", 0.5), ("base", 1.0)):
-        fit = config.imitation.fit
-        schedule = replace(config.imitation, fit=replace(fit, steps=max(1, round(fit.steps * share))))
+    for path, share in ((HALF, 0.5), (BASE, 1.0)):
+        fit = training.fit
+        schedule = replace(training, fit=replace(fit, steps=max(1, round(fit.steps * share))))
         policy = VLAPolicy.create(size, tokenizer, config.seed)
-        imitate(policy, episodes, schedule, config.seed, run.scratch, run.metrics, f"sft/{name}")
-        save_policy(policy, run.path(f"checkpoints/{name}"))
+        name = f"sft/{Path(path).name}"
+        imitate(policy, episodes, schedule, config.seed, run.scratch, run.metrics, name)
+        save_policy(policy, run.path(path))
 
 
-def policy_size(config: LoopConfig, vocabulary: int) -> VLAConfig:
+def policy_size(config: RunConfig, vocabulary: int) -> VLAConfig:
     """The policy's sizes: 16 image tokens and about as many operations at 64 pixels as at 32."""
     zoom = max(1, config.resolution // VLAConfig().resolution)
     return VLAConfig(
         resolution=config.resolution, view=config.real.view, vocab_size=vocabulary,
-        pixels_per_token=8 * zoom, stem_width=32 // zoom, **vars(config.policy),
+        pixels_per_token=8 * zoom, stem_width=32 // zoom, **vars(config.imitation.policy),
     )  # fmt: skip
 
 
@@ -78,65 +88,56 @@ def train_reward_stage(run: Run) -> None:
     """The success classifier, from all that is paid so far; judged on the gate's held-out episodes."""
     instructions = [run.config.real.instruction(task) for task in run.config.tasks]
     classifier = _new(lambda: SuccessClassifier(instructions, run.config.resolution), run.config, "reward")
-    _learn_reward(run, classifier, reward_episodes(run, 1), [], "reward")
+    _learn_reward(run, classifier, reward_episodes(run, 1), [], Simulator.of())
 
 
 def train_world_stage(run: Run) -> None:
     """The world model, from the backbone (or from noise), on play and base rollouts."""
-    config = run.config
-    play = kept(run, "play", lambda: counted(config.real.play(config.play, config.seed), "play", config.play))
+    config, count = run.config, run.config.data.play
+    play = cached_episodes(run, "play", lambda: with_progress(config.real.play(count, config.seed), "play", count))
     run.debit("pretraining", play)
-    write_episodes(run.path("episodes/play.hdf5"), play)
-    rollouts = list(store(run, *PAID))
-    weights = [1.0] * len(play) + [config.rollout_weight] * len(rollouts)
+    write_episodes(run.path(PLAY), play)
+    rollouts = list(store(run, *TRAINING))
+    weights = [1.0] * len(play) + [ROLLOUT_WEIGHT] * len(rollouts)
     table = FrameTable.of(config.real.with_proprio(play + rollouts), weights)
-    if config.backbone is None:
+    if config.world.backbone is None:
         world = _world_from_noise(run, table)
     else:
-        world = load_backbone(config.backbone)
-        world.context = config.context
-    _learn_world(run, world, table, config.world, "world")
+        world = load_backbone(config.world.backbone)
+        world.context = config.world.context
+    _learn_world(run, world, table, config.world.training, Simulator.of().world)
 
 
-def refine(run: Run) -> None:
-    """PACE: world model and reward learn from the improved policy's fresh rollouts, once; where the run says so, from
-    what the monitor executed for real as well."""
-    config = run.config
-    episodes, weights = zip(*world_episodes(run, 2), strict=True)
-    table = FrameTable.of(episodes, weights)
-    _learn_world(run, load_world_model(run.path("checkpoints/world_improved")), table, config.refine, "world_evolved")
-    classifier = SuccessClassifier.load(run.path("checkpoints/reward_improved"))
-    known = [*reward_episodes(run, 1), *executed_for_reward(run)]
-    _learn_reward(run, classifier, known, list(store(run, "fresh")), "reward_evolved")
+def refine(phase: Round) -> Callable[[Run], None]:
+    """The stage between two rounds, PACE: world model and reward learn from the improved policy's new rollouts, once;
+    where the run says so, from what the monitor executed for real as well."""
 
+    def work(run: Run) -> None:
+        config, given = run.config, phase.refreshed
+        episodes, weights = zip(*world_episodes(run, phase.number + 1), strict=True)
+        table = FrameTable.of(episodes, weights)
+        _learn_world(run, load_world_model(run.path(given.world)), table, config.world.refinement, phase.refined.world)
+        classifier = SuccessClassifier.load(run.path(given.reward))
+        known = [*reward_episodes(run, phase.number), *store(run, *monitored_for_reward(config, phase))]
+        _learn_reward(run, classifier, known, list(store(run, phase.rollouts)), phase.refined)
 
-def world_episodes(run: Run, number: int) -> list[tuple[Episode, float]]:
-    """What a world model may have learnt from when phase `number` of RL begins, each with its weight."""
-    config = run.config
-    parts = [
-        (store(run, "play"), 1.0),
-        (store(run, *PAID), config.rollout_weight),
-        (confronted_store(run), config.monitored_weight),
-    ]
-    if number > 1:
-        parts += [(monitored_store(run), config.monitored_weight), (store(run, "fresh"), config.fresh_weight)]
-    return [(episode, weight) for episodes, weight in parts for episode in config.real.with_proprio(episodes)]
+    return work
 
 
 def _learn_reward(
-    run: Run, classifier: SuccessClassifier, known: list[Episode], newest: list[Episode], name: str
+    run: Run, classifier: SuccessClassifier, known: list[Episode], newest: list[Episode], made: Simulator
 ) -> None:
     """Trains, calibrates on episodes left out, judges on the gate's; the newest have a share of their own."""
-    config, instructions = run.config, list(classifier.config.instructions)
+    config, instructions, name = run.config, list(classifier.config.instructions), Path(made.reward).name
     (learning, calibrating), (fresh, fresh_calibrating) = split(known), split(newest)
     frames, own = (LabelledFrames.of(part, instructions) if part else None for part in (learning, fresh))
     seed = seed_of(config.seed, name)
-    train_reward(classifier, frames, config.reward, seed, run.scratch, run.metrics, name, newest=own)
+    train_reward(classifier, frames, config.reward.training, seed, run.scratch, run.metrics, name, newest=own)
     calibrate(classifier, calibrating + fresh_calibrating)
     held_out = [episode for episodes in gate_stores(run).values() for episode in episodes]
     quality = {task: _quality(classifier, [e for e in held_out if e.task == task]) for task in config.tasks}
-    write_json(run.path(f"{name}.json"), {"threshold": float(classifier.threshold), "held_out": quality})
-    classifier.save(run.path(f"checkpoints/{name}"))
+    write_json(run.path(made.quality), {"threshold": float(classifier.threshold), "held_out": quality})
+    classifier.save(run.path(made.reward))
 
 
 def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str, float]:
@@ -145,36 +146,37 @@ def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str
 
 
 def _learn_world(
-    run: Run, world: WorldModel | PixelWorldModel, table: FrameTable, training: WorldTraining | PixelTraining, name: str
+    run: Run, world: WorldModel | PixelWorldModel, table: FrameTable, training: WorldTraining | PixelTraining, path: str
 ) -> None:
-    world.sampler = FlowSampler(run.config.sampler_steps)
+    world.sampler, name = FlowSampler(run.config.world.sampler_steps), Path(path).name
     learn_world(world, table, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
-    world.save(run.path(f"checkpoints/{name}"))
+    world.save(run.path(path))
 
 
 def _world_from_noise(run: Run, table: FrameTable) -> WorldModel | PixelWorldModel:
     config, folder = run.config, run.scratch / "codec"
-    if isinstance(config.world_size, PixelSize):
-        world = new_pixel_world(config)
+    if isinstance(config.world, PixelWorldConfig):
+        world = new_pixel_world(config, config.world)
         world.network.background.copy_(table.background(stream(config.seed, "background")))
         return world
     if not folder.exists():
-        train_codec(new_codec(config), table, config.codec, config.seed, run.scratch, run.metrics).save(folder)
-    return WorldModel(FrameGroupCodec.load(folder), new_transformer(config), config.context)
+        codec = new_codec(config, config.world)
+        train_codec(codec, table, config.world.codec, config.seed, run.scratch, run.metrics).save(folder)
+    return WorldModel(FrameGroupCodec.load(folder), new_transformer(config, config.world), config.world.context)
 
 
-def new_pixel_world(config: LoopConfig) -> PixelWorldModel:
-    """An untrained world model in pixels of the run's size; it is told the robot's state where the domain has one."""
-    size = {name: value for name, value in vars(config.world_size).items() if name != "states"}
-    robot = config.real.robot.to_dict() if config.real.robot and config.world_size.states else None
+def new_pixel_world(config: RunConfig, world: PixelWorldConfig) -> PixelWorldModel:
+    """An untrained world model in pixels for the run; it is told the robot's state where the domain has one."""
+    size = {name: value for name, value in vars(world.size).items() if name != "states"}
+    robot = config.real.robot.to_dict() if config.real.robot and world.size.states else None
     network = _new(lambda: PixelNetwork(resolution=config.resolution, robot=robot, **size), config, "network")
     head = _new(lambda: StateHead(robot), config, "states") if robot else None
-    return PixelWorldModel(network, head, config.context)
+    return PixelWorldModel(network, head, world.context)
 
 
-def new_codec(config: LoopConfig) -> FrameGroupCodec:
-    """An untrained codec of the run's size."""
-    size = config.world_size
+def new_codec(config: RunConfig, world: LatentWorldConfig) -> FrameGroupCodec:
+    """An untrained codec for the run."""
+    size = world.size
     return _new(
         lambda: FrameGroupCodec(
             config.resolution, config.resolution // LATENT_SIDE, size.latent_channels, size.codec_width
@@ -183,9 +185,9 @@ def new_codec(config: LoopConfig) -> FrameGroupCodec:
     )  # fmt: skip
 
 
-def new_transformer(config: LoopConfig) -> ActionWanTransformer:
-    """An untrained transformer of the run's size."""
-    size = config.world_size
+def new_transformer(config: RunConfig, world: LatentWorldConfig) -> ActionWanTransformer:
+    """An untrained transformer for the run."""
+    size = world.size
     return _new(
         lambda: ActionWanTransformer(
             num_attention_heads=size.num_attention_heads, attention_head_dim=size.attention_head_dim,
@@ -196,7 +198,7 @@ def new_transformer(config: LoopConfig) -> ActionWanTransformer:
     )  # fmt: skip
 
 
-def _new(make: Callable[[], Module], config: LoopConfig, name: str) -> Module:
+def _new(make: Callable[[], Module], config: RunConfig, name: str) -> Module:
     """A module whose initial weights depend on the run's seed and its name alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.seed, name))

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from wovr_lab.machine import package_version
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import SEEDS
+from wovr_lab.pace.rounds import Round, rounds
 from wovr_lab.pace.stages import Run
+from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.runs import read_object, write_json
 
 
@@ -32,9 +34,7 @@ def write_report_json(run: Run) -> None:
             task: {name: found[name]["by_task"][task] for name in ("base", "wovr") if name in found}
             for task in found["base"]["by_task"]
         },
-        "gate": {
-            name: read_object(run.path(f"{name}.json")) if name in run.seconds else {} for name in ("gate_1", "gate_2")
-        },
+        "gate": {each.gate: _verdict(run, each) for each in rounds(config)},
         "hallucination": (improved or found["base"])["confusion"],
         "imagined_success_precision": (improved or found["base"])["imagined_success_precision"],
         "confusion": {"base": found["base"]["confusion"]} | ({"improved": improved["confusion"]} if improved else {}),
@@ -57,6 +57,11 @@ def write_report_json(run: Run) -> None:
     write_json(run.path("report.json"), report)
 
 
+def _verdict(run: Run, phase: Round) -> dict[str, Any]:
+    """What the gate of a round has found; nothing where the run did not come to it."""
+    return read_object(run.path(phase.verdict)) if phase.gate in run.seconds else {}
+
+
 def verdict(report: dict[str, Any]) -> str:
     """The run in one sentence."""
     base, gate = report["success"]["base"], report["gate"]["gate_1"]
@@ -73,9 +78,9 @@ def verdict(report: dict[str, Any]) -> str:
     return text
 
 
-def protocol_of(config: LoopConfig) -> dict[str, Any]:
+def protocol_of(config: RunConfig) -> dict[str, Any]:
     """How a run is evaluated, and what its training may see."""
-    first, count = config.evaluation_first_seed, config.evaluation_starts
+    first, count = TRAINING_SEEDS, config.evaluation.starts
     return {
         **config.real.protocol,
         "tasks": list(config.tasks),
@@ -84,7 +89,7 @@ def protocol_of(config: LoopConfig) -> dict[str, Any]:
         "max_steps": config.max_steps,
         "resolution": config.resolution,
         "temperature": 0.0,
-        "sampled_temperature": config.grpo.temperature,
+        "sampled_temperature": config.rl.temperature,
         "interval": "95 % Wilson; differences: 95 % paired bootstrap, McNemar's exact p",
     }
 

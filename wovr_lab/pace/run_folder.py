@@ -1,7 +1,7 @@
 """A run folder opened for reading: its models, episodes and numbers by name, whatever made it.
 
-In: the folder of a run, finished or shipped, of this version or an older one. Out: what it holds; models are loaded
-when first asked for and then shared.
+In: the folder of a run, finished or shipped. Out: what it holds; models are loaded when first asked for and then
+shared.
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ from wovr_lab.borders import as_path
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.pace.settings import read_config
+from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.domain import Domain
-from wovr_lab.real.domains import domain_of
 from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
-
-IMPROVED = ("improved_2", "improved_1")  # policies, the last first
-WORLDS = ("world_final", "world_evolved", "world_improved", "world")
-REWARDS = ("reward_final", "reward_evolved", "reward_improved", "reward")
 
 
 class RunFolder:
@@ -33,32 +29,35 @@ class RunFolder:
 
     def __init__(self, path: Path | str):
         self.path = as_path(path)
-        _ = self.settings  # there, or says that they are not
+        self.config: RunConfig = load_config(self.path)
         self._loaded: dict[Path, Any] = {}
 
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """The configuration as it was written down."""
-        return read_config(self.path)
-
-    @cached_property
+    @property
     def domain(self) -> Domain:
         """The real world that the run was made in."""
-        tasks, found = tuple(self.settings["tasks"]), self.settings
-        return domain_of(tasks, found["resolution"], found["max_steps"])
+        return self.config.real
+
+    @cached_property
+    def simulators(self) -> tuple[Simulator, ...]:
+        """All that the run makes, in order, whether there yet or not."""
+        later = ((each.refreshed,) if each.is_last else (each.refreshed, each.refined) for each in rounds(self.config))
+        return (Simulator.of(), *(simulator for made in later for simulator in made))
 
     def policy(self, name: str = "improved") -> VLAPolicy:
         """A policy by the name of its checkpoint; "improved" is the last that there is. Raises UserError if there is
         none of that name."""
-        return self._load(load_policy, IMPROVED if name == "improved" else (name,))
+        improved = (Path(each.improved).name for each in reversed(rounds(self.config)))
+        return self._load(load_policy, tuple(improved) if name == "improved" else (name,))
 
     def world(self, name: str = "last") -> ImaginingModel:
         """A world model by the name of its checkpoint; "last" is the one that was refined last."""
-        return self._load(load_world_model, WORLDS if name == "last" else (name,))
+        last = (Path(each.world).name for each in reversed(self.simulators))
+        return self._load(load_world_model, tuple(last) if name == "last" else (name,))
 
     def reward(self, name: str = "last") -> SuccessClassifier:
         """A reward by the name of its checkpoint; "last" is the one that was trained last."""
-        return self._load(SuccessClassifier.load, REWARDS if name == "last" else (name,))
+        last = (Path(each.reward).name for each in reversed(self.simulators))
+        return self._load(SuccessClassifier.load, tuple(last) if name == "last" else (name,))
 
     def episodes(self, name: str) -> EpisodeStore:
         """The real episodes of `episodes/NAME.hdf5`. Raises UserError naming those that there are."""
@@ -74,7 +73,7 @@ class RunFolder:
 
     def imagined_env(self, rows: int = 64, world: str = "last", reward: str = "last") -> ImaginedEnv:
         """The world model and reward as an environment of so many rows."""
-        limits = {"max_steps": self.domain.max_steps, "keyframe_steps": self.settings.get("keyframe_steps")}
+        limits = {"max_steps": self.config.max_steps, "keyframe_steps": self.config.rl.keyframe_steps}
         return ImaginedEnv(self.world(world), self.reward(reward), rows, **limits)
 
     def _load(self, load: Any, names: tuple[str, ...]) -> Any:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -26,64 +26,71 @@ NAME = "config.json"
 T = TypeVar("T")
 
 
-def described(value: Any) -> Any:
+def to_dict(value: Any) -> Any:
     """A configuration as JSON, mechanisms by their class names."""
     if is_dataclass(value) and not isinstance(value, type):
-        entries = {each.name: described(getattr(value, each.name)) for each in fields(value)}
+        entries = {each.name: to_dict(getattr(value, each.name)) for each in fields(value)}
         return {KIND: type(value).__name__} | entries
     if isinstance(value, list | tuple):
-        return [described(entry) for entry in value]
+        return [to_dict(entry) for entry in value]
     return value
 
 
-def parsed(kind: type[T], found: Any, where: str = "") -> T:
-    """The `kind` that was described; what is missing has its default, as in a file that an older version wrote. Raises
+def from_dict(kind: type[T], found: Any, where: str = "") -> T:
+    """The `kind` that `to_dict` gave; what is missing has its default, as in a file that an older version wrote. Raises
     UserError on unknown names, on values of another type, and on what the dataclass itself refuses."""
     return _parsed(kind, found, where or kind.__name__)
 
 
 def changed(config: T, changes: Mapping[str, Any]) -> T:
-    """The configuration with other values by dotted name, such as {"grpo.learning_rate": 1e-4}. Raises UserError on
-    names that it does not have and on values that do not fit."""
-    found = described(config)
+    """The configuration with other values by dotted name, such as {"rl.learning_rate": 1e-4, "rl.mask": NoMask()}.
+    Raises UserError on names that it does not have and on values that do not fit."""
+    found = to_dict(config)
     for name, value in changes.items():
         *path, last = name.split(".")
         inner, kind = found, type(config)
         for part in path:
             kind = _dataclass_at(kind, inner, part, name)
             inner = inner[part]
-        _require_known(kind, [last], name)
-        inner[last] = value
-    return parsed(type(config), found)
+        _require_known(kind, [last], name, inner)
+        inner[last] = to_dict(value)
+    return from_dict(type(config), found)
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """("grpo.groups", 12) of "grpo.groups=12": the value as JSON, or the text itself where it is none. Raises UserError
+    """("rl.groups", 12) of "rl.groups=12": the value as JSON, or the text itself where it is none. Raises UserError
     if there is no "="."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise UserError(f"{text!r} sets nothing; write NAME=VALUE, such as grpo.learning_rate=1e-4")
+        raise UserError(f"{text!r} sets nothing; write NAME=VALUE, such as rl.learning_rate=1e-4")
     try:
         return name.strip(), json.loads(value)
     except json.JSONDecodeError:
         return name.strip(), value.strip()
 
 
-def flattened(changes: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """{"grpo.groups": 12} of {"grpo": {"groups": 12}}, as a file of changes is nested; a table that names its `kind` is
-    one value."""
+def flattened(changes: Mapping[str, Any], before: str = "", into_kinds: bool = False) -> dict[str, Any]:
+    """{"rl.groups": 12} of {"rl": {"groups": 12}}, as a file of changes is nested; a table that names its `kind` is
+    one value, unless `into_kinds`."""
     found: dict[str, Any] = {}
     for name, value in changes.items():
-        if isinstance(value, Mapping) and KIND not in value:
-            found |= flattened(value, f"{before}{name}.")
+        if isinstance(value, Mapping) and (into_kinds or KIND not in value):
+            found |= flattened(value, f"{before}{name}.", into_kinds)
         else:
             found[before + name] = value
     return found
 
 
+def differing(one: Any, other: Any) -> list[str]:
+    """Dotted names, sorted, of the settings in which two configurations differ."""
+    found, wanted = (flattened(to_dict(each), into_kinds=True) for each in (one, other))
+    names = found.keys() | wanted.keys()
+    return sorted(name for name in names if name not in found or name not in wanted or found[name] != wanted[name])
+
+
 def _dataclass_at(kind: type, found: dict[str, Any], name: str, whole: str) -> type:
     """The class of the dataclass in a field of `kind`, as it is now."""
-    _require_known(kind, [name], whole)
+    _require_known(kind, [name], whole, found)
     inner = found[name]
     if not isinstance(inner, dict):
         raise UserError(f"{whole}: {name} is {inner!r}, it has no parts to set")
@@ -111,11 +118,15 @@ def _dataclasses_in(annotation: Any) -> dict[str, type]:
     return {each.__name__: each for each in choices if isinstance(each, type) and is_dataclass(each)}
 
 
-def _require_known(kind: type, names: Sequence[str] | Mapping[str, Any], where: str) -> None:
+def _require_known(
+    kind: type, names: Iterable[str], where: str, parts: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Raises UserError on a name that `kind` does not have, with the nearest one, or the one of a part that has it."""
     known = [each.name for each in fields(kind)]
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
+            near += [path for path in flattened(parts, into_kinds=True) if path.endswith(f".{name}")]
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
             raise UserError(f"{where}: {kind.__name__} has no setting {name!r}; {hint}")
 

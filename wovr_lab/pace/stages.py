@@ -21,8 +21,8 @@ from wovr_lab.errors import UserError
 from wovr_lab.fields import NonNegative
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import MARKER, recover
-from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.settings import described, parsed, read_config
+from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.settings import differing, read_config, to_dict
 from wovr_lab.runs import Metrics, read_json, read_object, write_json
 from wovr_lab.types import Episode
 
@@ -69,7 +69,7 @@ class Run:
     """A run folder in use: configuration, ledger, metrics."""
 
     folder: Path
-    config: LoopConfig
+    config: RunConfig
     force: bool
     ledger: Ledger
     metrics: Metrics
@@ -104,34 +104,32 @@ class Stage:
     writes: tuple[str, ...] = ()
 
 
-def open_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
+def open_run(folder: Path, config: RunConfig, force: bool = False) -> Run:
     """Makes or reopens a run folder.
 
     Raises UserError if it was made by another configuration, holds something else, or if another process works in it.
     """
-    path, wanted = folder / "config.json", described(config)
+    path = folder / "config.json"
     if path.exists():
-        found = described(parsed(LoopConfig, read_config(folder), str(path)))
-        if found != wanted:
-            keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        if names := differing(load_config(folder), config):
             raise UserError(
-                f"{folder} was made with other settings ({', '.join(keys)}); choose another folder, or delete this one"
+                f"{folder} was made with other settings ({', '.join(names)}); choose another folder, or delete this one"
             )
     elif (folder / "stages").is_dir():
         read_config(folder)  # says that it is lost
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty and is not a run; choose another folder")
     else:
-        write_json(path, wanted)
+        write_json(path, to_dict(config))
     return enter_run(folder, config, force)
 
 
-def enter_run(folder: Path, config: LoopConfig, force: bool = False) -> Run:
+def enter_run(folder: Path, config: RunConfig, force: bool = False) -> Run:
     """A run folder whose configuration need not be checked, since nothing is trained in it. Raises UserError if another
     process works in it."""
     lock = _locked(folder)
     recover(folder)
-    return Run(folder, config, force, Ledger(config.budget * len(config.tasks)), Metrics(folder), lock)
+    return Run(folder, config, force, Ledger(config.data.budget * len(config.tasks)), Metrics(folder), lock)
 
 
 def _locked(folder: Path) -> FileLock:
@@ -166,7 +164,8 @@ def _record(run: Run, stage: Stage, inputs: dict[str, str]) -> dict[str, Any] | 
     if not path.exists() or not all(run.path(name).exists() for name in stage.writes):
         return None
     record = read_object(path, inputs=dict, ledger=list, seconds=NonNegative)
-    return record if record["inputs"] == inputs else None
+    # inputs of earlier versions that the stage no longer reads do not matter
+    return record if inputs.items() <= record["inputs"].items() else None
 
 
 def _entries(path: Path, found: list[Any]) -> list[Entry]:

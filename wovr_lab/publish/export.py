@@ -15,30 +15,16 @@ from wovr_lab.errors import UserError
 from wovr_lab.machine import current_commit
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.outputs import claim_folder, replacing
+from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.rounds import BASE, Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.world.protocol import load_world_model
 
-POLICIES = {"base": "imitates the demonstrations", "improved_2": "after GRPO in imagination, PACE and GRPO again"}
-WORLDS = {
-    "world": "fine-tuned on the base policy's rollouts",
-    "world_evolved": "refined by PACE",
-    "world_final": "kept up with the policy of the second phase",
-}
-REWARDS = {
-    "reward": "learnt beside `world`",
-    "reward_evolved": "learnt beside `world_evolved`",
-    "reward_final": "learnt beside `world_final`",
-}
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
-NUMBERS = (
-    "config.json", "report.json", "evaluation.json", "metrics.jsonl", "gate_1.json", "gate_2.json", "monitor_1.json",
-    "monitor_2.json", "reward.json", "reward_evolved.json",
-)  # fmt: skip
-KEYFRAMES = ("keyframes-improve_1.json", "keyframes-improve_2.json")
-LATER = ("world_final", "reward_final")  # runs of older versions have none
+NUMBERS = ("config.json", "report.json", "evaluation.json", "metrics.jsonl")
 SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
@@ -49,25 +35,54 @@ def ship(run: Path, out: Path) -> int:
     Raises UserError if the run is not finished, if its gate kept it from improving a policy, or if `out` holds
     anything but a shipped run.
     """
-    out = claim_folder(out, SHIPPED, inputs=[run])
-    models = [f"checkpoints/{name}" for name in (*POLICIES, *WORLDS, *REWARDS) if name not in LATER]
-    missing = [name for name in (*NUMBERS, *KEYFRAMES, *models) if not (run / name).exists()]
+    out, config = claim_folder(out, SHIPPED, inputs=[run]), load_config(run)
+    numbers, keyframes = _numbers(config), [each.keyframes for each in rounds(config) if config.rl.keyframe_share]
+    policies, simulators = _policies(config), _simulators(config)
+    models = [*policies, *(name for each in simulators for name in each.names)]
+    missing = [name for name in (*numbers, *keyframes, *models) if not (run / name).exists()]
     if missing:
         raise UserError(f"{run} is not a whole run ({missing[0]} is missing); finish it with wovr-lab resume {run}")
     with replacing(out, SHIPPED) as partial:
         partial.mkdir(parents=True)
-        for name in NUMBERS:
+        for name in numbers:
             shutil.copy(run / name, partial / name)
         shutil.copytree(run / "comparison", partial / "comparison")
         kept = _copy_episodes(run / "episodes", partial / "episodes")
-        for name in KEYFRAMES:
+        for name in keyframes:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]
             write_json(partial / name, entries)
-        _copy_models(run / "checkpoints", partial / "checkpoints")
+        for name in policies:
+            save_policy(load_policy(run / name), partial / name)
+        for each in simulators:  # at half precision; they are loaded to full precision again
+            load_world_model(run / each.world).half().save(partial / each.world)
+            SuccessClassifier.load(run / each.reward).save(partial / each.reward)
         if (run / "measure").is_dir():
             ship_gallery(run / "measure", partial / "measure" / "gallery")
-        write_json(partial / "provenance.json", _provenance(load_report(run), partial))
+        rewards = {each.reward: f"learnt beside `{Path(each.world).name}`" for each in simulators}
+        parts = policies | {each.world: text for each, text in simulators.items()} | rewards | MINED
+        write_json(partial / "provenance.json", _provenance(load_report(run), partial, parts))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+
+
+def _numbers(config: RunConfig) -> list[str]:
+    """Files of numbers that a whole run has."""
+    of_rounds = (name for each in rounds(config) for name in (each.verdict, each.monitor, each.simulator.quality))
+    return [*NUMBERS, *of_rounds]
+
+
+def _policies(config: RunConfig) -> dict[str, str]:
+    """The first and the last policy, and what each is."""
+    last, again = rounds(config)[-1], ", PACE and GRPO again" * (len(rounds(config)) - 1)
+    return {BASE: "imitates the demonstrations", last.improved: f"after GRPO in imagination{again}"}
+
+
+def _simulators(config: RunConfig) -> dict[Simulator, str]:
+    """The simulators that rounds begin with, and the one that the last round ends with; what the world model of each
+    is."""
+    first, *later = (each.simulator for each in rounds(config))
+    worlds = {first: "fine-tuned on the base policy's rollouts"} | dict.fromkeys(later, "refined by PACE")
+    worlds[rounds(config)[-1].refreshed] = "kept up with the policy of the last round"
+    return worlds
 
 
 def _copy_episodes(source: Path, target: Path) -> set[tuple[str, int]]:
@@ -82,16 +97,6 @@ def _copy_episodes(source: Path, target: Path) -> set[tuple[str, int]]:
     return kept
 
 
-def _copy_models(source: Path, target: Path) -> None:
-    """World models at half precision; they are loaded to full precision again."""
-    for name in POLICIES:
-        save_policy(load_policy(source / name), target / name)
-    for name in (name for name in WORLDS if (source / name).is_dir()):
-        load_world_model(source / name).half().save(target / name)
-    for name in (name for name in REWARDS if (source / name).is_dir()):
-        SuccessClassifier.load(source / name).save(target / name)
-
-
 def ship_gallery(measured: Path, out: Path) -> None:
     """One case of each kind that `wovr-lab measure` mined, the one furthest off of those that began at an initial
     state, since the inspector can go through these again."""
@@ -101,8 +106,7 @@ def ship_gallery(measured: Path, out: Path) -> None:
     write_gallery(out, [case for case in by_kind if case is not None])
 
 
-def _provenance(report: dict, shipped: Path) -> dict:
-    parts = {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()} | MINED
+def _provenance(report: dict, shipped: Path, parts: dict[str, str]) -> dict:
     return {
         "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab ship",
         "commit_of_the_run": report["machine"]["commit"],

@@ -22,7 +22,6 @@ from wovr_lab.runs import read_object, write_json
 
 TITLE = "LIBERO at CPU scale: success by method"
 COLUMNS = ["success", "sampled_success", "gain", "gate_1_precision", "gate_2_precision", "real_episodes"]
-GATES = ("gate_1", "gate_2")
 
 
 def collect_libero_results(path: Path, setting: str, folders: list[Path], add: bool = False) -> None:
@@ -85,7 +84,7 @@ def _finished(folder: Path) -> dict[str, Any]:
     return {
         "tasks": config["tasks"],
         "seed": config["seed"],
-        "starts": config["evaluation_starts"],
+        "starts": config["evaluation"]["starts"],
         "protocol": report["protocol"] | {"scale": config["scale"]},
         "base": _by_kind(found["base"]),
         "method": _by_kind(found[method]) if method in found else None,
@@ -133,7 +132,7 @@ def _outcomes(run: dict[str, Any], who: str, kind: str, tasks: list[str]) -> np.
 def _rows_of_run(runs: list[dict[str, Any]], name: str, seeds: list[int]) -> list[dict[str, Any]]:
     """What the gates said, and what was spent, of a run as a whole."""
     rows = []
-    for gate in GATES:
+    for gate in runs[0]["gates"]:
         said = [run["gates"][gate]["precision"] for run in runs if gate in run["gates"]]
         if len(said) == len(runs) and all(found["n"] for found in said):
             are_real = [np.arange(found["n"]) < round(found["rate"] * found["n"]) for found in said]

@@ -14,6 +14,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import baseline_of
 from wovr_lab.machine import current_commit, package_version
 from wovr_lab.pace.settings import read_config
+from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.runs import read_json, read_object, write_json, write_text
 from wovr_lab.seeding import stream
 
@@ -123,10 +124,10 @@ def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
         if "wovr" not in found:
             raise UserError(f"{folder} has no improved policy: its gate refused RL; it cannot be a row of {setting}")
         base, method = found["base"]["outcomes"]["greedy"], found["wovr"]["outcomes"]["greedy"]
-    starts = config["evaluation_starts"]
+    starts = config["evaluation"]["starts"]
     protocol = {
         "environment": "wovr_lab/Tabletop-v0",
-        "initial_states": f"seeds {config['evaluation_first_seed']}-{config['evaluation_first_seed'] + starts - 1}",
+        "initial_states": f"seeds {TRAINING_SEEDS}-{TRAINING_SEEDS + starts - 1}",
         "max_steps": config["max_steps"],
         "temperature": 0.0,
         "scale": config["scale"],

@@ -12,7 +12,7 @@ import numpy as np
 from wovr_lab.experiments.ablations import SHIFTED, VARIANTS, Ablation
 from wovr_lab.measure.video.feature_networks import FeatureNetworks
 from wovr_lab.measure.video.quality import Quality
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig
 from wovr_lab.publish.results import pooled_interval, provenance
 from wovr_lab.runs import read_json, write_json
 
@@ -23,7 +23,7 @@ Values = dict[tuple[str, int], list[np.ndarray]]  # metric, depth -> of each see
 
 
 def write_video_table(
-    out: Path, path: Path, config: LoopConfig, ablation: Ablation, command: str, networks: FeatureNetworks
+    out: Path, path: Path, config: RunConfig, ablation: Ablation, command: str, networks: FeatureNetworks
 ) -> dict[str, Any]:
     """Pools what `ablate` left in `out` into the table at `path`."""
     names = networks.names
@@ -92,7 +92,7 @@ def _against(full: list[np.ndarray], other: list[np.ndarray], higher_is_better: 
     return {"difference": {"value": value, "low": low, "high": high}, "than": than}
 
 
-def _protocol(config: LoopConfig, ablation: Ablation, networks: FeatureNetworks) -> dict[str, Any]:
+def _protocol(config: RunConfig, ablation: Ablation, networks: FeatureNetworks) -> dict[str, Any]:
     count, fit = ablation.rollouts, ablation.training.fit
     return {
         "environment": "wovr_lab/Tabletop-v0",
@@ -103,7 +103,7 @@ def _protocol(config: LoopConfig, ablation: Ablation, networks: FeatureNetworks)
         "networks": f"{', '.join(networks.names)}: {networks.source}",
         "flow_": "weighted as in FloLPIPS, by Lucas and Kanade's optical flow instead of PWC-Net's",
         "fine_tuning": f"{fit.steps} steps of {ablation.training.batch} windows at {fit.learning_rate}, from "
-        f"{config.backbone or 'the run itself'}, on play and the run's paid rollouts (scale {config.scale}, seed "
+        f"{config.world.backbone or 'the run itself'}, on play and the run's paid rollouts (scale {config.scale}, seed "
         f"{config.seed}); seeds are of the fine-tuning and the imagined noise",
         "sampler_steps": ablation.sampler_steps[0],
         "intervals": "95 % bootstrap over seeds and, for metrics of single rollouts, over rollouts; better or worse: "

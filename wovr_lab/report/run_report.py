@@ -109,7 +109,7 @@ def _sentence(text: str) -> str:
 
 def _learning(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     title = "Learning in imagination"
-    if not any(row["phase"].split("/")[0] in run_figures.PHASES for row in rows):
+    if not run_figures.grpo_rounds(rows):
         return section(
             title, "No iteration was logged." + (" The top of this page says why." if refusal(report) else "")
         )
@@ -141,7 +141,8 @@ def _reward_errors(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _imitated_last(rows: Sequence[dict[str, Any]]) -> str:
-    if not any(row["phase"] == "imitation_3" for row in rows):
+    after_last = f"imitation_{len(run_figures.grpo_rounds(rows)) + 1}"
+    if not any(row["phase"] == after_last for row in rows):
         return ""
     return (
         " At its end this run imitated once more all that had really succeeded, so the policy that is evaluated is one "
@@ -186,7 +187,7 @@ def _confusion(report: dict[str, Any]) -> list[str]:
 
 def _depth(report: dict[str, Any]) -> list[str]:
     world = report.get("world") or {}
-    if not world.get("psnr_by_depth"):
+    if not world.get("psnr_by_horizon"):
         return []
     speed = world.get("frames_per_second")
     spoken = f" Imagination made {speed:,.0f} frames a second (policy, sampling, decoding and reward)." if speed else ""
@@ -197,7 +198,7 @@ def _depth(report: dict[str, Any]) -> list[str]:
             "longer the world model has built on its own frames. Copying the first frame is what it has to beat."
             f"{spoken}",
             plot(
-                gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"], world.get("psnr_by_depth_copy") or ()),
+                gate_figures.psnr_by_horizon_figure(world["psnr_by_horizon"], world.get("psnr_by_depth_copy") or ()),
                 "depth",
             ),
         )

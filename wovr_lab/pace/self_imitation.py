@@ -1,4 +1,4 @@
-"""What a policy imitates before a phase of RL: its real successes, in the pictures of both worlds (not in the paper).
+"""What a policy imitates before a round of RL: its real successes, in the pictures of both worlds (not in the paper).
 
 Rejection sampling on what is paid for anyway, with no hallucination in its actions. Where imagined pictures are
 blurred, a policy that has only ever seen real ones acts worse in imagination than it does for real, and RL there mends
@@ -22,17 +22,16 @@ from wovr_lab.seeding import seed_of, stream
 from wovr_lab.types import CHUNK, Episode
 
 
-def imitated(run: Run, number: int, policy: VLAPolicy, env: ImaginedEnv) -> VLAPolicy:
-    """The policy that phase 1 or 2 of RL begins with, or that a run ends with (3): where the run says so, it imitates
-    what has really succeeded so far, and the same as `env` shows it."""
-    config, name = run.config, f"imitation_{number}"
-    schedule = config.imitate_successes
-    if schedule is None:
+def filtered_bc(run: Run, number: int, policy: VLAPolicy, env: ImaginedEnv) -> VLAPolicy:
+    """The policy that round `number` of RL begins with, or that a run ends with after its last round (a number more):
+    where the run says so, it imitates what has really succeeded so far, and the same as `env` shows it."""
+    config, chosen, name = run.config, run.config.rl.filtered_bc, f"imitation_{number}"
+    if chosen is None:
         return policy
     real = own_successes(run, number)
-    imagined = as_imagined(env, real, config.seed, name) if config.imitate_imagined else []
+    imagined = as_imagined(env, real, config.seed, name) if chosen.in_imagination else []
     episodes = balanced(real) + balanced(imagined)
-    return imitate(policy, episodes, schedule, seed_of(config.seed, name), run.scratch, run.metrics, name)
+    return imitate(policy, episodes, chosen.training, seed_of(config.seed, name), run.scratch, run.metrics, name)
 
 
 def as_imagined(env: ImaginedEnv, episodes: Sequence[Episode], run_seed: int, name: str) -> list[Episode]:
