@@ -14,6 +14,7 @@ import pytest
 import wovr_lab
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Count, Distinct, Port, Positive, Range, Share, _hint, check, configuration
+from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.training import FitConfig
 
 FIT = FitConfig(5)
@@ -22,6 +23,7 @@ NEEDED = {  # what must be given to make one
     "WorldTraining": {"fit": FIT}, "PixelTraining": {"fit": FIT},
     "RewardTraining": {"fit": FIT}, "KLPenalty": {"reference": None, "kl_coef": 0.1},
     "Choice": {"name": "x", "starts": 1, "official": False, "renderer": "fast", "rows": 1, "processes": None},
+    "FilteredBCConfig": {"training": ImitationConfig(FIT)},
     "ResumableEvaluationConfig": {
         "tasks": ("push_red",), "seeds": (1,), "run_seed": 0, "temperature": 0.0, "protocol": {},
     },

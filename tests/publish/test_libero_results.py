@@ -39,7 +39,7 @@ def finished(folder: Path, seed: int, method: list[int] | None, max_steps: int =
 
 
 def online(folder: Path) -> Path:
-    """The same of the baseline, which keeps its outcomes in two entries."""
+    """What a table reads of a finished run of the baseline, which keeps its outcomes in two entries."""
     write_json(folder / "config.json", to_dict(preset("smoke")) | {"tasks": [TASK]})
     base, method = ({"outcomes": found, "sampled_outcomes": [0, 0, 1, 1]} for found in ([1, 0, 0, 0], [1, 1, 0, 0]))
     found = {"protocol": PROTOCOL, "trajectories": 256, "base": base, "online_grpo": method}

@@ -131,7 +131,7 @@ def _work(world: WorldModel, config: RunConfig) -> tuple[Callable[[], object], C
 
 
 def _work_in_pixels(world: PixelWorldModel, config: RunConfig) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The same of the world model in pixels, from initial states."""
+    """A training step of the world model in pixels, and what imagines a batch of chunks, from initial states."""
     rows = config.world.training.batch
     first = [start for start in starts(config, [0]) for _ in range(rows)][:rows]
     context, chunk = world.initial_context(first), torch.as_tensor(NOOP).expand(rows, CHUNK, -1)

@@ -47,7 +47,7 @@ ROLLOUTS = 200  # of a policy in a world model, half of them from keyframes
 CONTROLLED = 16  # starts of counterfactual actions, of each kind
 SETTINGS = "measure/settings.json"
 Starts = dict[str, list[Start]]  # by kind: initial, keyframe
-Worlds = dict[str, Simulator]  # by name: base, evolved
+Simulators = dict[str, Simulator]  # by name: base, evolved
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Part:
     start: str
     checkpoint: str  # of the policy
     simulator: Simulator
-    others: tuple[str, ...] | None  # other world models to doubt by; None: no doubts, they cost several times more
+    others: tuple[str, ...] | None  # other world models to compare with; None: no uncertainty, which costs more
 
     @property
     def names(self) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _config(folder: Path) -> RunConfig:
     return config
 
 
-def _worlds(folder: Path, config: RunConfig) -> Worlds:
+def _worlds(folder: Path, config: RunConfig) -> Simulators:
     """The first simulator, and the one that was refined last. Raises UserError if the run has not come so far."""
     refined = [each.refined for each in rounds(config)[:-1]]
     made = [each for each in (Simulator.of(), *refined) if all((folder / name).is_dir() for name in each.names)]
@@ -124,9 +124,9 @@ def _worlds(folder: Path, config: RunConfig) -> Worlds:
     return {"base": made[0]} | ({"evolved": made[-1]} if len(made) > 1 else {})
 
 
-def _parts(folder: Path, config: RunConfig, worlds: Worlds, kinds: tuple[str, ...]) -> list[Part]:
+def _parts(folder: Path, config: RunConfig, worlds: Simulators, kinds: tuple[str, ...]) -> list[Part]:
     """The base and the policy that was improved last in every world model; the last policy in the last one is also
-    asked for doubts."""
+    asked for its uncertainty."""
     improved = [each.improved for each in rounds(config) if (folder / each.improved).is_dir()]
     policies = {"base": BASE} | ({"improved": improved[-1]} if improved else {})
     last = (list(policies)[-1], list(worlds)[-1])
@@ -154,7 +154,7 @@ def _starts(run: Run, count: int) -> Starts:
     return chosen
 
 
-def _measure_probe(worlds: Worlds) -> Callable[[Run], None]:
+def _measure_probe(worlds: Simulators) -> Callable[[Run], None]:
     """The probe on real frames that it never saw, and on the same frames through the codec and back where there is one;
     every world model of a run has the same."""
 
@@ -174,7 +174,7 @@ def _measure_probe(worlds: Worlds) -> Callable[[Run], None]:
     return work
 
 
-def _measure_control(worlds: Worlds, chosen: Starts) -> Callable[[Run], None]:
+def _measure_control(worlds: Simulators, chosen: Starts) -> Callable[[Run], None]:
     """Counterfactual actions in every world model, with both of its action channels and with either alone."""
 
     def work(run: Run) -> None:
@@ -204,7 +204,7 @@ def _real_env(config: RunConfig, rows: int, every_frame: bool = True) -> RealChu
 
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
-    """The world model, going on after success, with notes of doubt where the part asks for them."""
+    """The world model, going on after success, with its uncertainty where the part asks for them."""
     config, world = run.config, load_world_model(run.path(part.simulator.world))
     rows = -(-count // -(-count // config.world.imagined_rows))  # groups of one size, none larger than the run's
     reward = SuccessClassifier.load(run.path(part.simulator.reward))

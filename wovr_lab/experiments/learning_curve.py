@@ -156,7 +156,7 @@ class _Curve:
         config, keyframe_steps = self.run.config, self.run.config.rl.keyframe_steps
         limits = {"max_steps": config.max_steps, "keyframe_steps": keyframe_steps}
         if self.world is None:
-            real = config.real.chunks(rows, every_frame=self.reward is not None, keyframe_steps=keyframe_steps)
+            real = config.real.make_env(rows, every_frame=self.reward is not None, keyframe_steps=keyframe_steps)
             return real if self.reward is None else LearntRewardEnv(real, self.reward)
         imagined = ImaginedEnv(self.world, self.reward, rows, **limits)
         return imagined if self.reward else TrueOutcomeEnv(imagined, config.real.make_env(rows))

@@ -127,7 +127,9 @@ def _demonstrations(config: RunConfig, task: str) -> list[Episode]:
         chosen = seeds(config, "demonstrations", missing, tried)
         if not chosen:
             raise UserError(f"the expert of {task} succeeded {len(found)} times in {tried} attempts; ask for fewer")
-        attempts = config.real.attempts(task, chosen, data.demonstration_noise, data.hold_after_success, config.seed)
+        attempts = config.real.expert_episodes(
+            task, chosen, data.demonstration_noise, data.hold_after_success, config.seed
+        )
         found += [episode for episode in with_progress(attempts, task, len(chosen)) if episode.success.any()]
         tried += len(chosen)
     return found
@@ -174,7 +176,7 @@ def _expert(run: Run, chosen: list[int], noise: float, name: str) -> list[Episod
     config, hold = run.config, run.config.data.hold_after_success
     run.ledger.reserve(run.stage, len(chosen) * len(config.tasks))
 
-    attempts = (config.real.attempts(task, chosen, noise, hold, config.seed) for task in config.tasks)
+    attempts = (config.real.expert_episodes(task, chosen, noise, hold, config.seed) for task in config.tasks)
     total = len(chosen) * len(config.tasks)
     episodes = cached_episodes(run, name, lambda: with_progress(chain.from_iterable(attempts), name, total))
     run.debit("real", episodes)

@@ -151,7 +151,7 @@ class Monitor:
 
     @property
     def _folders(self) -> tuple[Path, Path]:
-        """Of what was seen for real and in imagination, until the stage ends."""
+        """Where episodes seen for real or in imagination lie until the stage ends."""
         return self.run.scratch / "real", self.run.scratch / "imagined"
 
     @property

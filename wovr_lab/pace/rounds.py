@@ -54,12 +54,12 @@ class Round:
 
     @property
     def name(self) -> str:
-        """Of its stage of RL."""
+        """The name of its stage of RL."""
         return f"improve_{self.number}"
 
     @property
     def gate(self) -> str:
-        """Of the stage that judges its simulator."""
+        """The name of the stage that judges its simulator."""
         return f"gate_{self.number}"
 
     @property
@@ -104,7 +104,7 @@ class Round:
 
     @property
     def imagined(self) -> str:
-        """The same actions in imagined pictures, labelled with what really happened."""
+        """Where the monitored actions lie in imagined pictures, labelled with what really happened."""
         return f"episodes/imagined_{self.number}"
 
     @property
@@ -114,7 +114,7 @@ class Round:
 
     @property
     def collect(self) -> str:
-        """Of the stage that collects rollouts of its improved policy."""
+        """The name of the stage that collects rollouts of its improved policy."""
         return _numbered("collect_again", self.number)
 
     @property
@@ -124,7 +124,7 @@ class Round:
 
     @property
     def refine(self) -> str:
-        """Of the stage that refines the simulator on them."""
+        """The name of the stage that refines the simulator on them."""
         return _numbered("refine", self.number)
 
 

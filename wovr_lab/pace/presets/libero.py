@@ -19,7 +19,7 @@ from wovr_lab.pace.config import (
     SFTConfig,
     WorldSize,
 )
-from wovr_lab.pace.presets.table import LATENT, PIXELS, OfficialLimit, Preset, Worlds
+from wovr_lab.pace.presets.table import LATENT, PIXELS, OfficialLimit, Preset, WorldConfigs
 from wovr_lab.pace.presets.tabletop import (
     FULL_PIXEL_REFINEMENT,
     FULL_PIXELS,
@@ -159,7 +159,7 @@ FULL_EVALUATION = EvaluationConfig(starts=50)
 NO_REFRESH = RewardConfig(refresh=None)
 
 
-def _demo_worlds(backbone: str | None, fits: tuple[FitConfig, FitConfig], **deep: tuple[float, ...]) -> Worlds:
+def _demo_worlds(backbone: str | None, fits: tuple[FitConfig, FitConfig], **deep: tuple[float, ...]) -> WorldConfigs:
     """A latent world model from a backbone or from noise, and one in pixels from noise."""
     training, refinement = (WorldTraining(fit, **deep) for fit in fits)
     latent = LatentWorldConfig(
@@ -168,7 +168,7 @@ def _demo_worlds(backbone: str | None, fits: tuple[FitConfig, FitConfig], **deep
     return {LATENT: latent, PIXELS: LIBERO_PIXELS}
 
 
-def _full_worlds(backbone: str | None) -> Worlds:
+def _full_worlds(backbone: str | None) -> WorldConfigs:
     latent = LatentWorldConfig(backbone, training=FULL_WORLD, refinement=FULL_REFINEMENT, refresh=None)
     return {LATENT: latent, PIXELS: LIBERO_FULL_PIXELS}
 

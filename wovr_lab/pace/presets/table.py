@@ -20,7 +20,7 @@ from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.types import CHUNK
 
 LATENT, PIXELS = WORLDS = ("latent", "pixels")  # world models as people name them
-Worlds = Mapping[str, LatentWorldConfig | PixelWorldConfig]
+WorldConfigs = Mapping[str, LatentWorldConfig | PixelWorldConfig]
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ class Preset:
     rl: RLConfig = field(default_factory=RLConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     world: str = LATENT  # of `worlds`, unless another is asked for
-    worlds: Worlds = field(default_factory=dict)
+    worlds: WorldConfigs = field(default_factory=dict)
