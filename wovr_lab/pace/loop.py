@@ -16,9 +16,7 @@ from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import collect, collect_again, demonstrate, execute_imagined_rollouts
 from wovr_lab.pace.evaluation import Improved, evaluate_stage
 from wovr_lab.pace.improving import gate, improve, may_improve
-from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
-from wovr_lab.pace.reporting import write_report_json
-from wovr_lab.pace.rounds import (
+from wovr_lab.pace.layout import (
     BASE,
     BASE_ROLLOUTS,
     DEMONSTRATIONS,
@@ -29,7 +27,12 @@ from wovr_lab.pace.rounds import (
     IMAGINED_ACTIONS,
     NEAR_MISSES,
     PLAY,
+    REPORT,
     TRAINING,
+)
+from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
+from wovr_lab.pace.reporting import write_report_json
+from wovr_lab.pace.rounds import (
     Round,
     Simulator,
     monitored_for_reward,
@@ -125,7 +128,7 @@ def run_loop(config: RunConfig, folder: Path, force: bool = False, until: str | 
         )
     run_stages(run, [evaluate_stage(improved)])
     write_report_json(run)
-    return read_json(run.path("report.json"))
+    return read_json(run.path(REPORT))
 
 
 def _done(run: Run, stages: Sequence[Stage], until: str | None) -> bool:

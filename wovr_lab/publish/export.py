@@ -16,14 +16,15 @@ from wovr_lab.machine import current_commit
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.pace.config import RunConfig, load_config
-from wovr_lab.pace.rounds import BASE, Simulator, rounds
+from wovr_lab.pace.layout import BASE, COMPARISON, CONFIG, EVALUATION, REPORT
+from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.world.protocol import load_world_model
 
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
-NUMBERS = ("config.json", "report.json", "evaluation.json", "metrics.jsonl")
+NUMBERS = (CONFIG, REPORT, EVALUATION, "metrics.jsonl")
 SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
@@ -45,7 +46,7 @@ def ship(run: Path, out: Path) -> int:
         partial.mkdir(parents=True)
         for name in numbers:
             shutil.copy(run / name, partial / name)
-        shutil.copytree(run / "comparison", partial / "comparison")
+        shutil.copytree(run / COMPARISON, partial / COMPARISON)
         kept = _copy_episodes(run / "episodes", partial / "episodes")
         for name in keyframes:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]
@@ -59,7 +60,7 @@ def ship(run: Path, out: Path) -> int:
             ship_gallery(run / "measure", partial / "measure" / "gallery")
         rewards = {each.reward: f"learnt beside `{Path(each.world).name}`" for each in simulators}
         parts = policies | {each.world: text for each, text in simulators.items()} | rewards | MINED
-        write_json(partial / "provenance.json", _provenance(read_json(run / "report.json"), partial, parts))
+        write_json(partial / "provenance.json", _provenance(read_json(run / REPORT), partial, parts))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 
