@@ -18,6 +18,7 @@ from wovr_lab.pace.config import GateConfig, RunConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.presets import preset
+from wovr_lab.pace.run_folder import RunFolder
 from wovr_lab.pace.settings import to_dict
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import read_json, write_json
@@ -118,6 +119,9 @@ def test_the_run_folder_explains_itself(smoke_run):
     assert list((smoke_run / "videos").glob("*.mp4"))
     assert not list(smoke_run.rglob("*.partial"))
     assert not list((smoke_run / "resume").iterdir())
+    opened = RunFolder(smoke_run)
+    assert opened.config == CONFIG and tuple(opened.stages()) == STAGE_NAMES
+    assert opened.evaluation().keys() >= {"base", "wovr", "comparison"} and opened.report()["schema"] == 1
     phases = {json.loads(line)["phase"] for line in (smoke_run / "metrics.jsonl").read_text().splitlines()}
     assert {
         "sft/base",
