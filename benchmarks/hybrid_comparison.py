@@ -28,7 +28,8 @@ from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.hallucination import psnr_by_horizon, replay_in_imagination
 from wovr_lab.pace.config import load_config
 from wovr_lab.pace.data import gate_stores, store
-from wovr_lab.pace.rounds import PLAY, ROLLOUT_WEIGHT, TRAINING
+from wovr_lab.pace.layout import PLAY, TRAINING
+from wovr_lab.pace.rounds import ROLLOUT_WEIGHT
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.publish.results import provenance

@@ -113,7 +113,7 @@ Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scal
 # the cheapest one there is, which says that nothing ever moves.
 
 # %%
-gate_figures.psnr_by_horizon_figure(report["world"]["psnr_by_horizon"], report["world"]["psnr_by_depth_copy"]).show()
+gate_figures.psnr_by_horizon_figure(report["world"]["psnr_by_depth"], report["world"]["psnr_by_depth_copy"]).show()
 
 # %% [markdown]
 # ## The gate: may we practise in there at all?

@@ -144,7 +144,7 @@ def report() -> dict[str, Any]:
         },
         "hallucination": {"imagined_and_real": 75, "imagined_only": 22, "real_only": 3, "neither": 28},
         "world": {
-            "psnr_by_horizon": [[8, 24.6], [16, 21.6], [24, 19.5], [32, 19.1], [40, 19.0]],
+            "psnr_by_depth": [[8, 24.6], [16, 21.6], [24, 19.5], [32, 19.1], [40, 19.0]],
             "psnr_by_depth_copy": [[8, 19.3], [16, 17.0], [24, 15.3], [32, 15.2], [40, 15.2]],
             "frames_per_second": 412.0,
         },

@@ -76,7 +76,7 @@ class Comparison(_Part):
 
 
 class World(_Part):
-    psnr_by_horizon: list[Pair] = []
+    psnr_by_depth: list[Pair] = []
     psnr_by_depth_copy: list[Pair] = []
     frames_per_second: float | None = None
 

@@ -153,10 +153,10 @@ def test_the_confusion_sentence_counts_precision_and_recall(report):
 
 def test_error_by_horizon_compares_with_the_copied_frame_where_it_was_measured(report):
     world = report["world"]
-    model, copy = gate_figures.psnr_by_horizon_figure(world["psnr_by_horizon"], world["psnr_by_depth_copy"]).data
+    model, copy = gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"], world["psnr_by_depth_copy"]).data
     assert list(model.x) == [8, 16, 24, 32, 40] and list(model.y) == [24.6, 21.6, 19.5, 19.1, 19.0]
     assert list(copy.y) == [19.3, 17.0, 15.3, 15.2, 15.2]
-    assert len(gate_figures.psnr_by_horizon_figure(world["psnr_by_horizon"]).data) == 1
+    assert len(gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"]).data) == 1
 
 
 def test_every_axis_with_a_unit_says_it(report, rows):
@@ -164,7 +164,7 @@ def test_every_axis_with_a_unit_says_it(report, rows):
     titles = [
         run_figures.success_bars(report["success"]).layout.yaxis.title.text,
         run_figures.learning_curve(rows).layout.xaxis.title.text,
-        gate_figures.psnr_by_horizon_figure(world["psnr_by_horizon"]).layout.yaxis.title.text,
+        gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"]).layout.yaxis.title.text,
     ]
     assert titles == ["real success (95 % interval)", "GRPO iteration", "PSNR (dB)"]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from wovr_lab.pace.data import own_successes, store
+from wovr_lab.pace.layout import BASE_ROLLOUTS, DEMONSTRATIONS, EXAMPLES, IMAGINED_ACTIONS
 from wovr_lab.pace.presets import preset
-from wovr_lab.pace.rounds import BASE_ROLLOUTS, DEMONSTRATIONS, EXAMPLES, IMAGINED_ACTIONS
 from wovr_lab.pace.stages import enter_run
 from wovr_lab.runs import read_json
 

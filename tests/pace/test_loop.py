@@ -18,6 +18,7 @@ from wovr_lab.pace.config import GateConfig, RunConfig
 from wovr_lab.pace.data import SEEDS
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.presets import preset
+from wovr_lab.pace.run_folder import RunFolder
 from wovr_lab.pace.settings import to_dict
 from wovr_lab.pace.stages import digest
 from wovr_lab.runs import read_json, write_json
@@ -65,7 +66,7 @@ def test_the_report_has_every_key_of_schema_1(report):
         assert all(policy.keys() == {"name", "real", "imagined", "precision"} for policy in gate["policies"])
     assert report["hallucination"].keys() == {"imagined_and_real", "imagined_only", "real_only", "neither"}
     assert report["world"]["frames_per_second"] > 0
-    assert [depth for depth, _ in report["world"]["psnr_by_horizon"]] == list(range(8, CONFIG.max_steps + 1, 8))
+    assert [depth for depth, _ in report["world"]["psnr_by_depth"]] == list(range(8, CONFIG.max_steps + 1, 8))
     assert {"cpus", "device", "torch", "commit"} <= report["machine"].keys()
 
 
@@ -118,6 +119,9 @@ def test_the_run_folder_explains_itself(smoke_run):
     assert list((smoke_run / "videos").glob("*.mp4"))
     assert not list(smoke_run.rglob("*.partial"))
     assert not list((smoke_run / "resume").iterdir())
+    opened = RunFolder(smoke_run)
+    assert opened.config == CONFIG and tuple(opened.stages()) == STAGE_NAMES
+    assert opened.evaluation().keys() >= {"base", "wovr", "comparison"} and opened.report()["schema"] == 1
     phases = {json.loads(line)["phase"] for line in (smoke_run / "metrics.jsonl").read_text().splitlines()}
     assert {
         "sft/base",

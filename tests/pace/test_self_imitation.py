@@ -9,8 +9,9 @@ import torch
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.pace.data import own_successes, store
 from wovr_lab.pace.improving import replay_env
+from wovr_lab.pace.layout import DEMONSTRATIONS
 from wovr_lab.pace.presets import preset
-from wovr_lab.pace.rounds import DEMONSTRATIONS, Simulator
+from wovr_lab.pace.rounds import Simulator
 from wovr_lab.pace.self_imitation import as_imagined, balanced, filtered_bc
 from wovr_lab.pace.settings import changed
 from wovr_lab.pace.stages import enter_run

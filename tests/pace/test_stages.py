@@ -13,8 +13,8 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.machine import current_commit
 from wovr_lab.pace.data import SEEDS, demonstrate, real_rollouts, seeds, starts, store
+from wovr_lab.pace.layout import DEMONSTRATIONS
 from wovr_lab.pace.presets import preset
-from wovr_lab.pace.rounds import DEMONSTRATIONS
 from wovr_lab.pace.settings import changed
 from wovr_lab.pace.stages import Entry, Ledger, Run, Stage, digest, open_run, run_stages
 from wovr_lab.runs import read_json, write_text

@@ -32,6 +32,7 @@ from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.feature_networks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
 from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.layout import REPORT
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.presets import LATENT, config_for
 from wovr_lab.pace.settings import read_config
@@ -156,7 +157,7 @@ def measure(
     for row in found["confusion"]:
         if row["task"] == row["start"] == "all":
             console.print(hallucination_sentence(row), markup=False, highlight=False, soft_wrap=True)
-    if (folder / "report.json").exists():
+    if (folder / REPORT).exists():
         console.print(f"Look at {write_report(folder)}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -25,7 +25,8 @@ from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
 from wovr_lab.outputs import claim_work_folder, replacing
 from wovr_lab.pace.config import RunConfig
-from wovr_lab.pace.rounds import BASE, ROLLOUT_WEIGHT, TRAINING, Simulator, rounds
+from wovr_lab.pace.layout import BASE, TRAINING
+from wovr_lab.pace.rounds import ROLLOUT_WEIGHT, Simulator, rounds
 from wovr_lab.pace.settings import to_dict
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy

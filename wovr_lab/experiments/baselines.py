@@ -16,9 +16,9 @@ from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.measure.evaluation import compare, evaluate
 from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import demonstrate, evaluation_starts, real_env, starts, store
+from wovr_lab.pace.layout import BASE, DEMONSTRATIONS, checkpoint
 from wovr_lab.pace.learning import sft
 from wovr_lab.pace.reporting import protocol_of
-from wovr_lab.pace.rounds import BASE, DEMONSTRATIONS
 from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.policy.imitation import imitate
@@ -81,7 +81,7 @@ def _run(
     found = baseline_of(folder)
     if found is not None and found[0] != METHODS[name]:
         raise UserError(f"{folder} holds {found[0]}, another baseline; choose another folder")
-    learnt = f"checkpoints/{name}"
+    learnt = checkpoint(name)
 
     def work(run: Run) -> None:
         policy = load_policy(run.path(BASE))
@@ -109,8 +109,8 @@ def _judged(run: Run, method: str, learnt: str) -> dict[str, Any]:
     env = real_env(config, len(first))
     result: dict[str, Any] = {"protocol": protocol_of(config)}
     greedy = {}
-    for name, checkpoint in (("base", BASE), (method, learnt)):
-        policy = load_policy(run.path(checkpoint))
+    for name, trained in (("base", BASE), (method, learnt)):
+        policy = load_policy(run.path(trained))
         greedy[name] = evaluate(env, policy, first, config.seed, 0.0)
         sampled = evaluate(env, policy, first, config.seed, config.rl.temperature)
         result[name] = {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.layout import CONFIG, stage_record
 from wovr_lab.pace.loop import preparation
 from wovr_lab.pace.settings import differing, to_dict
 from wovr_lab.runs import Metrics, write_json
@@ -28,7 +29,7 @@ def fork_run(source: Path, folder: Path, config: RunConfig) -> None:
     if others:
         names = ", ".join(others)
         raise UserError(f"{source} was prepared with other settings ({names}); only RL's may differ in a fork")
-    artefacts = [name for stage in preparation(config) for name in (*stage.writes, f"stages/{stage.name}.json")]
+    artefacts = [name for stage in preparation(config) for name in (*stage.writes, stage_record(stage.name))]
     missing = [name for name in artefacts if not (source / name).exists()]
     if missing:
         raise UserError(f"{source} has no {missing[0]} yet; run it up to gate_1 first")
@@ -46,4 +47,4 @@ def fork_run(source: Path, folder: Path, config: RunConfig) -> None:
         phase, step = row.pop("phase"), row.pop("step")
         if phase.split("/")[0] in LEARNT:
             metrics.log(phase, step, row)
-    write_json(folder / "config.json", to_dict(config))  # last: without it this is no run
+    write_json(folder / CONFIG, to_dict(config))  # last: without it this is no run

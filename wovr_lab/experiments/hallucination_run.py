@@ -27,7 +27,8 @@ from wovr_lab.measure.tabletop.probes import SHIPPED, load_probe
 from wovr_lab.measure.uncertainty import UncertaintyEnv, error_auroc, is_comparable
 from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.data import ENVIRONMENTS, seeds, starts
-from wovr_lab.pace.rounds import BASE, GATE, Simulator, rounds
+from wovr_lab.pace.layout import BASE, GATE
+from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.pace.stages import Run, Stage, digest, enter_run, run_stages
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.real.chunk_env import RealChunkEnv
@@ -211,7 +212,7 @@ def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
     limits = (rows, config.max_steps, config.max_steps, config.rl.keyframe_steps)
     if part.others is None:
         return ImaginedEnv(world, reward, *limits)
-    others = [load_world_model(run.path(f"checkpoints/{name}")) for name in part.others]
+    others = [load_world_model(run.path(name)) for name in part.others]
     return UncertaintyEnv(world, reward, *limits, others=[other for other in others if is_comparable(world, other)])
 
 

@@ -26,7 +26,8 @@ from wovr_lab.measure.hallucination import replay_in_simulator, truly_labelled
 from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import real_env, seeds, starts, store
 from wovr_lab.pace.improving import refresh_of, starts_of
-from wovr_lab.pace.rounds import BASE, STARTS, Simulator
+from wovr_lab.pace.layout import BASE, STARTS
+from wovr_lab.pace.rounds import Simulator
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor

@@ -16,7 +16,8 @@ from wovr_lab.measure.intervals import rate_of
 from wovr_lab.measure.update_efficiency import update_efficiency_interval
 from wovr_lab.pace.data import real_env
 from wovr_lab.pace.improving import imagined_env
-from wovr_lab.pace.rounds import BASE, Simulator
+from wovr_lab.pace.layout import BASE
+from wovr_lab.pace.rounds import Simulator
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor

@@ -18,7 +18,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.hallucination import replay_in_simulator
 from wovr_lab.pace.config import GATE_NOISES, RunConfig
-from wovr_lab.pace.rounds import (
+from wovr_lab.pace.layout import (
     BASE,
     BASE_ROLLOUTS,
     DEMONSTRATIONS,
@@ -28,12 +28,8 @@ from wovr_lab.pace.rounds import (
     HALF,
     IMAGINED_ACTIONS,
     NEAR_MISSES,
-    Round,
-    Simulator,
-    reward_sources,
-    success_sources,
-    world_sources,
 )
+from wovr_lab.pace.rounds import Round, Simulator, reward_sources, success_sources, world_sources
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.exploration import ExploringActor

@@ -17,7 +17,8 @@ from wovr_lab.measure.evaluation import Evaluation, compare, evaluate
 from wovr_lab.measure.hallucination import PairedOutcomes, psnr_by_horizon, replay_in_imagination, replay_in_simulator
 from wovr_lab.pace.data import evaluation_starts, held_out_of_base, real_env, seeds, starts
 from wovr_lab.pace.improving import imagined_env
-from wovr_lab.pace.rounds import BASE, GATE, Simulator
+from wovr_lab.pace.layout import BASE, COMPARISON, EVALUATION, GATE
+from wovr_lab.pace.rounds import Simulator
 from wovr_lab.pace.stages import Run, Stage
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
@@ -43,12 +44,13 @@ class Improved:
     simulator: Simulator
 
 
-def evaluate_stage(improved: Improved | None) -> Stage:
-    """The stage that judges the base, and the improved policy that the loop ended with if there is one."""
+def evaluate_stage(improved: Improved | None, refused: tuple[str, ...] = ()) -> Stage:
+    """The stage that judges the base, and the improved policy that the loop ended with if there is one; `refused` names
+    the verdict that ended it early."""
     policies = {"base": Improved(BASE, Simulator.of())} | ({"wovr": improved} if improved else {})
 
     def work(run: Run) -> None:
-        shutil.rmtree(run.path("comparison"), ignore_errors=True)  # examples of outcomes that may not happen again
+        shutil.rmtree(run.path(COMPARISON), ignore_errors=True)  # examples of outcomes that may not happen again
         found = {name: _judge(run, name, judged) for name, judged in policies.items()}
         result: dict[str, Any] = {name: rows for name, (rows, _) in found.items()}
         if improved:
@@ -56,10 +58,10 @@ def evaluate_stage(improved: Improved | None) -> Stage:
             result["comparison"] = {"difference": asdict(difference), "p_value": p_value}
         last = "wovr" if improved else "base"
         result["world"] = _video_error(run, policies[last].simulator) | {"frames_per_second": result[last]["speed"]}
-        write_json(run.path("evaluation.json"), result)
+        write_json(run.path(EVALUATION), result)
 
     reads = {name for judged in policies.values() for name in (judged.policy, *judged.simulator.names)}
-    return Stage("evaluate", work, (*sorted(reads), GATE), ("evaluation.json", "comparison"))
+    return Stage("evaluate", work, (*sorted(reads), GATE, *refused), (EVALUATION, COMPARISON))
 
 
 def _judge(run: Run, name: str, judged: Improved) -> tuple[dict[str, Any], Evaluation]:
@@ -93,7 +95,7 @@ def _film(run: Run, name: str, actor: VLAPolicy) -> None:
     env = real_env(config, len(first), config.data.hold_after_success, every_frame=True)
     rollouts = roll_out(env, actor, first, config.seed, "film", 0.0, video=True)
     run.ledger.debit(run.stage, "measurement", len(first), int(rollouts.steps.sum()))
-    write_episodes(run.path(f"comparison/{name}.hdf5"), rollouts.episodes())
+    write_episodes(run.path(f"{COMPARISON}/{name}.hdf5"), rollouts.episodes())
 
 
 def _confusion(run: Run, name: str, actor: VLAPolicy, simulator: Simulator) -> tuple[PairedOutcomes, float]:
@@ -116,8 +118,8 @@ def _keep_examples(run: Run, name: str, outcomes: PairedOutcomes, imagined: Roll
     for kind, (in_imagination, in_reality) in KINDS.items():
         rows = np.flatnonzero((outcomes.imagined == in_imagination) & (outcomes.real == in_reality))[:SHOWN]
         if len(rows):
-            write_episodes(run.path(f"comparison/{name}-{kind}-imagined.hdf5"), _chosen(imagined.episodes(), rows))
-            write_episodes(run.path(f"comparison/{name}-{kind}-real.hdf5"), _chosen(real.episodes(), rows))
+            write_episodes(run.path(f"{COMPARISON}/{name}-{kind}-imagined.hdf5"), _chosen(imagined.episodes(), rows))
+            write_episodes(run.path(f"{COMPARISON}/{name}-{kind}-real.hdf5"), _chosen(real.episodes(), rows))
 
 
 def _chosen(episodes: Sequence[Episode], rows: np.ndarray) -> list[Episode]:
@@ -131,4 +133,4 @@ def _video_error(run: Run, simulator: Simulator) -> dict[str, Any]:
     env = imagined_env(run, simulator, config.world.imagined_rows, hold=config.max_steps)
     _, imagined = replay_in_imagination(env, episodes, config.seed, "video")
     curves = psnr_by_horizon(episodes, imagined)
-    return {"psnr_by_horizon": curves["world"], "psnr_by_depth_copy": curves["copy"]}
+    return {"psnr_by_depth": curves["world"], "psnr_by_depth_copy": curves["copy"]}

@@ -20,17 +20,8 @@ from wovr_lab.pace.data import (
     with_progress,
     world_episodes,
 )
-from wovr_lab.pace.rounds import (
-    BASE,
-    DEMONSTRATIONS,
-    HALF,
-    PLAY,
-    ROLLOUT_WEIGHT,
-    TRAINING,
-    Round,
-    Simulator,
-    monitored_for_reward,
-)
+from wovr_lab.pace.layout import BASE, DEMONSTRATIONS, HALF, PLAY, TRAINING
+from wovr_lab.pace.rounds import ROLLOUT_WEIGHT, Round, Simulator, monitored_for_reward
 from wovr_lab.pace.stages import Run
 from wovr_lab.policy.checkpoints import save_policy
 from wovr_lab.policy.imitation import imitate

@@ -16,9 +16,7 @@ from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import collect, collect_again, demonstrate, execute_imagined_rollouts
 from wovr_lab.pace.evaluation import Improved, evaluate_stage
 from wovr_lab.pace.improving import gate, improve, may_improve
-from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
-from wovr_lab.pace.reporting import write_report_json
-from wovr_lab.pace.rounds import (
+from wovr_lab.pace.layout import (
     BASE,
     BASE_ROLLOUTS,
     DEMONSTRATIONS,
@@ -29,7 +27,12 @@ from wovr_lab.pace.rounds import (
     IMAGINED_ACTIONS,
     NEAR_MISSES,
     PLAY,
+    REPORT,
     TRAINING,
+)
+from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
+from wovr_lab.pace.reporting import write_report_json
+from wovr_lab.pace.rounds import (
     Round,
     Simulator,
     monitored_for_reward,
@@ -110,11 +113,12 @@ def run_loop(config: RunConfig, folder: Path, force: bool = False, until: str | 
     names = stage_names(config)
     if until not in (None, *names):
         raise UserError(f"unknown stage {until!r}; stages: {', '.join(names)}")
-    run, improved = open_run(folder, config, force), None
+    run, improved, refused = open_run(folder, config, force), None, ()
     if _done(run, preparation(config), until):
         return None
     for phase in rounds(config):
         if not may_improve(run, phase):
+            refused = (phase.verdict,)
             break
         if _done(run, stages_after_gate(config, phase), until):
             return None
@@ -123,9 +127,9 @@ def run_loop(config: RunConfig, folder: Path, force: bool = False, until: str | 
         raise UserError(
             f"{until} needs RL in imagination, which the gate refused ({run.path(phase.verdict)}); --force overrules it"
         )
-    run_stages(run, [evaluate_stage(improved)])
+    run_stages(run, [evaluate_stage(improved, refused)])
     write_report_json(run)
-    return read_json(run.path("report.json"))
+    return read_json(run.path(REPORT))
 
 
 def _done(run: Run, stages: Sequence[Stage], until: str | None) -> bool:

@@ -38,7 +38,7 @@ UNKNOWN = wilson(0, 0)
 class MonitorCheck:
     """What the monitor saw after so many updates, the same actions in both worlds."""
 
-    updates: int  # of RL; -1 of what a phase was given, before it imitated
+    updates: int  # of RL; -1 of what a round was given, before it imitated
     imagined: Interval
     real: Interval
     precision: Interval  # of imagined success
@@ -128,7 +128,7 @@ class Monitor:
         return outcomes, Executed(episodes, truly_labelled(imagined, episodes))
 
     def checked_at(self, updates: int) -> list[int]:
-        """The numbers of updates, up to `updates`, at which this phase was looked at before."""
+        """The numbers of updates, up to `updates`, at which this round was checked before."""
         return [check.updates for check in self.checks if 0 <= check.updates <= updates]
 
     def executed(self, updates: int) -> Executed:

@@ -12,7 +12,8 @@ import torch
 from wovr_lab.machine import package_version
 from wovr_lab.pace.config import RunConfig
 from wovr_lab.pace.data import SEEDS
-from wovr_lab.pace.rounds import Round, rounds
+from wovr_lab.pace.layout import EVALUATION, REPORT
+from wovr_lab.pace.rounds import Round, Simulator, rounds
 from wovr_lab.pace.stages import Run
 from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.runs import read_object, write_json
@@ -20,7 +21,7 @@ from wovr_lab.runs import read_object, write_json
 
 def write_report_json(run: Run) -> None:
     """Gathers what the stages wrote."""
-    config, found = run.config, read_object(run.path("evaluation.json"))
+    config, found = run.config, read_object(run.path(EVALUATION))
     improved = found.get("wovr")
     report: dict[str, Any] = {
         "schema": 1,
@@ -38,7 +39,7 @@ def write_report_json(run: Run) -> None:
         "hallucination": (improved or found["base"])["confusion"],
         "imagined_success_precision": (improved or found["base"])["imagined_success_precision"],
         "confusion": {"base": found["base"]["confusion"]} | ({"improved": improved["confusion"]} if improved else {}),
-        "reward": read_object(run.path("reward.json")),
+        "reward": read_object(run.path(Simulator.of().quality)),
         "world": found["world"],
         "stages": _stages(run),
         "ledger": [asdict(entry) for entry in run.ledger.entries],
@@ -54,7 +55,7 @@ def write_report_json(run: Run) -> None:
     if "comparison" in found:
         report["comparison"] = found["comparison"]
     report["verdict"] = verdict(report)
-    write_json(run.path("report.json"), report)
+    write_json(run.path(REPORT), report)
 
 
 def _verdict(run: Run, phase: Round) -> dict[str, Any]:

@@ -8,16 +8,22 @@ that the round before has improved (paper section 4).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wovr_lab.pace.config import RunConfig
+from wovr_lab.pace.layout import (
+    BASE,
+    BASE_ROLLOUTS,
+    DEMONSTRATIONS,
+    GATE,
+    IMAGINED_ACTIONS,
+    PLAY,
+    STARTS,
+    TRAINING,
+    checkpoint,
+    episodes,
+)
 
-BASE, HALF = "checkpoints/base", "checkpoints/half"
-DEMONSTRATIONS, EXAMPLES, BASE_ROLLOUTS = (f"episodes/{name}.hdf5" for name in ("demonstrations", "examples", "base"))
-NEAR_MISSES, PLAY = "episodes/nearly.hdf5", "episodes/play.hdf5"
-STARTS = (DEMONSTRATIONS, EXAMPLES, BASE_ROLLOUTS)  # episodes that imagination starts in
-TRAINING = (*STARTS, NEAR_MISSES)  # what reward and world model learn from before the first round
-IMAGINED_ACTIONS = "episodes/confronted"  # what the base does in imagination, executed for real
-GATE, GATE_GROUPS = "episodes/gate", "episodes/gate_groups.hdf5"  # held-out rollouts by policy, and from one start each
 ROLLOUT_WEIGHT = 2.5  # of a policy rollout against an episode of play, in world-model training
 REFINEMENT_WEIGHT = 5.0  # of a rollout that PACE collects
 
@@ -32,7 +38,7 @@ class Simulator:
     @classmethod
     def of(cls, *names: str) -> Simulator:
         """The one whose checkpoints bear these names after `world` and `reward`."""
-        return cls(*("_".join((f"checkpoints/{part}", *names)) for part in ("world", "reward")))
+        return cls(*(checkpoint("_".join((part, *names))) for part in ("world", "reward")))
 
     @property
     def names(self) -> tuple[str, str]:
@@ -42,7 +48,7 @@ class Simulator:
     @property
     def quality(self) -> str:
         """What its reward is worth on the gate's episodes."""
-        return f"{self.reward.removeprefix('checkpoints/')}.json"
+        return f"{Path(self.reward).name}.json"
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,12 @@ class Round:
     @property
     def policy(self) -> str:
         """The policy that it begins with."""
-        return BASE if self.number == 1 else f"checkpoints/improved_{self.number - 1}"
+        return BASE if self.number == 1 else checkpoint(f"improved_{self.number - 1}")
 
     @property
     def improved(self) -> str:
         """The policy that it ends with."""
-        return f"checkpoints/improved_{self.number}"
+        return checkpoint(f"improved_{self.number}")
 
     @property
     def simulator(self) -> Simulator:
@@ -120,7 +126,7 @@ class Round:
     @property
     def rollouts(self) -> str:
         """Real rollouts of its improved policy."""
-        return f"episodes/{_numbered('fresh', self.number)}.hdf5"
+        return episodes(_numbered("fresh", self.number))
 
     @property
     def refine(self) -> str:

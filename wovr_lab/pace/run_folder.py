@@ -15,12 +15,15 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.layout import EVALUATION, checkpoint, episodes, stage_record
+from wovr_lab.pace.loop import stage_names
 from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.domain import Domain
 from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.runs import read_object
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 
@@ -61,15 +64,24 @@ class RunFolder:
 
     def episodes(self, name: str) -> EpisodeStore:
         """The real episodes of `episodes/NAME.hdf5`. Raises UserError naming those that there are."""
-        path = self.path / "episodes" / f"{name}.hdf5"
+        path = self.path / episodes(name)
         if not path.is_file():
-            known = sorted(found.stem for found in (self.path / "episodes").glob("*.hdf5"))
+            known = sorted(found.stem for found in path.parent.glob("*.hdf5"))
             raise UserError(f"{self.path} has no episodes {name!r}; it has {', '.join(known) or 'none'}")
         return EpisodeStore([path])
 
     def report(self) -> dict[str, Any]:
         """report.json. Raises UserError if the run has none yet."""
         return load_report(self.path)
+
+    def evaluation(self) -> dict[str, Any]:
+        """evaluation.json. Raises UserError if the run has none yet."""
+        return read_object(self.path / EVALUATION, base=dict)
+
+    def stages(self) -> dict[str, dict[str, Any]]:
+        """What was written down of each stage that is done: seconds, commit, inputs, what it booked."""
+        paths = {name: self.path / stage_record(name) for name in stage_names(self.config)}
+        return {name: read_object(path) for name, path in paths.items() if path.exists()}
 
     def imagined_env(self, rows: int = 64, world: str = "last", reward: str = "last") -> ImaginedEnv:
         """The world model and reward as an environment of so many rows."""
@@ -78,10 +90,10 @@ class RunFolder:
 
     def _load(self, load: Any, names: tuple[str, ...]) -> Any:
         """The first of these checkpoints that exists."""
-        folders = [self.path / "checkpoints" / name for name in names]
+        folders = [self.path / checkpoint(name) for name in names]
         there = [folder for folder in folders if folder.is_dir()]
         if not there:
-            known = sorted(found.name for found in (self.path / "checkpoints").glob("*"))
+            known = sorted(found.name for found in folders[0].parent.glob("*"))
             raise UserError(f"{self.path} has no checkpoint {names[0]!r}; it has {', '.join(known) or 'none'}")
         if there[0] not in self._loaded:
             self._loaded[there[0]] = load(there[0])

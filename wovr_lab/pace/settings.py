@@ -19,10 +19,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.pace.layout import CONFIG
 from wovr_lab.runs import read_object
 
 KIND = "kind"
-NAME = "config.json"
 T = TypeVar("T")
 
 
@@ -143,7 +143,7 @@ def _leaf(annotation: Any, found: Any, where: str) -> Any:
 def read_config(folder: Path | str) -> dict[str, Any]:
     """What RUN/config.json says. Raises UserError if `folder` is no run, or if its configuration is lost or damaged."""
     folder = as_path(folder)
-    path = folder / NAME
+    path = folder / CONFIG
     if (folder / "stages").is_dir() and not path.exists():
         raise UserError(
             f"{path} does not exist, although {folder} is a run: put it back from a run with the same settings "
@@ -157,6 +157,6 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     wrong = [name for name, kind in told.items() if type(found.get(name)) is not kind]
     if wrong or not all(isinstance(task, str) for task in tasks):
         raise UserError(
-            f"{folder} is no run folder (its {NAME} names no {wrong[0] if wrong else 'tasks'}); choose another folder"
+            f"{folder} is no run folder (its {CONFIG} names no {wrong[0] if wrong else 'tasks'}); choose another folder"
         )
     return found

@@ -22,6 +22,7 @@ from wovr_lab.fields import NonNegative
 from wovr_lab.machine import current_commit
 from wovr_lab.outputs import MARKER, recover
 from wovr_lab.pace.config import RunConfig, load_config
+from wovr_lab.pace.layout import CONFIG, stage_record
 from wovr_lab.pace.settings import differing, read_config, to_dict
 from wovr_lab.runs import Metrics, read_json, read_object, write_json
 from wovr_lab.types import Episode
@@ -109,7 +110,7 @@ def open_run(folder: Path, config: RunConfig, force: bool = False) -> Run:
 
     Raises UserError if it was made by another configuration, holds something else, or if another process works in it.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     if path.exists():
         if names := differing(load_config(folder), config):
             raise UserError(
@@ -198,7 +199,7 @@ def _keep_scratch_of(run: Run, inputs: dict[str, str]) -> None:
 
 
 def _record_path(run: Run, stage: Stage) -> Path:
-    return run.folder / "stages" / f"{stage.name}.json"
+    return run.path(stage_record(stage.name))
 
 
 def digest(path: Path) -> str:

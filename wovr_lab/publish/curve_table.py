@@ -17,8 +17,9 @@ from wovr_lab.experiments.learning_curve import CEILING, FIRST_SEED, CurveConfig
 from wovr_lab.measure.groups import correlation_interval
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.update_efficiency import update_efficiency_interval
+from wovr_lab.pace.settings import read_config
 from wovr_lab.publish.results import provenance, row_of
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import write_json
 from wovr_lab.types import Interval
 
 TOLERANCE = 0.05  # of real success: a smaller lag behind the ceiling is none, however sure
@@ -28,7 +29,7 @@ Pairs = list[tuple[Path, int]]  # a run and a seed of RL
 def write_learning_curve(folders: Sequence[Path], config: CurveConfig, out: Path, command: str) -> dict[str, Any]:
     """Writes the table of these runs and returns it. Raises UserError if nothing was measured in one of them."""
     pairs = [(folder, rl_seed) for folder in folders for rl_seed in config.rl_seeds]
-    seeds = [int(read_json(folder / "config.json")["seed"]) for folder, _ in pairs]
+    seeds = [int(read_config(folder)["seed"]) for folder, _ in pairs]
     rows: list[dict[str, Any]] = []
     for setting in config.settings:
         for updates in config.marks:

@@ -16,7 +16,8 @@ from wovr_lab.machine import current_commit
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.pace.config import RunConfig, load_config
-from wovr_lab.pace.rounds import BASE, Simulator, rounds
+from wovr_lab.pace.layout import BASE, COMPARISON, CONFIG, EVALUATION, REPORT
+from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
@@ -24,7 +25,7 @@ from wovr_lab.runs import read_json, write_json
 from wovr_lab.world.protocol import load_world_model
 
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
-NUMBERS = ("config.json", "report.json", "evaluation.json", "metrics.jsonl")
+NUMBERS = (CONFIG, REPORT, EVALUATION, "metrics.jsonl")
 SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
@@ -46,7 +47,7 @@ def ship(run: Path, out: Path) -> int:
         partial.mkdir(parents=True)
         for name in numbers:
             shutil.copy(run / name, partial / name)
-        shutil.copytree(run / "comparison", partial / "comparison")
+        shutil.copytree(run / COMPARISON, partial / COMPARISON)
         kept = _copy_episodes(run / "episodes", partial / "episodes")
         for name in keyframes:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]

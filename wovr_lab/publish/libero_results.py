@@ -15,6 +15,7 @@ import numpy as np
 
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import baseline_of
+from wovr_lab.pace.layout import EVALUATION, REPORT
 from wovr_lab.pace.settings import read_config
 from wovr_lab.publish.results import pooled, provenance, row_of
 from wovr_lab.real.names import suite_of
@@ -76,8 +77,8 @@ def put_rows(
 def _finished(folder: Path) -> dict[str, Any]:
     """What a table needs of a run; `method` is None where the gate refused RL. Raises UserError on half a run."""
     config, baseline = read_config(folder), baseline_of(folder)
-    method, found = baseline or ("wovr", read_object(folder / "evaluation.json"))
-    report = found if baseline else read_object(folder / "report.json")
+    method, found = baseline or ("wovr", read_object(folder / EVALUATION))
+    report = found if baseline else read_object(folder / REPORT)
     if "protocol" not in report:
         raise UserError(f"{folder} does not say how it was evaluated; evaluate it again with this version")
     spent = {"real_episodes": found["trajectories"]} if baseline else report["budget"]

@@ -13,6 +13,7 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.baselines import baseline_of
 from wovr_lab.machine import current_commit, package_version
+from wovr_lab.pace.layout import EVALUATION
 from wovr_lab.pace.settings import read_config
 from wovr_lab.real.env import TRAINING_SEEDS
 from wovr_lab.runs import read_json, read_object, write_json, write_text
@@ -120,7 +121,7 @@ def _outcomes(folder: Path, setting: str) -> dict[str, Any]:
         name, found = baseline
         base, method = found["base"]["outcomes"], found[name]["outcomes"]
     else:
-        found = read_object(folder / "evaluation.json", base=dict)
+        found = read_object(folder / EVALUATION, base=dict)
         if "wovr" not in found:
             raise UserError(f"{folder} has no improved policy: its gate refused RL; it cannot be a row of {setting}")
         base, method = found["base"]["outcomes"]["greedy"], found["wovr"]["outcomes"]["greedy"]

@@ -187,7 +187,7 @@ def _confusion(report: dict[str, Any]) -> list[str]:
 
 def _depth(report: dict[str, Any]) -> list[str]:
     world = report.get("world") or {}
-    if not world.get("psnr_by_horizon"):
+    if not world.get("psnr_by_depth"):
         return []
     speed = world.get("frames_per_second")
     spoken = f" Imagination made {speed:,.0f} frames a second (policy, sampling, decoding and reward)." if speed else ""
@@ -198,7 +198,7 @@ def _depth(report: dict[str, Any]) -> list[str]:
             "longer the world model has built on its own frames. Copying the first frame is what it has to beat."
             f"{spoken}",
             plot(
-                gate_figures.psnr_by_horizon_figure(world["psnr_by_horizon"], world.get("psnr_by_depth_copy") or ()),
+                gate_figures.psnr_by_horizon_figure(world["psnr_by_depth"], world.get("psnr_by_depth_copy") or ()),
                 "depth",
             ),
         )
