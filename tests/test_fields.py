@@ -22,6 +22,7 @@ NEEDED = {  # what must be given to make one
     "WorldTraining": {"fit": FIT}, "PixelTraining": {"fit": FIT},
     "RewardTraining": {"fit": FIT}, "KLPenalty": {"reference": None, "kl_coef": 0.1},
     "Choice": {"name": "x", "starts": 1, "official": False, "renderer": "fast", "rows": 1, "processes": None},
+    "ResumableEvaluationConfig": {"tasks": ("x",), "seeds": (0,), "run_seed": 0, "temperature": 0.0, "protocol": {}},
     "MixedStarts": {"initial": None, "keyframes": None},
 }  # fmt: skip
 CONFIGURATIONS = re.compile(r".*(Config|Training|Size|Bounds|retraining|Ablation|ContextBuilder)$")

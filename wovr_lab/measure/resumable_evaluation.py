@@ -7,7 +7,6 @@ for), FOLDER/episodes.json (one entry an episode), films of a first success and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from wovr_lab.contracts import Actor
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Natural, NonNegative, configuration
 from wovr_lab.measure.evaluation import Evaluation
 from wovr_lab.outputs import claim_work_folder
 from wovr_lab.real.process_pool import PooledChunkEnv
@@ -25,14 +25,14 @@ from wovr_lab.types import Rollouts
 SaveFilm = Callable[[Path, np.ndarray], None]  # path, uint8 [T, H, W, 3]
 
 
-@dataclass(frozen=True)
+@configuration
 class ResumableEvaluationConfig:
     """What is evaluated, and how; two of them with the same protocol give the same outcomes."""
 
     tasks: tuple[str, ...]
-    seeds: tuple[int, ...]  # initial states, for every task
+    seeds: tuple[Natural, ...]  # initial states, for every task
     run_seed: int
-    temperature: float
+    temperature: NonNegative
     protocol: dict[str, Any]  # what else decides the outcomes: policy, versions, renderer
 
     def to_dict(self) -> dict[str, Any]:
