@@ -6,8 +6,8 @@ argument each (paper Table 4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,11 +30,11 @@ class Imagined:
 
 
 @dataclass(frozen=True)
-class Context:
-    """Latents and actions that a chunk is imagined from."""
+class ChunkContext:
+    """What a chunk is imagined from, a row each: the first frame, the latest ones and the actions that led to them."""
 
-    anchor: Tensor  # float32 [B, C, h, w], latent of o_0
-    memory: Tensor  # float32 [B, C, h, w], latent of o_{t-3..t}
+    anchor: Tensor
+    memory: Tensor
     memory_actions: Tensor  # float32 [B, 4, 7], what produced the memory frames
 
     def actions(self, chunk: Tensor) -> Tensor:
@@ -42,17 +42,21 @@ class Context:
         noop = torch.as_tensor(NOOP, device=chunk.device).expand(len(chunk), 1, -1)
         return torch.cat([noop, self.memory_actions, chunk], 1)
 
-    def select(self, rows: Tensor) -> Context:
+    def select(self, rows: Tensor) -> Self:
         """The rows of an index or mask."""
-        return Context(self.anchor[rows], self.memory[rows], self.memory_actions[rows])
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def put(self, rows: Tensor, other: Context) -> Context:
+    def put(self, rows: Tensor, other: Self) -> Self:
         """A copy in which `rows` are those of `other`."""
-        merged = {}
-        for name in ("anchor", "memory", "memory_actions"):
-            merged[name] = getattr(self, name).clone()
-            merged[name][rows] = getattr(other, name)
-        return replace(self, **merged)
+        merged = [getattr(self, field.name).clone() for field in fields(self)]
+        for own, field in zip(merged, fields(self), strict=True):
+            own[rows] = getattr(other, field.name)
+        return type(self)(*merged)
+
+
+@dataclass(frozen=True)
+class Context(ChunkContext):
+    """Latents: anchor float32 [B, C, h, w] of o_0, memory float32 [B, C, h, w] of o_{t-3..t}."""
 
 
 @configuration

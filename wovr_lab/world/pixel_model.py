@@ -7,7 +7,7 @@ go on from. The hand is imagined first, from the latest frame; the pictures are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ from wovr_lab.outputs import replacing
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.robot import Robot
 from wovr_lab.runs import read_object, write_json
-from wovr_lab.types import CHUNK, MEMORY, NOOP, Start
-from wovr_lab.world.context import ContextBuilder, Imagined
+from wovr_lab.types import CHUNK, MEMORY, Start
+from wovr_lab.world.context import ChunkContext, ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import Heard, PixelNetwork
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
@@ -33,29 +33,10 @@ NOISE = 0.1  # largest sigma of the noise put on memory pictures in training
 
 
 @dataclass(frozen=True)
-class PixelContext:
-    """Pictures, actions and states that a chunk is imagined from."""
+class PixelContext(ChunkContext):
+    """Pictures: anchor float32 [B, 3, H, W], o_0, memory float32 [B, 4, 3, H, W], o_{t-3..t}; and states."""
 
-    anchor: Tensor  # float32 [B, 3, H, W], o_0
-    memory: Tensor  # float32 [B, 4, 3, H, W], o_{t-3..t}
-    memory_actions: Tensor  # float32 [B, 4, 7], what produced the memory frames
     states: Tensor  # float32 [B, 4, D], the robot's at the memory frames; D = 0 without a robot
-
-    def actions(self, chunk: Tensor) -> Tensor:
-        """[B, 5 + K, 7]: the anchor's NOOP, the memory's and the chunk's actions, one a frame."""
-        noop = torch.as_tensor(NOOP, device=chunk.device).expand(len(chunk), 1, -1)
-        return torch.cat([noop, self.memory_actions, chunk], 1)
-
-    def select(self, rows: Tensor) -> PixelContext:
-        """The rows of an index or mask."""
-        return PixelContext(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def put(self, rows: Tensor, other: PixelContext) -> PixelContext:
-        """A copy in which `rows` are those of `other`."""
-        merged = [getattr(self, field.name).clone() for field in fields(self)]
-        for mine, field in zip(merged, fields(self), strict=True):
-            mine[rows] = getattr(other, field.name)
-        return PixelContext(*merged)
 
 
 class PixelWorldModel(nn.Module):
