@@ -22,13 +22,12 @@ NEEDED = {  # what must be given to make one
     "WorldTraining": {"fit": FIT}, "PixelTraining": {"fit": FIT},
     "RewardTraining": {"fit": FIT}, "KLPenalty": {"reference": None, "kl_coef": 0.1},
     "Choice": {"name": "x", "starts": 1, "official": False, "renderer": "fast", "rows": 1, "processes": None},
+    "Tower": {"width": 8, "layers": 1, "heads": 1, "inner": 8},
     "MixedStarts": {"initial": None, "keyframes": None},
 }  # fmt: skip
 CONFIGURATIONS = re.compile(r".*(Config|Training|Size|Bounds|retraining|Ablation|ContextBuilder)$")
 OTHERS = {
     "VLAConfig": "the library's kind of configuration; checked all the same",
-    "OpenVLAConfig": "the published sizes, which tests alone change",
-    "CurveConfig": "its numbers have a rule of their own",
 }
 NEVER = (math.nan, math.inf, -math.inf, "3", [1], {}, 1 + 2j)
 
