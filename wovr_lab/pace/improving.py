@@ -25,7 +25,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardRefresh
 from wovr_lab.reward.training import judge_each
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.types import Start
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -83,7 +83,9 @@ def _group_outcomes(run: Run, env: ImaginedEnv, name: str) -> GroupOutcomes:
 
 def may_improve(run: Run, number: int) -> bool:
     """Whether RL may start in imagination: the gate passed, or it only reports (smoke scale, or forced)."""
-    return run.force or run.config.scale == "smoke" or read_json(run.path(f"gate_{number}.json"))["passed"]
+    return (
+        run.force or run.config.scale == "smoke" or read_object(run.path(f"gate_{number}.json"), passed=bool)["passed"]
+    )
 
 
 def training_starts(run: Run, sources: tuple[str, ...]) -> Starts:
