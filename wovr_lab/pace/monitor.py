@@ -59,7 +59,7 @@ class Look:
 
     @classmethod
     def from_json(cls, row: dict) -> Look:
-        """The inverse of `asdict`; older looks did not ask for the reward's errors. Raises UserError on anything else."""
+        """The inverse of `asdict`; older looks lack the reward's errors. Raises UserError on anything else."""
         try:
             return cls(**(row | {name: Interval(**row[name]) for name in RATES if name in row}))
         except TypeError as error:
