@@ -116,7 +116,7 @@ def _update(trainer: Any) -> None:
     rng = np.random.default_rng(0)
     rollouts = trainer.roll_out(rng)
     advantages = torch.linspace(-1, 1, len(rollouts))
-    weights = torch.ones(len(rollouts), rollouts.actions.shape[1] * rollouts.actions.shape[2]) / len(rollouts)
+    weights = torch.ones(rollouts.actions.shape[:3]) / len(rollouts)
     trainer.update(to_batch(rollouts, advantages, weights), rng)
 
 
