@@ -10,7 +10,7 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 20000000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lab inspect notebooks bench libero setup-libero test-libero system-deps
+.PHONY: help setup demo test lint lab inspect notebooks bench faults libero setup-libero test-libero system-deps
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ notebooks: setup  ## execute every notebook into runs/notebooks, as pages to loo
 bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py
 	$(BIN)/python benchmarks/imagination_speed.py
+
+faults: setup  ## kill, starve, damage and mistype everything there is, in about twenty minutes, and count what survives
+	@# the inspector's memory is measured as `make inspect` runs it
+	env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m every_fault tests/faults
 
 libero: setup-libero  ## install LIBERO and run every stage of the loop on one of its tasks, at smoke scale
 	$(BIN)/wovr-lab doctor

@@ -27,13 +27,12 @@ NEEDED = {  # what must be given to make one
     "ResumableEvaluationConfig": {
         "tasks": ("push_red",), "seeds": (1,), "run_seed": 0, "temperature": 0.0, "protocol": {},
     },
+    "Tower": {"width": 8, "layers": 1, "heads": 1, "inner": 8},
     "MixedStarts": {"initial": None, "keyframes": None},
 }  # fmt: skip
 CONFIGURATIONS = re.compile(r".*(Config|Training|Size|Bounds|retraining|Ablation|ContextBuilder)$")
 OTHERS = {
     "VLAConfig": "the library's kind of configuration; checked all the same",
-    "OpenVLAConfig": "the published sizes, which tests alone change",
-    "CurveConfig": "its numbers have a rule of their own",
 }
 NEVER = (math.nan, math.inf, -math.inf, "3", [1], {}, 1 + 2j)
 

@@ -156,5 +156,9 @@ def _checked(frames: list[Any], least: int) -> list[dict[str, Any]]:
             raise UserError("an 'instruction' must be text")
         if image.shape != frames[0]["image"].shape:
             raise UserError(f"its frames differ in size: {image.shape} and {frames[0]['image'].shape}")
-        as_floats(frame.get("delta_action", NOOP), "the numbers of a 'delta_action'", (ACTION_DIM,))
+        as_floats(
+            frame.get("delta_action", NOOP),
+            f"a 'delta_action' must be {ACTION_DIM} finite numbers; these",
+            (ACTION_DIM,),
+        )
     return frames

@@ -37,11 +37,16 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def lasting(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without what depends on the machine and the moment."""
-    kept = {key: value for key, value in report.items() if key != "machine"}
+    """A report, or an evaluation, without what depends on the machine and the moment: names of it, times and speeds."""
+    kept = {key: _without_speed(value) for key, value in report.items() if key != "machine"}
     kept["stages"] = [stage["name"] for stage in report.get("stages", ())]
-    kept["world"] = {key: value for key, value in report["world"].items() if key != "frames_per_second"}
     return kept
+
+
+def _without_speed(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    return {key: value for key, value in part.items() if key not in ("speed", "frames_per_second")}
 
 
 def _files(folder: Path) -> set[str]:

@@ -68,16 +68,18 @@ class Ending:
         return self.code in KILLED
 
 
-def live(work: Callable[..., Any], *arguments: Any, log: Path, moment: Moment | None = None) -> Ending:
+def live(
+    work: Callable[..., Any], *arguments: Any, log: Path, moment: Moment | None = None, patience: int = PATIENCE
+) -> Ending:
     """Runs `work(*arguments)` in a process of its own, whose words go to the file `log`. Raises TimeoutError, having
-    ended it, if it takes more than `PATIENCE` seconds."""
+    ended it, if it takes more than `patience` seconds."""
     process = PROCESSES.Process(target=_lived, args=(log, moment or Moment(), work, arguments))
     process.start()
-    process.join(PATIENCE)
+    process.join(patience)
     if process.exitcode is None:
         process.kill()
         process.join()
-        raise TimeoutError(f"{work.__name__}{arguments} did not end within {PATIENCE} s: {log.read_text()[-2000:]}")
+        raise TimeoutError(f"{work.__name__}{arguments} did not end within {patience} s: {log.read_text()[-2000:]}")
     return Ending(process.exitcode, log.read_text(errors="replace"))
 
 

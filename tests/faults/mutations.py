@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +15,10 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from pickles import VALUES, change_array_header, change_opcodes, change_pickle
 from safetensors.torch import load, save
 
 Change = Callable[[bytes, np.random.Generator], bytes]
-VALUES: tuple[Any, ...] = (
-    None, True, False, -1, 0, 1, 7, 1.5, -2.5, 1e308, 2**31, 10**30, "", "x", "1", "../../etc/passwd", "\ud800",
-    "ß" * 300, [], [1], ["x"], [[]], {}, {"x": 1}, [None] * 3, {"": {}},
-)  # fmt: skip
 TEXTS = ("NaN", "-Infinity", "1e999", "[" * 60_000 + "]" * 60_000, '{"a":' * 30_000 + "1" + "}" * 30_000, "9" * 5000)
 
 
@@ -208,59 +204,6 @@ def change_attribute(content: bytes, rng: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
-def change_pickle(content: bytes, rng: np.random.Generator) -> bytes:
-    """Frames of RLinf's of which one entry is another, or which are fewer."""
-    array = np.load(io.BytesIO(content), allow_pickle=True)
-    frame = array[rng.integers(len(array))]
-    key, image = str(rng.choice(sorted(frame))), frame["image"]
-    laughs: Any = ["ha"]
-    for _ in range(60):
-        laughs = [laughs, laughs]
-    values = (
-        *VALUES, laughs, image[:0], image[:, :0], image.astype(float), image[..., :2], image[::-1], b"x", 1j,
-        np.zeros(7), np.full(7, np.nan), ["1"] * 7, [1j] * 7, np.array(["a"] * 7), np.float64(3), (1, 2),
-        np.zeros((7, 1)), [[1], [2, 3]],
-    )  # fmt: skip
-    frame[key] = values[rng.integers(len(values))]
-    return _saved(array if rng.random() < 0.8 else array[: rng.integers(len(array))])
-
-
-def change_opcodes(content: bytes, rng: np.random.Generator) -> bytes:
-    """Pickles that ask for much more than they bring."""
-    head = content[: 10 + struct.unpack("<H", content[8:10])[0]]
-    size = int(rng.choice([2**31 - 1, 2**33, 2**40, 2**62]))
-    wide = struct.pack("<Q", size)
-    return (
-        head
-        + (
-            b"\x80\x04\x8e" + wide + b"x.",  # bytes
-            b"\x80\x04\x8d" + wide + b"x.",  # text
-            b"\x80\x05\x96" + wide + b"x.",  # a byte array
-            b"\x80\x04Nr" + struct.pack("<I", 2**32 - 1) + b".",  # a memo of four thousand million entries
-            b"\x80\x04\x95" + wide + b"N.",  # a frame
-            b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"x.",  # a number
-            b"\x80\x02cnumpy\nndarray\n" + pickle.dumps((size,), 2)[2:-1] + b"\x85R.",
-            b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
-            + pickle.dumps((size,), 2)[2:-1]
-            + b"C\x01btR.",
-        )[rng.integers(8)]
-    )
-
-
-def change_array_header(content: bytes, rng: np.random.Generator) -> bytes:
-    """What a .npy file says of itself."""
-    length = struct.unpack("<H", content[8:10])[0]
-    headers = (
-        "{'descr': '|O', 'fortran_order': False, 'shape': (5000000000000,), }",
-        "{'descr': '<f8', 'fortran_order': False, }", "__import__('os').abort()", "(" * 900, "1+1",
-        "{'descr': '<f8', 'fortran_order': False, 'shape': (5000000000,), }",
-        "{'descr': 'x', 'fortran_order': 3, 'shape': -1, }",
-        "{'descr': [('a', '|O')], 'fortran_order': True, 'shape': (), }",
-    )  # fmt: skip
-    header = headers[rng.integers(len(headers))].encode()
-    return content[:8] + struct.pack("<H", len(header)) + header + content[10 + length :]
-
-
 def change_setting(content: bytes, rng: np.random.Generator) -> bytes:
     """A line of TOML sets something else, or is none."""
     lines = content.decode().splitlines()
@@ -277,12 +220,6 @@ def change_setting(content: bytes, rng: np.random.Generator) -> bytes:
     )
     lines[number] = others[rng.integers(len(others))]
     return "\n".join(lines).encode(errors="surrogatepass")
-
-
-def _saved(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=True)
-    return file.getvalue()
 
 
 def _value(rng: np.random.Generator) -> Any:

@@ -83,12 +83,14 @@ def whole_folder(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.parametrize("name", READERS)
-@in_two_sizes("count", 12, 400)
+@in_two_sizes("count", 8, 400)
 def test_no_damaged_file_is_more_than_one_message(name, count, whole_folder, tmp_path, record):
     folder, results = Path(shutil.copytree(whole_folder, tmp_path / "run")), tmp_path / "results"
     outcomes: dict[int, list[Any]] = {}
     while len(outcomes) < count:  # a mutant that ends the process is passed over by the next
-        ending = live(read_mutants, name, folder, range(len(outcomes), count), results, log=tmp_path / "log")
+        ending = live(
+            read_mutants, name, folder, range(len(outcomes), count), results, log=tmp_path / "log", patience=2900
+        )
         found = {number: rest for number, *rest in map(json.loads, results.read_text().splitlines())}
         assert len(found) > len(outcomes), ending.said[-3000:]
         outcomes = found

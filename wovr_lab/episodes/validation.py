@@ -53,12 +53,13 @@ def demonstration_names(data: h5py.Group) -> list[str]:
 
 def file_defects(file: h5py.File) -> list[str]:
     """What is wrong inside an open file."""
-    links = link_defects(file) or (link_defects(file["data"]) if "data" in file else [])
+    links = link_defects(file)
+    data = None if links else file.get("data")
+    links = links or (link_defects(data) if isinstance(data, h5py.Group) else [])
     if links:
         return links
-    if not isinstance(file.get("data"), h5py.Group):
+    if not isinstance(data, h5py.Group):
         return ["there is no group 'data'; this is not a LIBERO demonstration file"]
-    data = file["data"]
     names = demonstration_names(data)
     if not names:
         return ["there are no demonstrations in 'data'"]

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from wovr_lab.contracts import ChunkEnv
 from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Distinct, Natural, configuration
 from wovr_lab.grpo.trainer import GRPOTrainer
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import Executed
@@ -59,26 +60,26 @@ SETTINGS = {
 CEILING = "real_simulator_true_reward"
 
 
-@dataclass(frozen=True)
+@configuration
 class CurveConfig:
     """Raises UserError on marks, counts or settings that cannot make a curve."""
 
-    marks: tuple[int, ...] = (0, 8, 16, 24, 32, 48, 64)  # updates
-    settings: tuple[str, ...] = tuple(SETTINGS)
-    rl_seeds: tuple[int, ...] = (0, 1)
-    starts: int = 200  # a task
-    groups: int = 64  # over all tasks; 0: agreement within groups is not measured
+    marks: tuple[Natural, ...] = (0, 8, 16, 24, 32, 48, 64)  # updates
+    settings: Annotated[tuple[str, ...], Distinct(0)] = tuple(SETTINGS)
+    rl_seeds: Annotated[tuple[Natural, ...], Distinct(0)] = (0, 1)
+    starts: Natural = 200  # a task
+    groups: Natural = 64  # over all tasks; 0: agreement within groups is not measured
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.settings if name not in SETTINGS]
         if unknown or not self.settings:
             raise UserError(f"unknown setting {unknown[:1]}; settings: {', '.join(SETTINGS)}")
-        if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] < 0 or self.marks[-1] < 1:
+        if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[-1] < 1:
             raise UserError(f"marks are numbers of updates in rising order, the last 1 or more, not {self.marks}")
-        if not 1 <= self.starts <= LAST_SEED - FIRST_SEED or self.groups < 0 or not self.rl_seeds:
+        if not 1 <= self.starts <= LAST_SEED - FIRST_SEED or not self.rl_seeds:
             raise UserError(
-                f"a curve needs 1 to {LAST_SEED - FIRST_SEED} starts a task, groups >= 0 and seeds of RL, not "
-                f"{self.starts}, {self.groups}, {self.rl_seeds}"
+                f"a curve needs 1 to {LAST_SEED - FIRST_SEED} starts a task and seeds of RL, not {self.starts} and "
+                f"{self.rl_seeds}"
             )
 
 

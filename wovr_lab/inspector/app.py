@@ -6,7 +6,7 @@ Everything that touches a world runs one at a time; each tab has a session of it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         gain = controls["gain"]
 
         def wire(trigger: Callable[..., Any], action: Callable[..., object], *inputs: gr.components.Component) -> None:
-            trigger(tabs.doing(action), [gain, *inputs], views, trigger_mode="multiple", **SHOWS)
+            trigger(tabs.doing(action, _labels(inputs)), [gain, *inputs], views, trigger_mode="multiple", **SHOWS)
 
         app.load(tabs.opened, [gain], [*views, begin["task"], begin["seed"]], **SHOWS)
         app.unload(tabs.closed)
@@ -83,6 +83,11 @@ def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]
         _wire_futures(wire, futures, tabs)
         _wire_leaving(leaving, tabs)
     return app, tabs
+
+
+def _labels(inputs: Sequence[gr.components.Component]) -> list[str]:
+    """What fields of numbers are called, "" for other parts of the page: a field may be empty."""
+    return [str(each.label) if isinstance(each, gr.Number) else "" for each in inputs]
 
 
 def _wire_keys(wire: Wire, keys: dict[str, gr.Button], controls: Parts) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -71,13 +71,15 @@ class Tabs:
         """Frees what the tab had."""
         self._close(str(request.session_hash))
 
-    def doing(self, action: Action) -> Callable[..., list[Any]]:
+    def doing(self, action: Action, labels: Sequence[str] = ()) -> Callable[..., list[Any]]:
         """A handler: the session and the inputs go into the action, what there is to see comes out. What is refused
-        is said, and changes nothing."""
+        is said, and changes nothing. Inputs that have `labels` must not be empty."""
 
         def handler(request: gr.Request, gain: float, *inputs: Any) -> list[Any]:
             tab = self.of(request)
             try:
+                if empty := [label for label, value in zip(labels, inputs, strict=False) if label and value is None]:
+                    raise UserError(f"{empty[0]}: nothing is given; type a number")
                 action(tab.session, *inputs)
             except UserError as error:
                 complain(error)

@@ -34,7 +34,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardRefresh
 from wovr_lab.reward.training import classify_episodes
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_object, write_json
 from wovr_lab.starts import InitialStarts, KeyframeStarts, MixedStarts, Starts, export_keyframes, keyframes, start_at
 from wovr_lab.types import Start
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -93,7 +93,8 @@ def _group_outcomes(run: Run, env: ImaginedEnv, name: str) -> GroupOutcomes:
 
 def may_improve(run: Run, phase: Round) -> bool:
     """Whether RL may start in imagination: the gate passed, or it only reports (because the run says so, or forced)."""
-    return run.force or run.config.gate.only_reports or read_json(run.path(phase.verdict))["passed"]
+    overruled = run.force or run.config.gate.only_reports
+    return overruled or read_object(run.path(phase.verdict), passed=bool)["passed"]
 
 
 def starts_of(config: RunConfig, episodes: EpisodeStore) -> Starts:

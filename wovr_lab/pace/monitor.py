@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wovr_lab.episodes import EpisodeStore, write_episodes
+from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.imagined.refresh import Executed
 from wovr_lab.measure.hallucination import PairedOutcomes, replay_in_imagination, replay_in_simulator, truly_labelled
@@ -27,7 +28,7 @@ from wovr_lab.policy.exploration import ExploringActor
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.reward.refresh import RewardErrors
 from wovr_lab.rollout import roll_out
-from wovr_lab.runs import read_json, write_json
+from wovr_lab.runs import read_rows, write_json
 from wovr_lab.types import Interval
 
 RATES = ("imagined", "real", "precision", "false_positive", "false_negative")
@@ -61,9 +62,13 @@ class MonitorCheck:
 
     @classmethod
     def from_json(cls, row: dict) -> MonitorCheck:
-        """The inverse of `asdict`; older checks did not ask for the reward's errors."""
-        rates = {name: Interval(**row[name]) for name in RATES if name in row}
-        return cls(**(row | rates))
+        """The inverse of `asdict`; older checks lack the reward's errors. Raises UserError on anything else."""
+        try:
+            return cls(**(row | {name: Interval(**row[name]) for name in RATES if name in row}))
+        except TypeError as error:
+            raise UserError(
+                f"{str(row)[:80]} is no check of the monitor ({error}); delete the stage's folder"
+            ) from error
 
 
 def is_over_optimised(checks: Sequence[MonitorCheck]) -> bool:
@@ -90,7 +95,8 @@ class Monitor:
         skip = monitor.starts * (phase.number - 1) if self.learnt_from else 0
         self.starts = starts(config, seeds(config, "monitor", monitor.starts, skip))
         self.path = run.scratch / "monitor.json"
-        self.checks = [MonitorCheck.from_json(row) for row in read_json(self.path)] if self.path.exists() else []
+        rows = read_rows(self.path, updates=int) if self.path.exists() else []
+        self.checks = [MonitorCheck.from_json(row) for row in rows]
 
     def check(self, updates: int, policy: VLAPolicy) -> bool:
         """Sees the policy act in both worlds, keeps it if it really did best; True if RL may go on."""

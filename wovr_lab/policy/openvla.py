@@ -8,8 +8,8 @@ transformers' models, since the published code needs timm and forks of 2024; not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from transformers import (
 
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
+from wovr_lab.fields import Range, Size, check, configuration
 from wovr_lab.pixels import to_float
 from wovr_lab.policy.exploration import IndependentNoise, Noise, choose_tokens, log_prob_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
@@ -41,24 +42,29 @@ SIDE, PATCH, REGISTERS = 224, 14, 4
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-@dataclass(frozen=True)
+@configuration
 class Tower:
     """Sizes of a vision transformer."""
 
-    width: int
-    layers: int
-    heads: int
-    inner: int  # of its MLPs
+    width: Size
+    layers: Size
+    heads: Size
+    inner: Size  # of its MLPs
 
 
-@dataclass(frozen=True)
+@configuration
 class OpenVLAConfig:
-    """The published sizes; tests build smaller ones."""
+    """The published sizes; tests build smaller ones. Raises UserError if Llama's do not say how many words it has."""
 
     dino: Tower = Tower(1024, 24, 16, 4096)
     siglip: Tower = Tower(1152, 27, 16, 4304)
-    side: int = SIDE
+    side: Size = SIDE
     language: dict[str, Any] = field(default_factory=lambda: {"vocab_size": 32064, "pad_token_id": 32000})
+
+    def __post_init__(self) -> None:
+        check(
+            "language: vocab_size", self.language.get("vocab_size"), Annotated[int, Range(PADDING_WORDS + BINS, 2**24)]
+        )
 
     @property
     def first_action_word(self) -> int:

@@ -33,14 +33,22 @@ def load_openvla(
     Raises UserError if the folder is of another model or incomplete.
     """
     config = config or config_of(read_object(folder / "config.json"), folder)
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(f"{folder} holds no tokenizer.json; save Llama's tokenizer there in the fast format")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer = _tokenizer(folder)
     with torch.device("meta"):
         policy = OpenVLAPolicy(config, tokenizer)
     fill(policy, folder, renamed, NEW, dtype)
     make_buffers(policy, dtype)
     return policy.eval()
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Llama's. Raises UserError if it is missing or damaged."""
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"{folder} holds no tokenizer.json; save Llama's tokenizer there in the fast format")
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the library raises this very class where a file is damaged
+        raise UserError(f"the tokenizer in {folder} cannot be read ({error}); download it again") from error
 
 
 def make_buffers(policy: OpenVLAPolicy, dtype: torch.dtype) -> None:
@@ -58,7 +66,10 @@ def config_of(described: dict[str, Any], folder: Path) -> OpenVLAConfig:
     for name, value in wanted.items():
         if described.get(name) != value:
             raise UserError(f"{folder} is no OpenVLA-OFT that can be loaded here: {name} is {described.get(name)!r}")
-    return OpenVLAConfig(side=described["image_sizes"][0], language=described["text_config"])
+    sides, language = described.get("image_sizes"), described.get("text_config")
+    if not isinstance(sides, list) or not sides:
+        raise UserError(f"{folder} is no OpenVLA-OFT that can be loaded here: image_sizes is {sides!r}")
+    return OpenVLAConfig(side=sides[0], language=language)
 
 
 @dataclass(frozen=True)
