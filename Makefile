@@ -22,7 +22,7 @@ $(BIN)/python:
 	python3 -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,lerobot]'
 	@touch $@
 
 demo: setup  ## run the whole method on the tabletop, or go on where it stopped, and say where the report is
@@ -60,7 +60,7 @@ test-libero: setup-libero  ## build and reset every task of LIBERO's suites, whi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m every_task tests/real/libero
 
 $(VENV)/.installed-libero: $(VENV)/.installed
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,libero]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,lerobot,libero]'
 	@touch $@
 
 system-deps:  ## install what needs root: Chromium for the browser tests, GL libraries for LIBERO (Debian, Ubuntu)

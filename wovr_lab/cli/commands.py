@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from wovr_lab.cli.configuring import Changes, SettingsFile, ShowConfig, configured, shown
+from wovr_lab.cli.data import convert
 from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.options import Commands
 from wovr_lab.cli.pixels import pretrain_pixels
@@ -129,7 +130,7 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 
 
 app.add_typer(study, name="study")
-for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
+for real_command in (convert, evaluate, demonstrations, online, longer, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_loop_command(stage_name))
