@@ -202,6 +202,26 @@ def test_what_is_broken_is_one_message(ours, message):
         list(EpisodeStore(ours))
 
 
+@pytest.mark.filterwarnings("ignore::wovr_lab.errors.Doubt")
+@pytest.mark.parametrize("kind", ["pictures", "videos"])
+def test_any_damage_is_read_past_or_one_message(tmp_path, kind):
+    rng = np.random.default_rng(3)
+    files = sorted(path for path in (SETS / kind).rglob("*") if path.is_file())
+    refused = 0
+    for number in range(40):
+        folder = Path(shutil.copytree(SETS / kind, tmp_path / str(number)))
+        path = folder / files[number % len(files)].relative_to(SETS / kind)
+        damaged = bytearray(path.read_bytes())[: None if number % 4 else rng.integers(1, 500)]
+        for place in rng.integers(0, len(damaged), number % 20):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            list(EpisodeStore(folder))
+        except UserError as error:
+            refused += str(folder) in str(error)
+    assert refused > 10
+
+
 def test_a_camera_that_is_not_there_is_refused_by_the_names_of_those_that_are(ours):
     with pytest.raises(UserError, match=f"no camera 'x'; it has {CAMERA}"):
         EpisodeStore(ours, "x")

@@ -32,7 +32,7 @@ def parquet(path: Path) -> Iterator[pq.ParquetFile]:
             if file.metadata.num_rows > MOST_ROWS:
                 raise UserError(f"{path} declares {file.metadata.num_rows} rows, more than {MOST_ROWS}; split the set")
             yield file
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read as parquet ({error}); fetch it again") from error
 
 

@@ -52,6 +52,8 @@ def read_video(path: Path, camera: Camera, times: np.ndarray, fps: float) -> np.
     try:
         with av.open(str(path)) as box:
             stream = box.streams.video[0]
+            if stream.codec_context is None:
+                raise UserError(f"{path} is of an encoding that FFmpeg does not know; fetch it again")
             if (stream.height, stream.width) != (camera.height, camera.width):
                 raise UserError(f"{path} is {stream.width} x {stream.height}, not as large as info.json says")
             box.seek(max(0, int((times[0] - near) / stream.time_base)), stream=stream)
