@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.borders import as_path
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
@@ -21,6 +20,7 @@ from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import real_world
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_object
+from wovr_lab.shipped import folder_of
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 IMPROVED = ("improved_2", "improved_1")  # policies, the last first
@@ -29,10 +29,10 @@ REWARDS = ("reward_final", "reward_evolved", "reward_improved", "reward")
 
 
 class RunFolder:
-    """Raises UserError if the folder is no run."""
+    """A folder, or the name of a run that is shipped. Raises UserError if it is no run."""
 
     def __init__(self, path: Path | str):
-        self.path = as_path(path)
+        self.path = folder_of(path)
         _ = self.settings  # there, or says that they are not
         self._loaded: dict[Path, Any] = {}
 
