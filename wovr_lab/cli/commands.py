@@ -28,7 +28,7 @@ from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
 from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.figures.comparison_pictures import draw_comparisons
-from wovr_lab.machine import check_proxies
+from wovr_lab.machine import check_proxies, require_extra
 from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.yardsticks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
@@ -275,6 +275,7 @@ def inspect(
     host: Annotated[str, typer.Option(help="others than 127.0.0.1 need a password: WOVR_LAB_PASSWORD")] = "127.0.0.1",
 ) -> None:
     """Open the hallucination inspector on the models of a run."""
+    require_extra("inspector", "gradio")
     check_proxies()
     from wovr_lab.inspector.app import launch  # loads what makes pages, which no other command needs
 
