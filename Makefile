@@ -1,6 +1,7 @@
 # One command for each thing people do here; `make` alone lists them.
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := dev,inspector,lab,lerobot
 SYSTEM_PACKAGES := chromium libegl1 libgl1 libosmesa6
 LIBERO_TASK := libero:object/pick_up_the_cream_cheese_and_place_it_in_the_basket
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -22,7 +23,7 @@ $(BIN)/python:
 	python3 -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: setup  ## run the whole method on the tabletop, or go on where it stopped, and say where the report is
@@ -64,7 +65,7 @@ test-libero: setup-libero  ## build and reset every task of LIBERO's suites, whi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m every_task tests/real/libero
 
 $(VENV)/.installed-libero: $(VENV)/.installed
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,libero]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS),libero]'
 	@touch $@
 
 system-deps:  ## install what needs root: Chromium for the browser tests, GL libraries for LIBERO (Debian, Ubuntu)

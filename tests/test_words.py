@@ -22,7 +22,7 @@ REPLACED = {  # identifiers, by the word that is used instead
     "NOOP, noop_action, DISPLAY_RESOLUTION, Subgoal, aim_offset": (
         "HOLD", "hold_action", "PEOPLE_RESOLUTION", "Errand", "errand"),
     "FRAMES_PER_LATENT, gpu_memory_of": ("GROUP", "memory_of"),
-    "UncertaintyEnv, uncertainties, error_auroc, InputWarning": ("DoubtingEnv", "doubts", "foretold_errors", "Doubt"),
+    "UncertaintyEnv, uncertainties, error_auroc, InputWarning": ("DoubtingEnv", "doubts", "foretold_errors", "InputWarning"),
     "update_efficiency, fgsm, violations, error_by_horizon, horizon_curves": (
         "update_worth", "worth_table", "measure_worth", "towards_success", "FAULTS", "imagined_faults", "real_faults",
         "drift_curves", "depth_curves", "error_by_depth", "deep_episodes"),

@@ -7,7 +7,6 @@ Importing it registers the tabletop with gymnasium; the names below are imported
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from wovr_lab.pace.loop import run_loop
     from wovr_lab.pace.run_folder import RunFolder
 
-__version__ = version("wovr-lab")
 __all__ = [
     "RunConfig",
     "RunFolder",
@@ -47,10 +45,12 @@ gymnasium.register(id="wovr_lab/Tabletop-v0", entry_point="wovr_lab.real.tableto
 
 def __getattr__(name: str) -> Any:
     """The public names, on first use."""
+    if name == "__version__":
+        return import_module("wovr_lab.machine").package_version()
     if name not in _MODULES:
         raise AttributeError(f"wovr_lab has no {name!r}; it offers {', '.join(__all__)}")
     return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted({*globals(), *__all__})

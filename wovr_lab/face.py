@@ -28,7 +28,7 @@ ROWS = 64  # imagined or simulated at once
 
 
 def load(path: Path | str) -> RunFolder:
-    """Opens a run folder, finished or shipped, such as data/demo. Raises UserError if it is none."""
+    """Opens a run folder, or a shipped run by its name, such as demo. Raises UserError if it is none."""
     return RunFolder(path)
 
 

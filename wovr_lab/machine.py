@@ -65,3 +65,10 @@ def check_proxies() -> None:
                 f"{scheme.upper()}_PROXY is {proxy}, which the page cannot use (it knows {', '.join(usable)}); "
                 f"unset it for this command: env -u {scheme.upper()}_PROXY -u {scheme}_proxy wovr-lab inspect"
             )
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Raises UserError if modules that only an extra of this package brings are not installed."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"this needs {', '.join(missing)}; install the extra: pip install 'wovr-lab[{extra}]'")

@@ -18,6 +18,7 @@ from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.reward.classifier import SuccessClassifier
+from wovr_lab.shipped import shipped
 from wovr_lab.types import NOOP
 
 FORWARD, RIGHT = direction_chunk("w", -1.0), direction_chunk("d", -1.0)
@@ -328,6 +329,8 @@ def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(UserError, match=r"checkpoints/world does not exist; finish a run"):
         Models(tmp_path)
     monkeypatch.chdir(tmp_path)
+    assert find_run() == shipped("demo")
+    monkeypatch.setattr("wovr_lab.shipped.CHECKOUT", tmp_path / "not a checkout")
     with pytest.raises(UserError, match=r"neither runs/demo nor data/demo .*`make demo`"):
         find_run()
     for name in ("world", "reward"):

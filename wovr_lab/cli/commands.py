@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from wovr_lab.cli.configuring import Changes, SettingsFile, ShowConfig, configured, shown
+from wovr_lab.cli.data import convert
 from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.options import Commands
 from wovr_lab.cli.pixels import pretrain_pixels
@@ -27,7 +28,7 @@ from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
 from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.figures.comparison_pictures import draw_comparisons
-from wovr_lab.machine import check_proxies
+from wovr_lab.machine import check_proxies, require_extra
 from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
 from wovr_lab.measure.video.feature_networks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
@@ -130,7 +131,7 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 
 
 app.add_typer(study, name="study")
-for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
+for real_command in (convert, evaluate, demonstrations, online, longer, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_loop_command(stage_name))
@@ -275,6 +276,7 @@ def inspect(
     host: Annotated[str, typer.Option(help="others than 127.0.0.1 need a password: WOVR_LAB_PASSWORD")] = "127.0.0.1",
 ) -> None:
     """Open the hallucination inspector on the models of a run."""
+    require_extra("inspector", "gradio")
     check_proxies()
     from wovr_lab.inspector.app import launch  # loads what makes pages, which no other command needs
 

@@ -48,12 +48,34 @@ class EpisodeSummary:
     frame_shape: tuple[int, int, int]  # H, W, 3
 
 
+class FileReader:
+    """An open demonstration file, which gives what summaries of it point at."""
+
+    def __init__(self, file: h5py.File):
+        self.file = file
+
+    def window(self, summary: EpisodeSummary, start: int, length: int) -> Episode:
+        """`length` actions from `start` on, with the frames and states before, between and after them."""
+        return read_window(self._of(summary), summary, start, length)
+
+    def actions(self, summary: EpisodeSummary) -> np.ndarray:
+        """float32 [T, 7], those between two known frames."""
+        return read_actions(self._of(summary))
+
+    def anchor(self, summary: EpisodeSummary) -> np.ndarray:
+        """The first frame, uint8 [H, W, 3]."""
+        return read_frames(self._of(summary), 0, 0)[0]
+
+    def _of(self, summary: EpisodeSummary) -> h5py.Group:
+        return self.file[f"data/demo_{summary.index}"]
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[h5py.File]:
+def reading(path: Path) -> Iterator[FileReader]:
     """The open file. Raises UserError if it has become unreadable since it was validated."""
     try:
         with h5py.File(path, "r") as file:
-            yield file
+            yield FileReader(file)
     except (OSError, KeyError) as error:
         raise UserError(f"{path} can no longer be read ({error}); restore it or collect its episodes again") from error
 
@@ -68,8 +90,8 @@ def read_summaries(path: Path) -> list[EpisodeSummary]:
             f"{path} cannot be used as episodes:\n{shown}{more}\n"
             "Restore it, or delete it and collect its episodes again, or give another file"
         )
-    with reading(path) as file:
-        data = file["data"]
+    with reading(path) as reader:
+        data = reader.file["data"]
         if any(pictures_come_first(data[name]) for name in demonstration_names(data)):
             warn(f"{path} keeps pictures before actions; the outcome of each last action is not shown, and left out")
         return [_summary(data, name, path) for name in demonstration_names(data)]

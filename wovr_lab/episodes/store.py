@@ -1,7 +1,8 @@
-"""Many demonstration files as one sequence of episodes, read only as far as asked for.
+"""Many demonstration files, or LeRobot data sets, as one sequence of episodes, read only as far as asked for.
 
-In: paths. Out: summaries at once; episodes, windows and single frames when they are wanted. Every read opens its file
-and closes it again, so a store can be copied to other processes and forked without a thought.
+In: paths of files and of sets' folders. Out: summaries at once; episodes, windows and single frames when they are
+wanted. Every read opens its file and closes it again, so a store can be copied to other processes and forked without a
+thought.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from wovr_lab.borders import as_path
-from wovr_lab.episodes.reading import EpisodeSummary, read_actions, read_frames, read_summaries, read_window, reading
+from wovr_lab.episodes.formats import read_summaries, reading
+from wovr_lab.episodes.reading import EpisodeSummary
 from wovr_lab.episodes.statistics import Statistics, statistics_of
 from wovr_lab.errors import UserError
 from wovr_lab.types import Episode
@@ -23,13 +25,16 @@ from wovr_lab.types import Episode
 class EpisodeStore:
     """Episodes in the order of the files given and, in each file, of their numbers. `summaries` lists them."""
 
-    def __init__(self, paths: Iterable[Path | str] | Path | str):
-        """Validates every file. Raises UserError if one is defective or given twice, or their frames differ in size."""
+    def __init__(self, paths: Iterable[Path | str] | Path | str, camera: str | None = None):
+        """Validates every file; `camera` chooses among the views of data sets that have several (the first without it).
+
+        Raises UserError if one is defective or given twice, or their frames differ in size.
+        """
         files = [as_path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
         twice = [path for number, path in enumerate(files) if path.resolve() in {f.resolve() for f in files[:number]}]
         if twice:
             raise UserError(f"{twice[0]} is given twice, and each of its episodes would count twice; give it once")
-        summaries = (summary for path in files for summary in read_summaries(path))
+        summaries = (summary for path in files for summary in read_summaries(path, camera))
         self.summaries: tuple[EpisodeSummary, ...] = tuple(summaries)
         sizes = {summary.frame_shape: summary.path for summary in self.summaries}
         if len(sizes) > 1:
@@ -46,9 +51,9 @@ class EpisodeStore:
     def __iter__(self) -> Iterator[Episode]:
         """Every episode, one in memory at a time, each file opened once."""
         for path, summaries in groupby(self.summaries, key=lambda summary: summary.path):
-            with reading(path) as file:
+            with reading(path) as reader:
                 for summary in summaries:
-                    yield read_window(file[f"data/demo_{summary.index}"], summary, 0, summary.length)
+                    yield reader.window(summary, 0, summary.length)
 
     def window(self, index: int, start: int, length: int) -> Episode:
         """`length` actions of an episode from action `start` on, and the `length` + 1 frames around them.
@@ -58,14 +63,14 @@ class EpisodeStore:
         summary = self.summaries[index]
         if start < 0 or length < 1 or start + length > summary.length:
             raise IndexError(f"actions {start} to {start + length} of an episode of {summary.length} actions")
-        with reading(summary.path) as file:
-            return read_window(file[f"data/demo_{summary.index}"], summary, start, length)
+        with reading(summary.path) as reader:
+            return reader.window(summary, start, length)
 
     def anchor(self, index: int) -> np.ndarray:
         """The first frame of an episode, uint8 [H, W, 3]."""
         summary = self.summaries[index]
-        with reading(summary.path) as file:
-            return read_frames(file[f"data/demo_{summary.index}"], 0, 0)[0]
+        with reading(summary.path) as reader:
+            return reader.anchor(summary)
 
     def windows(self, length: int) -> np.ndarray:
         """Every window of `length` actions: int64 [n, 2], the index of its episode and of its first action.
@@ -84,9 +89,9 @@ class EpisodeStore:
 
     def _actions(self) -> Iterator[np.ndarray]:
         for path, summaries in groupby(self.summaries, key=lambda summary: summary.path):
-            with reading(path) as file:
+            with reading(path) as reader:
                 for summary in summaries:
-                    yield read_actions(file[f"data/demo_{summary.index}"])
+                    yield reader.actions(summary)
 
     def select(self, task: str | None = None, success: bool | None = None) -> EpisodeStore:
         """The episodes of a task, or with an outcome, or both, as a store of their own (perhaps an empty one)."""

@@ -38,6 +38,7 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rollout import roll_out
 from wovr_lab.runs import read_json, replacing, write_json
 from wovr_lab.seeding import stream
+from wovr_lab.shipped import shipped
 from wovr_lab.starts import KeyframeStarts, keyframes
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FRAMES_PER_LATENT
@@ -89,7 +90,7 @@ def measure_run(folder: Path, rollouts: int = ROLLOUTS, say: Callable[[str], Non
         raise UserError(f"{rollouts} rollouts are too few for {len(config.tasks)} tasks; give {2 * len(config.tasks)}")
     worlds = _worlds(folder, config)
     run = enter_run(folder, config)
-    settings = {"schema": SCHEMA, "rollouts": rollouts, "probe": digest(SHIPPED)}
+    settings = {"schema": SCHEMA, "rollouts": rollouts, "probe": digest(shipped(SHIPPED))}
     if not run.path(SETTINGS).exists() or read_json(run.path(SETTINGS)) != settings:
         write_json(run.path(SETTINGS), settings)
     chosen = _starts(run, rollouts // 2)

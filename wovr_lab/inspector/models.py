@@ -23,6 +23,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_rows
+from wovr_lab.shipped import folder_of, is_shipped
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -81,7 +82,7 @@ class Models:
     @cached_property
     def probe(self) -> StateProbe | None:
         """Reads positions in frames; None where none is shipped, or only one for frames of another size."""
-        probe = load_probe() if SHIPPED.is_dir() else None
+        probe = load_probe() if is_shipped(SHIPPED) else None
         return probe if probe is not None and probe.config.resolution == self.resolution else None
 
     @property
@@ -225,8 +226,8 @@ def find_run(folder: Path | None = None) -> Path:
     Raises UserError where there is none.
     """
     if folder is not None:
-        return folder.parent.parent if folder.parent.name == "checkpoints" else folder
-    for run in (OWN_RUN, SHIPPED_RUN):
+        return folder.parent.parent if folder.parent.name == "checkpoints" else folder_of(folder)
+    for run in (OWN_RUN, folder_of(SHIPPED_RUN)):
         if all((run / "checkpoints" / name).is_dir() for name in ("world", "reward")):
             return run
     raise UserError(

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wovr_lab.borders import as_path
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.imagined.environment import ImaginedEnv
@@ -24,14 +23,15 @@ from wovr_lab.real.domain import Domain
 from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_object
+from wovr_lab.shipped import folder_of
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
 
 
 class RunFolder:
-    """Raises UserError if the folder is no run."""
+    """A folder, or the name of a run that is shipped. Raises UserError if it is no run."""
 
     def __init__(self, path: Path | str):
-        self.path = as_path(path)
+        self.path = folder_of(path)
         self.config: RunConfig = load_config(self.path)
         self._loaded: dict[Path, Any] = {}
 

@@ -25,6 +25,7 @@ from wovr_lab.outputs import claim_folder, claim_work_folder, replacing
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.names import environment_of
 from wovr_lab.runs import Metrics, read_object, write_json
+from wovr_lab.shipped import is_shipped, shipped
 from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
@@ -141,12 +142,11 @@ def earlier_commands(out: Path) -> list[dict[str, str]]:
 
 
 def load_backbone(name: str) -> WorldModel | PixelWorldModel:
-    """The backbone shipped as `data/NAME`, or in a folder of that path. Raises UserError if there is none."""
-    shipped = Path(__file__).parents[2] / "data" / name
-    folder = shipped if shipped.exists() else Path(name)
+    """The backbone that is shipped under that name, or in a folder of that path. Raises UserError if there is none."""
+    folder = shipped(name) if is_shipped(name) else Path(name)
     if not folder.exists():
         raise UserError(
-            f"there is no backbone {name!r} in {shipped.parent} and no folder of that name; it comes with the "
-            "repository (clone it and install it from there), or make one with wovr-lab pretrain (hours)"
+            f"there is no backbone {name!r}: no folder of that name, and it is not among what is shipped; install "
+            "wovr-lab-data, or make one with wovr-lab pretrain (hours)"
         )
     return load_world_model(folder)

@@ -20,6 +20,7 @@ from wovr_lab.measure.tabletop.probes import (
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.runs import read_json
+from wovr_lab.shipped import shipped
 from wovr_lab.training import FitConfig
 
 
@@ -59,7 +60,7 @@ def test_the_shipped_probe_sees_what_it_never_saw(episodes):
     data = ProbeData.of(episodes)
     errors = probe_errors(load_probe().read(data.frames), data.readouts)
     assert all(errors[name]["median_cm"] < 1.0 for name in COLUMNS), errors
-    claimed = read_json(SHIPPED / "probe.json")["held_out"]
+    claimed = read_json(shipped(SHIPPED) / "probe.json")["held_out"]
     assert max(claimed[name]["median_cm"] for name in COLUMNS) < 1.0
 
 

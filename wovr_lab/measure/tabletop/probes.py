@@ -19,12 +19,13 @@ from wovr_lab.networks import Network, convolutions
 from wovr_lab.pixels import to_float
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.tasks import CUBES, get_task
+from wovr_lab.shipped import shipped
 
 # What a read-out float32 [..., 10] holds, in metres. "front" is the red cube, "back" the blue or the green one.
 COLUMNS = {"hand": slice(0, 3), "opening": slice(3, 4), "front": slice(4, 7), "back": slice(7, 10)}
 WIDTH = 10
 BATCH = 512
-SHIPPED = Path(__file__).parents[3] / "data" / "probe"
+SHIPPED = "probe"
 
 
 def read_states(states: np.ndarray) -> np.ndarray:
@@ -96,8 +97,9 @@ class StateProbe(Network):
         return found.cpu().numpy().reshape(*frames.shape[:-3], WIDTH)
 
 
-def load_probe(folder: Path = SHIPPED) -> StateProbe:
-    """The probe in a folder. Raises UserError if there is none."""
-    if not folder.is_dir():
-        raise UserError(f"there is no state probe in {folder}; run wovr-lab train-probe first")
-    return StateProbe.load(folder)
+def load_probe(folder: Path | None = None) -> StateProbe:
+    """The probe in a folder, or the shipped one. Raises UserError if there is none."""
+    chosen = shipped(SHIPPED) if folder is None else folder
+    if not chosen.is_dir():
+        raise UserError(f"there is no state probe in {chosen}; run wovr-lab train-probe first")
+    return StateProbe.load(chosen)

@@ -78,6 +78,11 @@ def load_model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(XML)
 
 
+def actions_a_second() -> int:
+    """In the robot's own time."""
+    return round(1 / (load_model().opt.timestep * SUBSTEPS))
+
+
 @dataclass(frozen=True)
 class Layout:
     """A start: where everything stands before the first action."""
