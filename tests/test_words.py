@@ -22,7 +22,7 @@ REPLACED = {  # identifiers, by the word that is used instead
     "NOOP, noop_action, DISPLAY_RESOLUTION, Subgoal, aim_offset": (
         "HOLD", "hold_action", "PEOPLE_RESOLUTION", "Errand", "errand"),
     "FRAMES_PER_LATENT, gpu_memory_of": ("GROUP", "memory_of"),
-    "UncertaintyEnv, uncertainties, error_auroc, InputWarning": ("DoubtingEnv", "doubts", "foretold_errors", "InputWarning"),
+    "UncertaintyEnv, uncertainties, error_auroc, InputWarning": ("DoubtingEnv", "doubts", "foretold_errors", "Doubt"),
     "update_efficiency, fgsm, violations, error_by_horizon, horizon_curves": (
         "update_worth", "worth_table", "measure_worth", "towards_success", "FAULTS", "imagined_faults", "real_faults",
         "drift_curves", "depth_curves", "error_by_depth", "deep_episodes"),
@@ -31,6 +31,11 @@ REPLACED = {  # identifiers, by the word that is used instead
     "hallucination_sections, keyframe_timing_figure, monitor_figure": (
         "measured_sections", "measured_sentence", "moments_figure", "looks_figure"),
     "PairedSimulator, StartOption, start_options": ("Worlds", "Beginning"),
+    "RunModels, MonitorCheck, export_run, run_sft_control": (
+        "ship_gallery", "run_longer", "looks_at_given"),
+    "...Config": (
+        "WorldTraining", "PixelTraining", "CodecTraining", "StateTraining", "RewardTraining", "ProbeTraining",
+        "PixelPretraining", "PolicySize", "WorldSize", "PixelSize", "Ablation", "Choice"),
 }  # fmt: skip
 PHRASES = (  # what people read, by fragments of how it was said
     "as models see it", "Real, for us", "Difference times", "A key is", "Stand after step", "its highest in this step",
