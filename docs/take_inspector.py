@@ -95,6 +95,7 @@ def main() -> None:
             for theme in THEMES:
                 page = open_page(browser, address, size, theme)
                 go_to(page, last_frame(page))
+                expect(page.locator("#readout")).not_to_contain_text("step 0 of")  # the numbers have followed
                 take(page, f"opening-{theme}")
                 page.close()
         page = open_page(browser, address, SIZES[0], "light")

@@ -174,7 +174,8 @@ def test_the_third_picture_shows_error_difference_onion_skin_and_camera(
     page.locator("#view").select_option("camera")
     expect(page.locator("#camera")).to_be_visible()
     expect(page.locator("#third")).to_be_hidden()
-    assert page.locator("#pane-real .marks path").count() == 8  # hand and cube in both worlds, each with its halo
+    assert page.locator("#pane-real .marks path.real").count() == 2  # hand and cube, where they really are
+    assert page.locator("#pane-real .marks path.imagined").count() == 3  # where they are believed to be; the gripper
     page.locator("#crosses").uncheck()
     assert page.locator("#pane-real .marks path").count() == 0
 
