@@ -22,10 +22,9 @@ from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
 
-KEYS = "dawsrfqe"
+KEYS, FIRST_TASK = "dawsrfqe", "push_red"
 SOON = 120_000  # milliseconds that anything may take
-SOURCE = "document.querySelector('#imagined img')?.src"
-CHANGED = "before => { const i = document.querySelector('#imagined img'); return i && i.src !== before && i.complete }"
+COUNTED = "window.shown = 0; document.addEventListener('inspector-shown', () => window.shown += 1)"
 
 
 def told(name: str, seconds: list[float]) -> None:
@@ -49,16 +48,17 @@ def opened(browser: Browser, address: str) -> Page:
     """A tab that shows its first frames."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(SOON)
-    page.goto(address)
-    page.wait_for_function(CHANGED, arg="")
+    page.add_init_script(COUNTED)
+    page.goto(f"{address}?task={FIRST_TASK}&seed=10000")
+    page.wait_for_function("window.shown")
     return page
 
 
 def press(page: Page, key: str) -> float:
-    """Seconds from a key to the next imagined picture."""
-    before, began = page.evaluate(SOURCE), time.perf_counter()
+    """Seconds from a key to the first new imagined picture."""
+    before, began = page.evaluate("window.shown"), time.perf_counter()
     page.keyboard.press(key)
-    page.wait_for_function(CHANGED, arg=before, polling=5)
+    page.wait_for_function("before => window.shown > before", arg=before, polling=5)
     return time.perf_counter() - began
 
 

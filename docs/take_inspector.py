@@ -1,109 +1,111 @@
-"""Takes the pictures in docs/inspector: `python docs/take_inspector.py [RUN]`, by default of the models in data/demo.
+"""Takes the pictures and the film in docs/inspector: `python docs/take_inspector.py [RUN]`, by default of data/demo.
 
-The rollouts are made by the package, so that they can be chosen (a hallucination is looked for), and opened by link.
+The page opens on a recorded rollout, which is shown frame by frame; then somebody drives on from its second chunk.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
-from itertools import count
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from wovr_lab.inspector.app import build_app
-from wovr_lab.inspector.autopilot import propose
-from wovr_lab.inspector.links import write_link
 from wovr_lab.inspector.models import Models, find_run
 from wovr_lab.inspector.serve import Server
-from wovr_lab.inspector.session import Session
-from wovr_lab.inspector.timeline import FALSE_SUCCESS
 
 OUT = Path(__file__).parent / "inspector"
-WIDTHS = (1280, 800)
-CHUNKS, REANCHORED, PILOT, FIRST_SEED = 6, 2, "improved policy", 10_000
+SIZES, THEMES = ((1280, 800), (800, 900), (390, 844)), ("light", "dark")
 LONGEST = 120_000  # milliseconds
+KEYS, DRIVEN_FROM = "dsd", 8  # what somebody presses, from this frame on
+FILM, FILM_WIDTH, QUALITY, FRAME_MS, HELD_MS = "film.webp", 620, 55, 180, 2200
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def flown(models: Models, task: str, seed: int, chunks: int) -> Session:
-    """The improved policy in imagination, while reality does the same."""
-    session = Session(models)
-    session.start(task, seed)
-    for _ in range(chunks):
-        session.step(propose(session, PILOT))
-    return session
+def open_page(browser: Browser, address: str, size: tuple[int, int], theme: str) -> Page:
+    """The page at this size, once it is drawn."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(f"{address}?__theme={theme}")
+    expect(page.locator("#rail button").first).to_be_visible()
+    expect(page.locator("#readout")).to_contain_text("step 0")
+    return page
 
 
-def hallucination(models: Models) -> Session:
-    """The first of the seeds from which imagination alone ends in success, by any task, and not by the reward's own
-    mistake: it sees the failure in the real frames."""
-    sessions = (flown(models, task, seed, CHUNKS) for seed in count(FIRST_SEED) for task in models.tasks)
-    return next(
-        session
-        for session in sessions
-        if session.branch.verdicts[-1] == FALSE_SUCCESS
-        and max(step.probability_real.max() for step in session.steps) < 0.5
-    )
+def go_to(page: Page, frame: int) -> None:
+    """Shows a frame, and waits until it is there."""
+    page.locator("#scrub").fill(str(frame))
+    expect(page.locator("#frame")).to_contain_text(f"frame {frame} of")
 
 
-def reanchored(session: Session) -> None:
-    """A second branch of the same actions, from the real frames at `REANCHORED` on; its last step waits for Enter."""
-    steps = session.branch.steps
-    session.rewind(REANCHORED)
-    session.fork("re-anchored")
-    session.reanchor()
-    for step in steps[REANCHORED:-1]:
-        session.step(step.actions)
-    session.preview(steps[-1].actions)
+def drive(page: Page) -> None:
+    """Goes back to near the beginning and presses some keys, each once its chunk has been played."""
+    go_to(page, DRIVEN_FROM)
+    expect(page.locator("#readout")).to_contain_text("step 1 of")
+    for number, key in enumerate(KEYS, 2):
+        page.keyboard.press(key)
+        expect(page.locator("#readout")).to_contain_text(f"step {number} of {number}")
+        expect(page.locator("#play[aria-label=Play]")).to_be_visible()
 
 
-def show(page: Page, address: str, session: Session) -> None:
-    """The page of a session, once it is drawn."""
-    page.goto(f"{address}?{write_link(session.branch, session.switches)}")
-    expect(page.locator("#readout")).to_contain_text(f"step {len(session.steps)} of {len(session.steps)}")
-    expect(page.locator("#real img")).to_be_visible()
-    expect(page.locator("#timeline .main-svg").first).to_be_visible()
+def last_frame(page: Page) -> int:
+    """Of the branch that is shown."""
+    return int(page.locator("#scrub").get_attribute("max"))
 
 
 def take(page: Page, name: str) -> None:
-    """One picture a width, of the whole page. Raises AssertionError if it is wider than the window."""
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(1500)  # until plotly has drawn at this width
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} overflows at {width} pixels"
-        page.screenshot(path=OUT / f"{name}-{width}.png", full_page=True)
+    """A picture of the whole page. Raises AssertionError if it is wider than the window."""
+    size = page.viewport_size
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{name} overflows"
+    page.screenshot(path=OUT / f"{name}-{size['width']}.png", full_page=size["width"] < 1000)
+
+
+def film(page: Page) -> None:
+    """The recorded rollout frame by frame, the badges turning, then the chunks that somebody drove."""
+    frames = [_stage(page, frame) for frame in range(last_frame(page) + 1)]
+    drive(page)
+    frames += [_stage(page, frame) for frame in range(DRIVEN_FROM, last_frame(page) + 1)]
+    durations = [FRAME_MS] * len(frames)
+    durations[0] = durations[-1] = durations[-(8 * len(KEYS)) - 2] = HELD_MS
+    first, *rest = frames
+    path = OUT / FILM
+    first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, quality=QUALITY, method=4)
+
+
+def _stage(page: Page, frame: int) -> Image.Image:
+    go_to(page, frame)
+    taken = Image.open(io.BytesIO(page.locator("#inspector").screenshot())).convert("RGB")
+    return taken.resize((FILM_WIDTH, round(taken.height * FILM_WIDTH / taken.width)), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
-    """Makes the rollouts, opens them, takes the pictures."""
+    """Opens the page at every size in light and dark, takes the pictures, then the film."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", default=Path("data/demo"))
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     chosen = parser.parse_args()
-    models = Models(find_run(chosen.run))
-    hallucinated = hallucination(models)
-    origin = hallucinated.branch.origin
     expect.set_options(timeout=LONGEST)
     with tempfile.TemporaryDirectory() as gallery, sync_playwright() as playwright:
-        app, tabs = build_app(models, Path(gallery))
-        server = Server(app)
+        server = Server(build_app(Models(find_run(chosen.run)), Path(gallery))[0])
         address = server.start()
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        page = playwright.chromium.launch(executable_path=chosen.chromium, args=flags).new_page()
-        for name, chunks in (("fresh", 0), ("mid-rollout", 3)):
-            show(page, address, flown(models, origin.task, origin.seed, chunks))
-            take(page, name)
-        show(page, address, hallucinated)
-        take(page, "hallucination")
-        (tab,) = (tab for tab in tabs.open.values() if len(tab.session.branch.steps) == CHUNKS)
-        reanchored(tab.session)
-        page.keyboard.press("Enter")
-        expect(page.locator("#readout")).to_contain_text("re-anchored")
+        browser = playwright.chromium.launch(executable_path=chosen.chromium, args=FLAGS)
+        for size in SIZES:
+            for theme in THEMES:
+                page = open_page(browser, address, size, theme)
+                go_to(page, last_frame(page))
+                expect(page.locator("#readout")).not_to_contain_text("step 0 of")  # the numbers have followed
+                take(page, f"opening-{theme}")
+                page.close()
+        page = open_page(browser, address, SIZES[0], "light")
+        film(page)
         page.get_by_role("tab", name="Branches", exact=True).click()
+        expect(page.locator("#map .branch")).to_have_count(2)
         page.get_by_role("button", name="Compare", exact=True).click()
-        expect(page.locator("#branches img")).to_be_visible()
+        expect(page.locator("#compared img")).to_have_count(4)
         take(page, "branches")
+        browser.close()
         server.stop()
 
 

@@ -104,7 +104,7 @@ run_figures.learning_curve(load_metrics(folder)).show()
 session = Session(Models(folder))
 session.start(config.tasks[0], seed=10_000)
 step = session.step(direction_chunk("d", session.state.gripper))
-print(f"{step.psnr:.1f} dB after {session.state.horizon} imagined frames; about success the two worlds: {step.verdict}")
+print(f"{step.psnr:.1f} dB after {session.state.horizon} imagined frames; outcome so far: {step.outcome}")
 Image.fromarray(pictures.strip([step.imagined, step.real, step.difference], scale=3))
 
 # %% [markdown]

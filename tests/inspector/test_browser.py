@@ -1,229 +1,195 @@
-"""The page in a real browser: a key moves both worlds, and nothing leaves this machine."""
+"""The page in a real browser, as a person goes through it: it opens on a hallucination that plays, a key drives."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import Models
-from wovr_lab.inspector.page import SHOWN
-from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
 
-CHROMIUM = Path("/usr/bin/chromium")
 expect.set_options(timeout=60_000)  # milliseconds; only a failing test waits that long
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: run `make system-deps`"),
-]
+pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def inspector(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tabs]]:
-    app, tabs = build_app(models, tmp_path_factory.mktemp("gallery"))
-    server = Server(app)
-    yield server.start(), tabs
-    server.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, inspector: tuple[str, Tabs]) -> Iterator[Page]:
-    """A fresh tab, begun; at its end, all that it has asked for must have been on this machine, and allowed."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60_000)
-    requested: list[str] = []
-    refused: list[str] = []
-    page.on("request", lambda request: requested.append(request.url))
-    page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
-    open_page(page, inspector[0])
-    yield page
-    hosts = {urlsplit(url).hostname for url in requested if urlsplit(url).scheme not in ("data", "blob")}
-    page.close()
-    assert hosts == {"127.0.0.1"} and not refused
-
-
-def open_page(page: Page, address: str) -> None:
-    page.goto(address)
-    expect(page.locator("#readout")).to_contain_text("push the red cube")
-    expect(page.locator("#real img")).to_be_visible()
-
-
-def picture(page: Page, name: str) -> np.ndarray:
-    """The picture that the page shows, uint8 [H, W, 3]."""
-    source = page.locator(f"#{name} img").get_attribute("src")
-    data = base64.b64decode(source.split(",", 1)[1]) if source.startswith("data:") else urlopen(source).read()
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-def press(page: Page, key: str, horizon: str) -> None:
-    """Presses a key and waits until the read-out tells this horizon."""
-    page.keyboard.press(key)
-    expect(page.locator("#readout")).to_contain_text(f"Horizon: {horizon}")
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
-
-
-def test_a_key_moves_both_worlds_and_shows_what_the_session_computes(page: Page, models: Models):
-    before = {name: picture(page, name) for name in ("imagined", "real", "picture")}
-    press(page, "ArrowRight", "8 ")
-    press(page, "f", "16 ")
-    shown = {name: picture(page, name) for name in ("imagined", "real", "picture", "difference")}
-    assert all((shown[name] != before[name]).any() for name in before)
-
+def driven(models: Models, tabs: Tabs, position: int, keys: str) -> Session:
+    """A session that stands after so many chunks of the first scene and goes on with these keys."""
     session = Session(models)
-    session.start("push_red", 10_000)
-    session.step(direction_chunk("ArrowRight", session.state.gripper))
-    step = session.step(direction_chunk("f", session.state.gripper))
-    factor = SHOWN // 32
-    for name, frames in (("imagined", step.imagined), ("real", step.real), ("difference", step.difference)):
-        np.testing.assert_array_equal(shown[name][::factor, ::factor], frames[-1])
-    expect(page.locator("#readout")).to_contain_text(f"{step.psnr:.1f} dB")
+    session.start_scene(tabs.scenes[0])
+    session.rewind(position)
+    for key in keys:
+        session.step(direction_chunk(key, session.state.gripper))
+    return session
 
 
-def test_undo_space_preview_enter_and_what_is_refused(page: Page):
-    press(page, " ", "8 ")
-    expect(page.locator("#readout")).to_contain_text("gripper closed")
-    first = picture(page, "imagined")
-    press(page, "w", "16 ")
-    press(page, "z", "8 ")
-    np.testing.assert_array_equal(picture(page, "imagined"), first)
+def test_it_opens_on_a_recorded_hallucination_that_plays_on_one_screen(
+    page: Page, visitor: Any, inspector: tuple[str, Tabs]
+):
+    scene = inspector[1].scenes[0]
+    expect(page.locator("#caption")).to_have_text(scene.caption)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()  # nobody has pressed anything
+    expect(page.locator("#outcome")).to_contain_text("open")
+    expect(page.locator("#outcome")).to_contain_text("false success")
+    expect(page.locator("#state")).to_contain_text("lost")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    bottom = page.locator("#timeline").bounding_box()
+    assert bottom["y"] + bottom["height"] <= 800
+    length = len(scene.branch.actions)
+    visitor.stand(length, f"step {length // 8} of {length // 8}")
+    for name, frames in (("imagined", scene.branch.imagined), ("real", scene.branch.real)):
+        np.testing.assert_array_equal(visitor.picture(name), frames[-1])
+    expect(page.locator("#frame")).to_contain_text(f"frame {length} of {length}")
+
+
+def test_the_first_key_drives_and_shows_what_the_session_computes(
+    page: Page, visitor: Any, inspector: tuple[str, Tabs], models: Models
+):
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#caption")).to_contain_text("You are driving")
+    page.locator("#rail button").first.click()
+    expect(page.locator("#caption")).to_have_text(inspector[1].scenes[0].caption)
+    visitor.stand(13, "step 1 of")  # within the second chunk: one drives on from its beginning
+    visitor.press("ArrowRight", "step 2 of 2")
+    visitor.press("f", "step 3 of 3")
+    session = driven(models, inspector[1], 1, "df")
+    for name, frames in (("imagined", session.branch.imagined), ("real", session.branch.real)):
+        np.testing.assert_array_equal(visitor.picture(name), frames[-1])
+    expect(visitor.readout).to_contain_text(f"{session.steps[-1].psnr:.1f} dB")
+
+
+def test_a_chunk_is_played_frame_by_frame(page: Page, visitor: Any):
+    visitor.stand(0, "step 0 of")
+    page.evaluate("""window.seen = []; new MutationObserver(() => {
+        const [shown] = document.getElementById('frame').textContent.match(/\\d+/); window.seen.push(Number(shown));
+    }).observe(document.getElementById('frame'), {childList: true, characterData: true, subtree: true})""")
+    visitor.press("d", "step 1 of 1")
+    expect(page.locator("#frame")).to_contain_text("frame 8 of 8")
+    seen = page.evaluate("window.seen")
+    assert seen == sorted(seen) and seen[-1] == 8 and 1 in seen and len(set(seen) & set(range(2, 8))) >= 2
+
+
+def test_back_and_forth_lose_nothing_and_the_map_shows_every_branch(page: Page, visitor: Any):
+    visitor.stand(0, "step 0 of")
+    visitor.press("d", "step 1 of 1")
+    visitor.press("s", "step 2 of 2")
+    last = visitor.picture("imagined")
+    visitor.press("z", "step 1 of 2")
+    visitor.press("Shift+Z", "step 2 of 2")
+    np.testing.assert_array_equal(visitor.picture("imagined"), last)
+    visitor.press("z", "step 1 of 2")
+    visitor.press("a", "branch 3, step 2 of 2")
+    visitor.tab("Branches")
+    expect(page.locator("#map .branch")).to_have_count(3)
+    page.locator("#map .branch", has_text="branch 2").click()
+    expect(visitor.readout).to_contain_text("branch 2, step 2 of 2")
+    np.testing.assert_array_equal(visitor.picture("imagined"), last)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("#map .branch")).to_have_count(2)
+    page.get_by_role("button", name="Restore deleted").click()
+    expect(page.locator("#map .branch")).to_have_count(3)
+
+
+def test_space_preview_enter_single_actions_and_what_is_refused(page: Page, visitor: Any):
+    visitor.stand(0, "step 0 of")
+    visitor.press("z", "step 0 of")
+    expect(page.get_by_text("there are 0 steps to undo")).to_be_visible()
+    visitor.press(" ", "gripper closed")
     page.get_by_label("Preview first").check()
     page.keyboard.press("d")
-    expect(page.locator("#readout")).to_contain_text("Preview")
+    expect(page.locator("#pane-imagined")).to_have_class("preview")
+    expect(page.locator("#pane-imagined .tag")).to_be_visible()
+    expect(page.locator("#outcome")).to_contain_text("preview")
+    visitor.settle()
+    real = visitor.picture("real")
     page.locator("h1").click()  # away from the checkbox, which keeps Enter for itself
-    press(page, "Enter", "16 ")
+    visitor.press("Enter", "step 2 of 2")
+    assert (visitor.picture("real") != real).any()
+    expect(page.locator("#pane-imagined .tag")).to_be_hidden()
     page.get_by_label("Preview first").uncheck()
     page.get_by_label("one action").check()
-    press(page, "d", "17 ")
-    expect(page.locator("#readout")).to_contain_text("off the trained protocol")
-    for horizon in ("16 ", "8 ", "no imagined frame yet"):
-        press(page, "z", horizon)
-    page.keyboard.press("z")
-    expect(page.get_by_text("there are 0 steps to undo")).to_be_visible()
-
-
-def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, models: Models):
-    page.get_by_label("Seed of the initial state").fill("10003")
-    page.keyboard.press("w")
-    earlier = page.locator("#real img").get_attribute("src")
-    page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator("#real img")).not_to_have_attribute("src", earlier)  # the other initial state is there
-    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
-    press(page, "w", "8 ")  # the first chunk of this page
-    session = Session(models)
-    session.start("push_red", 10_003)
-    expected = session.step(direction_chunk("w", session.state.gripper)).real[-1]
-    np.testing.assert_array_equal(picture(page, "real")[:: SHOWN // 32, :: SHOWN // 32], expected)
-
-
-def test_a_switch_changes_the_next_chunk_and_branches_are_compared(page: Page):
-    press(page, "d", "8 ")
-    press(page, "d", "16 ")
-    with_anchor = picture(page, "imagined")
-    press(page, "z", "8 ")
-    page.get_by_role("button", name="Fork here").click()
-    expect(page.locator("#readout")).to_contain_text("branch 2")
-    open_tab(page, "Switches")
-    page.get_by_label("First-frame anchor").uncheck()
     page.locator("h1").click()
-    press(page, "d", "16 ")
-    assert (picture(page, "imagined") != with_anchor).any()
-    open_tab(page, "Branches")
-    page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.locator("#compared")).to_contain_text("main")
-    expect(page.locator("#branches img")).to_be_visible()
+    visitor.press("d", "Horizon: 17 ")
+    expect(visitor.readout).to_contain_text("off the trained protocol")
 
 
-def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message(
-    page: Page, browser: Browser, inspector: tuple[str, Tabs]
+def test_a_reload_and_the_browsers_back_button_keep_everything(page: Page, visitor: Any, browser: Browser):
+    visitor.stand(0, "step 0 of")
+    visitor.press("d", "step 1 of 1")
+    visitor.press("s", "step 2 of 2")
+    last = visitor.picture("imagined")
+    page.go_back()
+    expect(visitor.readout).to_contain_text("step 1 of 2")
+    page.go_forward()
+    expect(visitor.readout).to_contain_text("step 2 of 2")
+    visitor.settle()
+    visitor.open(page.url)
+    expect(visitor.readout).to_contain_text("branch 2, step 2 of 2")
+    np.testing.assert_array_equal(visitor.picture("imagined"), last)
+    address = page.url
+    other = type(visitor)(browser.new_page())
+    other.open(address)  # a second tab goes on by itself
+    other.press("w", "step 3 of 3")
+    expect(visitor.readout).to_contain_text("step 2 of 2")
+    other.page.close()
+
+
+def test_the_timeline_shows_a_frame_under_the_pointer_and_goes_there_on_a_click(
+    page: Page, visitor: Any, inspector: tuple[str, Tabs]
 ):
-    press(page, "d", "8 ")
-    press(page, "f", "16 ")
-    open_tab(page, "Export")
-    link = page.locator("#link textarea").input_value()
-    other = browser.new_page()
-    open_page(other, link)
-    expect(other.locator("#readout")).to_contain_text("Horizon: 16")
-    for name in ("imagined", "real", "film"):
-        hashes = [hashlib.sha256(picture(tab, name).tobytes()).hexdigest() for tab in (page, other)]
-        assert hashes[0] == hashes[1]
-    open_page(other, inspector[0] + "?task=%3Cimg%20src%3Dx%3E&seed=1")
-    expect(other.get_by_text("unknown task '<img src=x>'")).to_be_visible()
-    other.goto(inspector[0] + "?task=red_on_plate&seed=10001")
-    expect(other.locator("#readout")).to_contain_text("put the red cube on the plate")
-    expect(other.get_by_label("Task")).to_have_value("red_on_plate")
-    expect(other.get_by_label("Seed of the initial state")).to_have_value("10001")
-    other.close()
+    branch = inspector[1].scenes[0].branch
+    length = len(branch.actions)
+    visitor.stand(length, f"step {length // 8} of")
+    box = page.locator("#timeline svg").bounding_box()
+    # frame 8 lies here: the axis begins 46 pixels from the left and ends 10 from the right
+    x = box["x"] + 46 + 8 / max(length, 16) * (box["width"] - 56)
+    page.mouse.move(x, box["y"] + 60)
+    expect(page.locator("#frame")).to_contain_text("frame 8 of")
+    np.testing.assert_array_equal(visitor.picture("real"), branch.real[8])
+    page.mouse.move(x, box["y"] - 200)
+    expect(page.locator("#frame")).to_contain_text(f"frame {length} of")
+    page.mouse.click(x, box["y"] + 60)
+    expect(visitor.readout).to_contain_text("step 1 of")
+    visitor.press(".", "step 1 of")
+    page.mouse.move(x, box["y"] - 200)
+    expect(page.locator("#frame")).to_contain_text("frame 9 of")
 
 
-def test_episodes_leave_and_come_in_again_and_a_broken_file_gives_a_message(page: Page, tmp_path: Path):
-    press(page, "d", "8 ")
-    open_tab(page, "Export")
-    page.get_by_role("button", name="Prepare downloads").click()
-    real = page.locator("a[href$='/real.hdf5']").first
-    expect(real).to_be_visible()
-    with page.expect_download() as download:
-        real.click()
-    episode = tmp_path / "real.hdf5"
-    download.value.save_as(episode)
-    open_tab(page, "in a file")
-    (tmp_path / "broken.hdf5").write_bytes(episode.read_bytes()[:500])
-    page.locator("input[type=file]").first.set_input_files(tmp_path / "broken.hdf5")
-    expect(page.get_by_text("broken.hdf5 cannot be used as episodes").first).to_be_visible()
-    press(page, "d", "16 ")  # the session lives on
-    page.locator("input[type=file]").first.set_input_files(episode)
-    expect(page.locator("#readout")).to_contain_text("no imagined frame yet")
+def test_the_third_picture_shows_error_difference_onion_skin_and_camera(
+    page: Page, visitor: Any, inspector: tuple[str, Tabs]
+):
+    branch = inspector[1].scenes[0].branch
+    length = len(branch.actions)
+    visitor.stand(length, f"step {length // 8} of")
+    imagined, real = branch.imagined[-1].astype(int), branch.real[-1].astype(int)
+    page.locator("#gain").fill("1")
+    page.locator("#view").select_option("difference")
+    np.testing.assert_array_equal(visitor.picture("third"), abs(imagined - real))
+    page.locator("#view").select_option("onion")
+    np.testing.assert_allclose(visitor.picture("third"), (imagined + real) / 2, atol=1)
+    page.locator("#view").select_option("camera")
+    expect(page.locator("#camera")).to_be_visible()
+    expect(page.locator("#third")).to_be_hidden()
+    assert page.locator("#pane-real .marks path.real").count() == 2  # hand and cube, where they really are
+    assert page.locator("#pane-real .marks path.imagined").count() == 3  # where they are believed to be; the gripper
+    page.locator("#crosses").uncheck()
+    assert page.locator("#pane-real .marks path").count() == 0
 
 
-def test_two_tabs_do_not_mix_and_a_closed_one_is_forgotten(page: Page, browser: Browser, inspector: tuple[str, Tabs]):
-    address, tabs = inspector
-    there = set(tabs.open)
-    other = browser.new_page()
-    open_page(other, address)
-    (added,) = set(tabs.open) - there
-    folder = Path(tabs.open[added].folder.name)
-    press(page, "d", "8 ")
-    press(page, "d", "16 ")
-    press(other, "d", "8 ")
-    other.close()
-    press(page, "d", "24 ")
-    for _ in range(100):  # round trips, until the server has noticed
-        if added not in tabs.open:
-            break
-        press(page, "d", "32 ")
-        press(page, "z", "24 ")
-    assert added not in tabs.open and not folder.exists()
-
-
-@pytest.mark.parametrize("width", [800, 1280])
-def test_every_control_has_a_name_and_nothing_overflows(page: Page, width: int):
-    page.set_viewport_size({"width": width, "height": 900})
-    press(page, "d", "8 ")
-    nameless = """[...document.querySelectorAll('button, input, select, textarea, [role=slider], [role=tab]')]
-        .filter(e => e.offsetParent && !(e.innerText || '').trim() && !e.ariaLabel && !e.title
-            && !e.getAttribute('aria-labelledby') && !(e.labels && [...e.labels].some(l => l.innerText.trim()))
-            && !(e.querySelector('img') || {}).alt).map(e => e.outerHTML.slice(0, 200))"""
-    wide = """[...document.querySelectorAll('button')].filter(b => b.scrollWidth > b.clientWidth + 1)
-        .map(b => b.innerText)"""
-    for name in ("Branches", "Switches", "Autopilot", "Resample (4 seeds)", "Export"):
-        open_tab(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        assert page.evaluate(wide) == [], name
-        assert page.evaluate(nameless) == [], name
-    names = page.evaluate("[...document.querySelectorAll('#imagined img, #real img')].map(image => image.alt)")
-    assert len(names) == 2 and all(names)
+def test_keys_of_the_page_itself(page: Page, visitor: Any, inspector: tuple[str, Tabs]):
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys and pictures")).to_be_visible()
+    page.keyboard.press("d")  # the help is open: nothing moves
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keys and pictures")).to_be_hidden()
+    expect(page.locator("#caption")).to_have_text(inspector[1].scenes[0].caption)
+    page.keyboard.press("p")
+    visitor.settle()
+    page.keyboard.press("d")
+    expect(page.locator("#caption")).to_contain_text("You are driving")
+    page.keyboard.press("1")
+    expect(page.locator("#caption")).to_have_text(inspector[1].scenes[0].caption)

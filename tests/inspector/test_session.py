@@ -11,9 +11,9 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, find_run
-from wovr_lab.inspector.page import readout
+from wovr_lab.inspector.readout import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
-from wovr_lab.inspector.timeline import FALSE_SUCCESS, MISSED_SUCCESS, SAME, Origin, Step, verdict
+from wovr_lab.inspector.timeline import FALSE, MISSED, OPEN, SAME, Origin, Step, outcome
 from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -68,9 +68,23 @@ def test_undone_and_done_again_is_bit_equal_in_both_worlds(session: Session):
     session.step(FORWARD)
     first, second = session.step(RIGHT), session.step(FORWARD)
     session.undo(2)
-    assert len(session.steps) == 1 == len(session.branch.steps)
+    assert len(session.steps) == 1
     assert_same(first, session.step(RIGHT))
     assert_same(second, session.step(FORWARD))
+
+
+def test_undo_is_a_pointer_redo_brings_everything_back_and_acting_in_between_forks(session: Session):
+    steps = [session.step(FORWARD), session.step(RIGHT), session.step(FORWARD)]
+    session.undo(2)
+    assert session.position == 1 and session.branch.steps == tuple(steps)
+    session.redo()
+    assert session.steps == tuple(steps[:2])
+    with pytest.raises(UserError, match="1 steps to redo"):
+        session.redo(2)
+    other = session.step(RIGHT)
+    assert session.branch.steps == (*steps[:2], other) and session.branches["main"].steps == tuple(steps)
+    with pytest.raises(UserError, match="0 steps to redo"):
+        session.redo()
 
 
 def test_a_step_after_a_rewind_forks_and_keeps_what_was_there(session: Session):
@@ -209,15 +223,31 @@ def test_real_success_latches_and_ends_nothing(session: Session):
     assert successes.argmax() == episode.first_success and successes[episode.first_success :].all()
 
 
-@pytest.mark.parametrize(
-    ("imagined", "real", "expected"),
-    [(0, 0, SAME), (1, 1, SAME), (1, 0, FALSE_SUCCESS), (0, 1, MISSED_SUCCESS)],
-)
-def test_the_verdict_names_who_alone_believes_in_success(session: Session, imagined: int, real: int, expected: str):
-    assert verdict(bool(imagined), bool(real)) == expected
+@pytest.mark.parametrize(("imagined", "real", "expected"), [(0, 0, OPEN), (1, 1, SAME), (1, 0, FALSE), (0, 1, MISSED)])
+def test_the_outcome_names_who_alone_sees_a_success(session: Session, imagined: int, real: int, expected: str):
+    assert outcome(bool(imagined), bool(real)) == expected
     step = session.step(RIGHT)
     believing = replace(step, success_imagined=np.full(8, bool(imagined)), success_real=np.full(8, bool(real)))
-    assert session.branch.cut(0).then(believing).verdicts == [expected] * 8
+    assert session.branch.cut(0).then(believing).outcomes == [expected] * 8
+
+
+def test_starting_elsewhere_keeps_what_was_done_and_drops_what_nobody_touched(session: Session):
+    step = session.step(RIGHT)
+    session.start("push_blue", 3)
+    session.start("push_blue", 4)
+    assert [branch.origin.seed for branch in session.branches.values()] == [20, 4]
+    session.select("main")
+    assert session.steps == (step,)
+
+
+def test_a_deleted_branch_comes_back(session: Session):
+    step = session.step(RIGHT)
+    session.fork("other")
+    session.delete("main")
+    assert session.restore() == "main"
+    assert session.branches["main"].steps == (step,)
+    with pytest.raises(UserError, match="no branch was deleted"):
+        session.restore()
 
 
 def test_refused_actions_change_nothing(session: Session):
@@ -311,7 +341,7 @@ def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch
 
 def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):
     first = session.step(RIGHT)
-    assert first.uncertainty > 0 and f"uncertainty {first.uncertainty:.2f} (latent" in readout(session)
+    assert first.uncertainty > 0 and f"Uncertainty {first.uncertainty:.2f}" in readout(session)
     session.undo()
     assert session.step(RIGHT).uncertainty == first.uncertainty
     assert session.reanchor().uncertainty == 0

@@ -1,7 +1,8 @@
-"""What stands on the page: fields, buttons, pictures, tabs, with a name on each. `app` says what they do."""
+"""What stands on the page: the stage and the side panel's tabs, a name on each control. `app` says what they do."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,21 +13,20 @@ from wovr_lab.inspector.models import Models
 from wovr_lab.types import CHUNK, MEMORY
 
 KEYPAD = (("q", "w", "e", "r"), ("a", "s", "d", "f"), (GRIPPER_KEY, "enter", "z"))
-NAMES = {GRIPPER_KEY: "Space: gripper", "enter": "Enter: commit", "z": "Z: undo"}
+NAMES = {GRIPPER_KEY: "Space: gripper", "enter": "Enter: commit", "z": "Z: back"}
 ARROWS = {"w": " ↑", "a": " ←", "s": " ↓", "d": " →"}
-STEP_KINDS = {"a chunk of 8 actions": CHUNK, "one action (off the trained protocol)": 1}
+STEP_KINDS = {"a chunk of 8 actions": CHUNK, "one action (off the protocol)": 1}
+FOLDER = Path(__file__).parent
 SAMPLER_STEPS = (1, 2, 3, 5, 10)
 Parts = dict[str, Any]
 
 
-def picture(name: str, label: str, smooth: bool = False) -> gr.Image:
-    """A picture under its caption; pixels stay squares unless `smooth`."""
-    with gr.Column(min_width=150, elem_classes="captioned"):
-        gr.Markdown(label)
-        return gr.Image(
-            show_label=False, alt_text=label, format="png", interactive=False, buttons=["fullscreen"],
-            container=False, elem_id=name, elem_classes=["smooth" if smooth else "pixels"],
-        )  # fmt: skip
+def stage() -> gr.HTML:
+    """Pictures, player, timeline, rail: drawn by the page's scripts from what they are told."""
+    return gr.HTML(
+        "", html_template=(FOLDER / "stage.html").read_text(), apply_default_css=False, elem_id="stage",
+        js_on_load="openInspector(element, trigger, props, watch)",
+    )  # fmt: skip
 
 
 def _row() -> gr.Row:
@@ -37,66 +37,69 @@ def _button(label: str, variant: str = "secondary", **more: Any) -> gr.Button:
     return gr.Button(label, variant=variant, min_width=90, scale=0, **more)
 
 
-def start_options(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
+def start_tab(tasks: list[str], places: list[tuple[str, str]]) -> Parts:
     """Where to begin: an initial state, one of `places` (label, value), a file."""
     parts: Parts = {}
-    with gr.Tabs():
-        with gr.Tab("Begin at an initial state"), _row():
+    with gr.Tab("Start"):
+        with _row():
             parts["task"] = gr.Dropdown(tasks, value=tasks[0], label="Task", min_width=160)
             parts["seed"] = gr.Number(10_000, label="Seed of the initial state", precision=0, minimum=0, min_width=120)
             parts["start"] = _button("Start", "primary")
-        with gr.Tab("in this run"), _row():
-            parts["place"] = gr.Dropdown(
-                places, value=None, label="Hallucination, keyframe, episode or saved branch", min_width=300
-            )
+        with _row():
+            label = "Hallucination, keyframe, episode or saved branch"
+            parts["place"] = gr.Dropdown(places, value=None, label=label, min_width=200)
             parts["there"] = _button("Start there", "primary")
-        with gr.Tab("in a file"), _row():
-            parts["index"] = gr.Number(0, label="Number of the episode", precision=0, minimum=0, min_width=120)
-            parts["step"] = gr.Number(0, label="Begin at action", precision=0, minimum=0, min_width=120)
+        with _row():
+            parts["index"] = gr.Number(0, label="Episode in the file", precision=0, minimum=0, min_width=100)
+            parts["step"] = gr.Number(0, label="Begin at action", precision=0, minimum=0, min_width=100)
             parts["upload"] = gr.UploadButton("Upload an episode (LIBERO HDF5)", elem_id="upload")
+        gr.Markdown("What you have done stays on the branch map.")
     return parts
 
 
-def keypad() -> dict[str, gr.Button]:
-    """Buttons by key, laid out as on a keyboard."""
-    buttons = {}
+def drive_tab() -> Parts:
+    """Keys, what a key means, the numbers."""
+    with gr.Tab("Drive"):
+        gr.HTML(html_template=_keypad(), apply_default_css=False, js_on_load=None)
+        with gr.Row():
+            parts: Parts = {"kind": gr.Radio(list(STEP_KINDS.items()), value=CHUNK, label="One key press")}
+            parts["strength"] = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=200)
+        parts["preview"] = gr.Checkbox(False, label="Preview first, commit with Enter")
+        gr.HTML(html_template="<div id='readout' class='readout'></div>", apply_default_css=False, js_on_load=None)
+    return parts
+
+
+def _keypad() -> str:
+    """Buttons laid out as on a keyboard; the page's scripts listen to them."""
+    rows = []
     for row in KEYPAD:
-        with gr.Row(elem_classes="keypad"):
-            for key in row:
-                label = NAMES.get(key) or f"{key.upper()}{ARROWS.get(key, '')} {DIRECTIONS[key][0]}"
-                buttons[key] = gr.Button(label, elem_id=f"key-{key}", min_width=60)
-    return buttons
-
-
-def controls() -> Parts:
-    """What a key means."""
-    parts: Parts = {"kind": gr.Radio(list(STEP_KINDS.items()), value=CHUNK, label="One key press")}
-    with gr.Row():
-        parts["strength"] = gr.Slider(0.1, 1.0, STRENGTH, step=0.1, label="Size of a move", min_width=200)
-        parts["gain"] = gr.Slider(1, 8, 1, step=1, label="Difference gain", min_width=200)
-    parts["preview"] = gr.Checkbox(False, label="Preview first, commit with Enter")
-    return parts
+        labels = [NAMES.get(key) or f"{key.upper()}{ARROWS.get(key, '')} {DIRECTIONS[key][0]}" for key in row]
+        buttons = (
+            f"<button type='button' id='key-{key}' data-key='{key}'>{label}</button>"
+            for key, label in zip(row, labels, strict=True)
+        )
+        rows.append(f"<div>{''.join(buttons)}</div>")
+    return f"<div class='keypad' role='group' aria-label='Keys'>{''.join(rows)}</div>"
 
 
 def branch_tab() -> Parts:
-    """Rewind, re-anchor, fork, name, delete, compare."""
+    """The branch map; re-anchor, fork, name, delete, restore, compare."""
     parts: Parts = {}
     with gr.Tab("Branches"):
+        gr.HTML(
+            html_template="<div id='map' role='group' aria-label='Branch map'></div>", apply_default_css=False,
+            js_on_load="window.drawBranchMap?.()",
+        )  # fmt: skip
         with _row():
-            parts["branch"] = gr.Dropdown([], label="Branch", min_width=140)
-            parts["position"] = gr.Slider(0, 1, 0, step=1, label="Go to step", min_width=180)
-            parts["reanchor"] = _button("Re-anchor on the real frames")
-        with _row():
-            parts["name"] = gr.Textbox("", label="Name", max_length=40, min_width=140)
+            parts["name"] = gr.Textbox("", label="Name", max_length=40, min_width=120)
             parts["fork"], parts["rename"] = _button("Fork here"), _button("Rename")
-            parts["delete"] = _button("Delete", "stop")
+        with _row():
+            parts["reanchor"] = _button("Re-anchor on the real frames")
+            parts["delete"], parts["restore"] = _button("Delete", "stop"), _button("Restore deleted")
         with _row():
             parts["other"] = gr.Dropdown([], label="Compare with", min_width=140)
             parts["compare"] = _button("Compare")
-        with gr.Column(visible=False) as parts["comparison"]:
-            parts["table"] = gr.HTML(elem_id="compared")
-            parts["frames"] = picture("branches", "This branch (imagined, real), then the other (imagined, real)")
-            parts["curves"] = gr.Plot(show_label=False)
+        parts["comparison"] = gr.HTML(elem_id="compared", apply_default_css=False)
     return parts
 
 
@@ -125,7 +128,7 @@ def pilot_tab() -> Parts:
     with gr.Tab("Autopilot"), _row():
         return {
             "pilot": gr.Dropdown([EXPERT], value=EXPERT, label="Pilot", min_width=160),
-            "sees": gr.Radio(["imagined", "real"], value="imagined", label="A policy sees the frame that is"),
+            "sees": gr.Radio(["imagined", "real"], value="imagined", label="Frame that a policy sees"),
             "once": _button("One chunk"),
             "play": _button("Play"),
             "pause": _button("Stop autopilot"),
@@ -135,14 +138,12 @@ def pilot_tab() -> Parts:
 
 def futures_tab() -> Parts:
     """One chunk imagined four times."""
-    with gr.Tab("Resample (4 seeds)"):
-        parts: Parts = {"again": _button("Imagine the last chunk four times")}
-        with gr.Column(visible=False) as parts["seen"]:
-            parts["film"] = picture("futures", "Futures 1 to 4 of the same actions, then reality")
-            parts["numbers"] = gr.HTML()
-            with _row():
-                parts["number"] = gr.Radio([1, 2, 3, 4], value=2, label="Go on with future")
-                parts["take"] = _button("Make it a branch")
+    with gr.Tab("Resample"):
+        parts: Parts = {"again": _button("Resample (4 seeds)")}
+        parts["films"] = gr.HTML(elem_id="futures", apply_default_css=False)
+        with gr.Column(visible=False) as parts["seen"], _row():
+            parts["number"] = gr.Radio([1, 2, 3, 4], value=2, label="Go on with future")
+            parts["take"] = _button("Make it a branch")
     return parts
 
 
@@ -150,7 +151,7 @@ def leaving_tab() -> Parts:
     """Links, files, a notebook cell, the gallery."""
     with gr.Tab("Export"):
         label = "Link to this branch (same run folder)"
-        parts: Parts = {"link": gr.Textbox("", label=label, interactive=False, elem_id="link")}
+        parts: Parts = {"link": gr.Textbox("", label=label, interactive=False, max_lines=3, elem_id="link")}
         with _row():
             parts["prepare"] = _button("Prepare downloads")
             parts["name"] = gr.Textbox("", label="Name in the gallery", max_length=40, min_width=140)

@@ -21,13 +21,14 @@ import numpy as np
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.scenes import scene_at
 from wovr_lab.inspector.session import MOST_STEPS, Session
 from wovr_lab.inspector.timeline import Branch, Origin, Step, Switches
 from wovr_lab.runs import read_object, write_json
 from wovr_lab.types import ACTION_DIM, CHUNK
 
 LONGEST, LARGEST = 60_000, 2**20  # characters of packed moves, bytes unpacked
-LENGTHS = {"chunk": CHUNK, "action": 1, "re-anchor": 0}
+LENGTHS = {"chunk": CHUNK, "action": 1, "re-anchor": 0, "recorded": CHUNK}
 UPLOAD = "upload"
 
 
@@ -51,11 +52,14 @@ def session_from(models: Models, query: str | Mapping[str, str]) -> Session:
     first = moves[0][1] if moves else switches
     if first is not None:
         session.switch(**asdict(first))
-    if origin.source:
+    recorded = sum(kind == "recorded" for kind, _, _ in moves)
+    if recorded:
+        _resume_scene(session, origin, recorded)
+    elif origin.source:
         session.start_recorded(origin)
     else:
         session.start(origin.task, origin.seed)
-    for kind, chosen, actions in moves:
+    for kind, chosen, actions in moves[recorded:]:
         session.switch(**asdict(chosen))
         if kind == "re-anchor":
             session.reanchor()
@@ -64,6 +68,14 @@ def session_from(models: Models, query: str | Mapping[str, str]) -> Session:
     if switches is not None:
         session.switch(**asdict(switches))
     return session
+
+
+def _resume_scene(session: Session, origin: Origin, chunks: int) -> None:
+    """Stands after so many chunks of a recorded rollout, as they were recorded."""
+    session.start_scene(scene_at(session.simulator, origin))
+    if chunks > len(session.branch.steps):
+        raise _damaged("it goes on after the end of a recording")
+    session.rewind(chunks)
 
 
 def _origin(given: Mapping[str, str]) -> Origin:
@@ -105,6 +117,9 @@ def _unpack(text: str) -> tuple[list[tuple[str, Switches, np.ndarray]], Switches
         now = settings[found["now"]]
     except (binascii.Error, zlib.error, ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise _damaged(type(error).__name__) from error
+    recorded = [kind == "recorded" for kind, _ in moves]
+    if sorted(recorded, reverse=True) != recorded:
+        raise _damaged("what is recorded comes after what was done")
     if len(moves) > MOST_STEPS or sum(lengths) != len(numbers):
         raise _damaged("its moves and its actions do not fit each other")
     parts = np.split(numbers, np.cumsum(lengths)[:-1]) if moves else []

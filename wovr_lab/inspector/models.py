@@ -22,8 +22,7 @@ from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.runs import read_rows
-from wovr_lab.shipped import folder_of, is_shipped
+from wovr_lab.runs import read_object, read_rows
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -128,6 +127,58 @@ class Models:
             raise UserError(f"{origin.source} holds {len(store)} episodes, none has number {origin.index}")
         return store[origin.index]
 
+    def imagined_episode(self, origin: Origin) -> Episode:
+        """What was imagined of the same actions, beside the real episode that an origin names. Raises UserError if
+        there is none."""
+        imagined = origin.source.removesuffix("real.hdf5") + "imagined.hdf5"
+        path = self.run / imagined
+        if not origin.source.endswith("real.hdf5") or origin.source not in self._sources() or not path.is_file():
+            raise UserError(f"no imagined episodes lie beside {origin.source!r} in {self.run}; begin at another place")
+        store = self._stores.setdefault(imagined, EpisodeStore([path]))
+        if not 0 <= origin.index < len(store):
+            raise UserError(f"{imagined} holds {len(store)} episodes, none has number {origin.index}")
+        return store[origin.index]
+
+    def imagined_by(self, origin: Origin) -> str:
+        """The checkpoint that imagined a pair of episodes: as its case says, or the last for the improved policy's."""
+        cases = (self.run / origin.source).with_name("cases.json")
+        if cases.is_file():
+            world = read_rows(cases, world=str)[origin.index]["world"]
+            return world if world in self.checkpoints else "base"
+        return self.checkpoints[-1] if "/wovr-" in origin.source else "base"
+
+    def paired_sources(self) -> list[tuple[str, list[tuple[int, str, int]]]]:
+        """Real sides of recorded pairs that began at initial states: (file, [(index, task, seed)])."""
+        found = []
+        for source in (name for name in self._sources() if name.endswith("real.hdf5")):
+            path = self.run / source
+            if path.with_name(path.name.removesuffix("real.hdf5") + "imagined.hdf5").is_file():
+                cases = path.with_name("cases.json")
+                kinds = [about["start"] for about in read_rows(cases, start=str)] if cases.is_file() else None
+                rows = [
+                    (index, summary.task, summary.seed)
+                    for index, summary in enumerate(self._store(source).summaries)
+                    if summary.task in self.tasks and (kinds is None or kinds[index] == "initial")
+                ]
+                found.append((source, rows))
+        return found
+
+    @cached_property
+    def horizons(self) -> dict[str, int]:
+        """By checkpoint, imagined frames for which its world model can be trusted, as `wovr-lab measure` found it from
+        initial states: the least over policies. Empty where the run was not measured."""
+        path = self.run / "measure.json"
+        rows = read_object(path, horizon=list)["horizon"] if path.is_file() else []
+        found: dict[str, int] = {}
+        for row in (row for row in rows if row["start"] == "initial"):
+            found[row["world"]] = min(int(row["frames"]["rate"]), found.get(row["world"], 10**6))
+        return found
+
+    def keyframe_steps(self, origin: Origin) -> list[int]:
+        """Actions after an origin at which the run has keyframes of the same initial state."""
+        mine = [row["step"] for row in self._keyframe_rows if (row["task"], row["seed"]) == (origin.task, origin.seed)]
+        return sorted({step - origin.step for step in mine if step > origin.step})
+
     def start_options(self) -> list[StartOption]:
         """Recorded hallucinations, keyframes, episodes, in this order; of many, some of each kind from everywhere."""
         places: dict[tuple[str, int], Origin] = {}
@@ -147,7 +198,8 @@ class Models:
                 if source.startswith("episodes/"):
                     places.setdefault((summary.task, summary.seed), origin)
         keyframes = self._keyframes(places)
-        hallucinations = [place for place in found if place.kind == HALLUCINATION]
+        found = [place for place in found if place.origin.task in self.tasks]  # the others would be refused
+        dreams = [place for place in found if place.kind == HALLUCINATION]
         episodes = [place for place in found if place.kind == EPISODE]
         return [*self._mined(), *hallucinations, *_spread(keyframes), *_spread(episodes)]
 
@@ -163,15 +215,19 @@ class Models:
                     found.append(StartOption(HALLUCINATION, _parted(about), origin, about["world"]))
         return found
 
+    @cached_property
+    def _keyframe_rows(self) -> list[dict[str, Any]]:
+        paths = sorted(self.run.glob("keyframes-*.json"))
+        return [row for path in paths for row in read_rows(path, task=str, seed=int, step=Natural)]
+
     def _keyframes(self, places: dict[tuple[str, int], Origin]) -> list[StartOption]:
         found = []
-        for path in sorted(self.run.glob("keyframes-*.json")):
-            for entry in read_rows(path, task=str, seed=int, step=Natural):
-                origin = places.get((entry["task"], entry["seed"]))
-                if origin:
-                    label = f"{entry['task']}, seed {entry['seed']}, action {entry['step']}"
-                    place = Origin(origin.task, origin.seed, origin.source, origin.index, entry["step"])
-                    found.append(StartOption(KEYFRAME, label, place))
+        for entry in self._keyframe_rows:
+            origin = places.get((entry["task"], entry["seed"]))
+            if origin:
+                label = f"{entry['task']}, seed {entry['seed']}, action {entry['step']}"
+                place = Origin(origin.task, origin.seed, origin.source, origin.index, entry["step"])
+                found.append(StartOption(KEYFRAME, label, place))
         return list(dict.fromkeys(found))
 
     def _sources(self) -> list[str]:

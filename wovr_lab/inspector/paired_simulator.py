@@ -15,6 +15,7 @@ import torch
 
 from wovr_lab.borders import as_actions
 from wovr_lab.errors import UserError
+from wovr_lab.inspector.fidelity import Fidelity, fidelity_of
 from wovr_lab.inspector.keys import noop_action
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.timeline import State, Step, Switches
@@ -52,7 +53,7 @@ class PairedSimulator:
         """Both worlds at a start. Raises UserError on a task that the reward was not trained on, a foreign state."""
         self.models.reward(switches.checkpoint).columns([start.instruction])
         success = self.restore(start)
-        return State(start, start, switches, None, self._recent(start, switches), (success, success))
+        return State(start, start, switches, None, self.recent(start, switches), (success, success))
 
     def initial_start(self, task: str, seed: int) -> Start:
         """The initial state of a seed. Raises UserError on an unknown task or a negative seed."""
@@ -86,7 +87,7 @@ class PairedSimulator:
         """Both worlds from `before`, which stays as it is; `number` names the noise stream. Raises UserError as `step`
         does."""
         actions = checked(actions)
-        kept, (real, states, success_real) = len(actions), self.execute(before.real, actions)
+        kept, (real, states, success_real, truth) = len(actions), self.execute(before.real, actions)
         padding = np.tile(noop_action(float(actions[-1, -1])), (CHUNK - kept, 1))
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
         chunk = np.concatenate([actions, padding])[None]
@@ -113,19 +114,26 @@ class PairedSimulator:
         )
         kind = "chunk" if kept == CHUNK else "action"
         return Step(
-            kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after, uncertainty
-        )
+            kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after,
+            self.fidelity(before.real.task, imagined, real, truth), uncertainty,
+        )  # fmt: skip
 
     def reanchor(self, before: State, switches: Switches) -> Step:
         """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it
         (paper section 3). What imagination believed about success is replaced too."""
         after = replace(
             before, imagined=before.real, context=None, switches=switches, horizon=0,
-            recent=self._recent(before.real, switches), succeeded=(before.succeeded[1],) * 2,
+            recent=self.recent(before.real, switches), succeeded=(before.succeeded[1],) * 2,
         )  # fmt: skip
         frames, empty, no = before.real.memory[:0], np.zeros(0, np.float32), np.zeros(0, bool)
         actions, states = np.zeros((0, ACTION_DIM), np.float32), before.real.state[None][:0]
-        return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after)
+        nothing = Fidelity(empty)
+        return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after, nothing)
+
+    def fidelity(self, task: str, imagined: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Fidelity:
+        """Of frames uint8 [n, H, W, 3] at a truth float32 [n, 10] in metres, read by the probe if there is one."""
+        found = None if self.models.probe is None else self.models.probe.read(imagined)
+        return fidelity_of(task, imagined, real, found, truth)
 
     def positions(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
         """Read-outs float32 [10] in metres (`probes.COLUMNS`): what the state probe sees in the imagined frame, and the
@@ -139,22 +147,24 @@ class PairedSimulator:
         """The simulator at that moment; whether success had been reached. Raises UserError on a foreign state."""
         return bool(self.env.reset(options={"task": start.task, "state": start.state})[1]["success"])
 
-    def _recent(self, start: Start, switches: Switches) -> np.ndarray:
+    def recent(self, start: Start, switches: Switches) -> np.ndarray:
         """Success probabilities of the real frames before the next one, for the rule of consecutive frames."""
         reward = self.models.reward(switches.checkpoint)
         seen = reward.probability(start.memory[None], (start.instruction,))[0]
         return seen[MEMORY - (reward.config.consecutive - 1) :]
 
-    def execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The real side alone: frames uint8 [n, H, W, 3], simulator states float64 [n, S], success bool [n]."""
+    def execute(self, start: Start, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The real side alone: frames uint8 [n, H, W, 3], simulator states float64 [n, S], success bool [n], read-outs
+        float32 [n, 10] in metres."""
         self.restore(start)
-        frames, states, success = [], [], []
+        frames, states, success, truth = [], [], [], []
         for action in actions:
             observation, _, reached, _, _ = self.env.step(action)
             frames.append(observation["frame"])
             states.append(self.env.get_state())
             success.append(reached)
-        return np.stack(frames), np.stack(states), np.array(success)
+            truth.append(read_env(self.env))
+        return np.stack(frames), np.stack(states), np.array(success), np.stack(truth)
 
 
 def checked(actions: np.ndarray) -> np.ndarray:

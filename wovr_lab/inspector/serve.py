@@ -26,6 +26,7 @@ from wovr_lab.inspector.exchange import MOST_UPLOADED
 FOLDER = Path(__file__).parent
 LOOPBACK, PORTS = ("127.0.0.1", "localhost"), range(7860, 7960)
 SHORTEST_PASSWORD = 8
+SCRIPTS = ("film.js", "timeline.js", "branches.js", "keyboard.js", "stage.js")
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
@@ -94,7 +95,7 @@ class Server:
         gr.mount_gradio_app(
             web, page, path="/", server_name=host, auth=("inspector", password) if password else None,
             show_error=False, ssr_mode=False, run_history=False, footer_links=[], max_file_size=MOST_UPLOADED,
-            css_paths=FOLDER / "page.css", head=f"<script>{(FOLDER / 'keyboard.js').read_text()}</script>",
+            css_paths=FOLDER / "page.css", head=f"<script>{_scripts()}</script>",
         )  # fmt: skip
         (mounted,) = (route.app for route in web.routes if isinstance(route, Mount))
         self.server = Ending(uvicorn.Config(web, log_level="warning"), mounted.stop_event)
@@ -114,6 +115,11 @@ class Server:
         """Ends the thread."""
         self.server.should_exit = True
         self.thread.join()
+
+
+def _scripts() -> str:
+    """The page's scripts as one that shares no name with Gradio's."""
+    return "(() => {\n" + "\n".join((FOLDER / name).read_text() for name in SCRIPTS) + "})();"
 
 
 def _listening(host: str, ports: list[int] | range) -> socket.socket:

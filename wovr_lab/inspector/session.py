@@ -14,10 +14,11 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.models import Models
 from wovr_lab.inspector.paired_simulator import PairedSimulator
+from wovr_lab.inspector.scenes import Scene
 from wovr_lab.inspector.timeline import Branch, Origin, State, Step, Switches
 from wovr_lab.types import Episode, Start
 
-MOST_STEPS, MOST_BRANCHES, LONGEST_NAME = 200, 20, 40  # what one session may hold
+MOST_STEPS, MOST_BRANCHES, LONGEST_NAME = 200, 60, 40  # what one session may hold
 FIRST = "main"
 
 
@@ -31,16 +32,23 @@ class Session:
         self.branches: dict[str, Branch] = {}
         self.name, self.position = FIRST, 0
         self.pending: Step | None = None
-        self.recording: Episode | None = None  # that the autopilot can repeat
+        self.deleted: tuple[str, Branch] | None = None  # the last one, which can be restored
 
     def become(self, other: Session) -> None:
-        """Goes on where another session stands."""
-        self.switches, self.branches, self.recording = other.switches, other.branches, other.recording
+        """Goes on where another session stands, with all its branches."""
+        self.switches, self.branches, self.deleted = other.switches, other.branches, other.deleted
         self._stand(other.name, other.position)
 
+    def adopt(self, other: Session) -> None:
+        """Goes on where another session stands, on its branch, beside what was done here."""
+        name = self._free_name("")
+        self.switches = other.switches
+        self._add(name, other.branch)
+        self._stand(name, other.position)
+
     def start(self, task: str, seed: int) -> None:
-        """Begins anew at the initial state of `seed`. Raises UserError on an unknown task, one that the reward was not
-        trained on, or a negative seed; what was there then stays."""
+        """Begins at the initial state of `seed`, on a branch of its own; branches on which something was done stay.
+        Raises UserError on an unknown task, one that the reward was not trained on, or a negative seed."""
         self._begin(Origin(task, seed), self.simulator.initial_start(task, seed), None)
 
     def start_recorded(self, origin: Origin) -> None:
@@ -50,6 +58,17 @@ class Session:
     def start_episode(self, episode: Episode, origin: Origin) -> None:
         """Begins at frame `origin.step` of an episode. Raises UserError as `start_recorded` does."""
         self._begin(origin, self.simulator.start_in(episode, origin.step), episode)
+
+    def start_scene(self, scene: Scene) -> None:
+        """Begins with a recorded rollout, under the checkpoint that imagined it; acting anywhere in it forks."""
+        self.switch(checkpoint=scene.checkpoint)
+        same = (name for name, branch in self.branches.items() if branch is scene.branch)
+        self._add(next(same, f"recording {scene.origin.task} {scene.origin.seed}"), scene.branch)
+
+    @property
+    def recording(self) -> Episode | None:
+        """Whose actions the autopilot can repeat here."""
+        return self.branch.recording
 
     @property
     def branch(self) -> Branch:
@@ -113,16 +132,22 @@ class Session:
         return self.switches
 
     def undo(self, steps: int = 1) -> None:
-        """Takes back a preview, or the last steps up to here. Raises UserError if there are not that many."""
+        """Drops a preview, or stands so many steps earlier; nothing is lost. Raises UserError if there are not that
+        many."""
         if self.pending is not None and steps == 1:
             self.pending = None
             return
-        branch = self.branch
+        self.branch.state(self.position)
         if not 0 <= steps <= self.position:
             raise UserError(f"there are {self.position} steps to undo, not {steps}")
-        kept = branch.cut(self.position - steps)
-        self.branches = self.branches | {self.name: kept}
-        self._stand(self.name, len(kept.steps))
+        self._stand(self.name, self.position - steps)
+
+    def redo(self, steps: int = 1) -> None:
+        """Stands so many steps later. Raises UserError if there are not that many."""
+        left = len(self.branch.steps) - self.position
+        if not 0 <= steps <= left:
+            raise UserError(f"there are {left} steps to redo, not {steps}")
+        self._stand(self.name, self.position + steps)
 
     def rewind(self, position: int) -> None:
         """Stands after `position` steps of this branch; the later ones stay. Raises UserError outside the branch."""
@@ -148,13 +173,25 @@ class Session:
         self.name = new
 
     def delete(self, name: str) -> None:
-        """Forgets a branch. Raises UserError if it is the last one, or there is none of that name."""
-        self._named(name)
+        """Takes a branch away until it is restored or another is deleted. Raises UserError if it is the last one, or
+        there is none of that name."""
+        branch = self._named(name)
         if len(self.branches) == 1:
             raise UserError("this is the only branch; start anew instead")
+        self.deleted = (name, branch)
         self.branches = {other: branch for other, branch in self.branches.items() if other != name}
         if name == self.name:
             self.select(next(iter(self.branches)))
+
+    def restore(self) -> str:
+        """Brings the branch back that was deleted last. Raises UserError if there is none."""
+        if self.deleted is None:
+            raise UserError("no branch was deleted here")
+        (name, branch), self.deleted = self.deleted, None
+        name = self._free_name("" if name in self.branches else name)
+        self.branches = self.branches | {name: branch}
+        self.select(name)
+        return name
 
     def futures(self, count: int = 4) -> list[Step]:
         """The last step imagined again with the noise seeds from its own on; the first is what happened.
@@ -181,14 +218,20 @@ class Session:
 
     def _begin(self, origin: Origin, start: Start, recording: Episode | None) -> None:
         begun = self.simulator.initial_state(start, self.switches)
-        self.branches, self.recording = {FIRST: Branch(origin, begun)}, recording
-        self._stand(FIRST, 0)
+        name = FIRST if not any(branch.is_own for branch in self.branches.values()) else self._free_name("")
+        self._add(name, Branch(origin, begun, recording=recording))
+
+    def _add(self, name: str, branch: Branch) -> None:
+        """Stands at the beginning of a further branch; those on which nobody has done anything make room."""
+        own = {other: known for other, known in self.branches.items() if known.is_own and other != name}
+        self.branches = own | {name: branch}
+        self._stand(name, 0)
 
     def _append(self, step: Step) -> None:
         if self.position >= MOST_STEPS:
-            raise UserError(f"a branch ends after {MOST_STEPS} steps; undo some or start anew")
-        if self.position < len(self.branch.steps):
-            self.fork()
+            raise UserError(f"a branch ends after {MOST_STEPS} steps; go back some or start anew")
+        if self.position < len(self.branch.steps) or (self.steps and not self.branch.is_own):
+            self.fork()  # later steps stay, and recordings stay as they were recorded
         self.branches = self.branches | {self.name: self.branch.then(step)}
         self._stand(self.name, self.position + 1)
 

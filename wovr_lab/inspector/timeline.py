@@ -5,20 +5,21 @@ Nothing here changes once made: going back is pointing at an earlier state, a fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from wovr_lab.errors import UserError
+from wovr_lab.inspector.fidelity import Fidelity
 from wovr_lab.inspector.keys import GRIPPER
 from wovr_lab.measure.hallucination import psnr
-from wovr_lab.types import MEMORY, Start
+from wovr_lab.types import MEMORY, Episode, Start
 from wovr_lab.world.context import Context
 
 MOST_SAMPLER_STEPS = 20
-Kind = Literal["chunk", "action", "re-anchor"]
-SAME, FALSE_SUCCESS, MISSED_SUCCESS = "same outcome", "false success", "missed success"  # of imagination
+Kind = Literal["chunk", "action", "re-anchor", "recorded"]
+OPEN, SAME, FALSE, MISSED = OUTCOMES = ("open", "same outcome", "false success", "missed success")
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """What n actions led to in both worlds: a chunk (n = 8), one action off the trained protocol (1), or none (0),
-    where the imagined frames were replaced by the real ones."""
+    """What n actions led to in both worlds: a chunk (n = 8), a chunk that was recorded earlier (8), one action off the
+    trained protocol (1), or none (0), where the imagined frames were replaced by the real ones."""
 
     kind: Kind
     actions: np.ndarray  # float32 [n, 7]
@@ -77,7 +78,8 @@ class Step:
     success_imagined: np.ndarray  # bool [n], latched, by the reward
     success_real: np.ndarray  # bool [n], latched, by the simulator
     after: State
-    uncertainty: float = 0.0  # std over noise seeds, in latents; 0 where nothing was imagined
+    fidelity: Fidelity
+    uncertainty: float = 0.0  # how far answers to other noises lie apart, in latents; 0 where nothing was imagined
 
     @property
     def difference(self) -> np.ndarray:
@@ -90,16 +92,24 @@ class Step:
         return psnr(self.imagined, self.real) if len(self.actions) else float("nan")
 
     @property
-    def verdict(self) -> str:
-        """Whether the two worlds agree about success after this step."""
-        return verdict(*self.after.succeeded)
+    def outcome(self) -> str:
+        """One of `OUTCOMES`, after this step."""
+        return outcome(*self.after.succeeded)
+
+    @property
+    def outcomes(self) -> list[str]:
+        """[n], after each action."""
+        return [
+            outcome(bool(imagined), bool(real))
+            for imagined, real in zip(self.success_imagined, self.success_real, strict=True)
+        ]
 
 
-def verdict(imagined: bool, real: bool) -> str:
-    """`SAME`, `FALSE_SUCCESS` (imagined, not real) or `MISSED_SUCCESS` (real, not imagined)."""
+def outcome(imagined: bool, real: bool) -> str:
+    """What is to be said of success so far: "open" where neither world has seen one yet."""
     if imagined == real:
-        return SAME
-    return FALSE_SUCCESS if imagined else MISSED_SUCCESS
+        return SAME if real else OPEN
+    return FALSE if imagined else MISSED
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ class Branch:
     origin: Origin
     initial: State
     steps: tuple[Step, ...] = ()
+    recording: Episode | None = None  # whose actions the autopilot can repeat
 
     def state(self, position: int) -> State:
         """Raises UserError outside the branch."""
@@ -130,11 +141,11 @@ class Branch:
     def cut(self, position: int) -> Branch:
         """The branch as it was at that position. Raises UserError outside the branch."""
         self.state(position)
-        return Branch(self.origin, self.initial, self.steps[:position])
+        return replace(self, steps=self.steps[:position])
 
     def then(self, step: Step) -> Branch:
         """One event more."""
-        return Branch(self.origin, self.initial, (*self.steps, step))
+        return replace(self, steps=(*self.steps, step))
 
     @property
     def imagined(self) -> np.ndarray:
@@ -152,7 +163,11 @@ class Branch:
         return np.concatenate([np.zeros((0, 7), np.float32), *(step.actions for step in self.steps)])
 
     @property
-    def verdicts(self) -> list[str]:
+    def outcomes(self) -> list[str]:
         """[T], one an action."""
-        pairs = ((step.success_imagined, step.success_real) for step in self.steps)
-        return [verdict(bool(i), bool(r)) for imagined, real in pairs for i, r in zip(imagined, real, strict=True)]
+        return [found for step in self.steps for found in step.outcomes]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a person did anything on it that was not recorded before."""
+        return any(step.kind != "recorded" for step in self.steps)
