@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from wovr_lab.inspector.app import build_app
-from wovr_lab.inspector.models import Models, find_run
+from wovr_lab.inspector.models import RunModels, find_run
 from wovr_lab.inspector.serve import Server
 
 OUT = Path(__file__).parent / "inspector"
@@ -88,7 +88,7 @@ def main() -> None:
     chosen = parser.parse_args()
     expect.set_options(timeout=LONGEST)
     with tempfile.TemporaryDirectory() as gallery, sync_playwright() as playwright:
-        server = Server(build_app(Models(find_run(chosen.run)), Path(gallery))[0])
+        server = Server(build_app(RunModels(find_run(chosen.run)), Path(gallery))[0])
         address = server.start()
         browser = playwright.chromium.launch(executable_path=chosen.chromium, args=FLAGS)
         for size in SIZES:

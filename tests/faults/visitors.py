@@ -24,7 +24,7 @@ from mutations import mutant
 from wovr_lab.episodes import write_episodes
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.autopilot import pilots
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -67,7 +67,7 @@ class Visitor:
 def visit(run: Path, folder: Path, visitors: int, actions: int, seed: int, results: Path) -> None:
     """Writes {"faults": [...], "acted": n, "grown": megabytes} to `results`."""
     warnings.simplefilter("ignore")  # a refusal is said to the page, or to whoever calls without one
-    page, tabs = build_app(Models(run), folder / "gallery")
+    page, tabs = build_app(RunModels(run), folder / "gallery")
     write_episodes(folder / "good.hdf5", expert_episodes("push_red", [3], 0.0))
     rng = stream(seed, "visitors")
     faults = list(walk(page, tabs, [f"first {n}" for n in range(visitors)], min(actions, 100), rng, folder))

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from wovr_lab.episodes import write_episodes
 from wovr_lab.inspector.app import build_app
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
@@ -69,14 +69,12 @@ def _episodes(folder: Path) -> None:
     film = replace(episodes[0], states=None)
     write_episodes(folder / "comparison" / "base-imagined_only-imagined.hdf5", [film])
     about = {"kind": "imagined_only", "policy": "base", "world": "evolved", "task": "push_red", "object_cm": 7.5}
-    late = np.arange(len(dream)) >= 10
-    believed = replace(
-        dream, frames=np.where(np.r_[False, late][:, None, None, None], 255 - dream.frames, dream.frames)
-    )
+    late = np.arange(len(film)) >= 10
+    believed = replace(film, frames=np.where(np.r_[False, late][:, None, None, None], 255 - film.frames, film.frames))
     believed, failed = replace(believed, success=late), replace(episodes[0], success=np.zeros_like(late))
     cases = [
-        Case(about | {"start": start, "seed": 20, "step": step}, believed, failed, *np.zeros((2, len(dream) + 1, 10)),
-             np.zeros(len(dream)))
+        Case(about | {"start": start, "seed": 20, "step": step}, believed, failed, *np.zeros((2, len(film) + 1, 10)),
+             np.zeros(len(film)))
         for start, step in (("keyframe", 9), ("initial", 0))
     ]  # fmt: skip
     write_gallery(folder / "measure" / "base-evolved-initial" / "gallery", cases)
@@ -131,7 +129,7 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def inspector(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tabs]]:
+def inspector(models: RunModels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tabs]]:
     """The page's address and its sessions."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: run `make system-deps`")
@@ -166,12 +164,12 @@ def visitor(page: Page) -> Visitor:
 
 
 @pytest.fixture(scope="session")
-def models(run_folder: Path) -> Models:
-    return Models(run_folder)
+def models(run_folder: Path) -> RunModels:
+    return RunModels(run_folder)
 
 
 @pytest.fixture
-def session(models: Models) -> Session:
+def session(models: RunModels) -> Session:
     session = Session(models)
     session.start("push_red", 20)
     return session

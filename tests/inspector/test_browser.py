@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
 
@@ -17,7 +17,7 @@ expect.set_options(timeout=60_000)  # milliseconds; only a failing test waits th
 pytestmark = pytest.mark.browser
 
 
-def driven(models: Models, tabs: Tabs, position: int, keys: str) -> Session:
+def driven(models: RunModels, tabs: Tabs, position: int, keys: str) -> Session:
     """A session that stands after so many chunks of the first scene and goes on with these keys."""
     session = Session(models)
     session.start_scene(tabs.scenes[0])
@@ -47,7 +47,7 @@ def test_it_opens_on_a_recorded_hallucination_that_plays_on_one_screen(
 
 
 def test_the_first_key_drives_and_shows_what_the_session_computes(
-    page: Page, visitor: Any, inspector: tuple[str, Tabs], models: Models
+    page: Page, visitor: Any, inspector: tuple[str, Tabs], models: RunModels
 ):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#caption")).to_contain_text("You are driving")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
 
@@ -45,7 +45,7 @@ FAINT = """(() => {
 })()"""
 
 
-def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, visitor: Any, models: Models):
+def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, visitor: Any, models: RunModels):
     visitor.stand(0, "step 0 of")
     visitor.press("d", "branch 2, step 1 of 1")
     visitor.tab("Start")

@@ -12,7 +12,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.inspector.autopilot import RECORDING, propose
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.links import session_from, write_link
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.scenes import FAITHFUL, KINDS, OTHER, VANISHED, Scene, kind_of, rail, scene_at
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import FALSE, MISSED, OPEN, SAME, Origin
@@ -21,18 +21,18 @@ RIGHT = direction_chunk("d", -1.0)
 
 
 @pytest.fixture(scope="module")
-def scenes(models: Models) -> list[Scene]:
+def scenes(models: RunModels) -> list[Scene]:
     return rail(models)
 
 
-def test_the_rail_has_one_scene_a_kind_and_task_and_begins_with_a_hallucination(scenes: list[Scene], models: Models):
+def test_the_rail_has_one_scene_a_kind_and_task_and_begins_with_a_hallucination(scenes: list[Scene], models: RunModels):
     assert scenes[0].kind == FALSE and scenes[0].checkpoint == "evolved"
     pairs = [(scene.kind, scene.origin.task) for scene in scenes]
     assert len(set(pairs)) == len(pairs) and {kind for kind, _ in pairs} <= set(KINDS)
     assert all("push the red cube" in scene.caption for scene in scenes)
 
 
-def test_a_scene_is_the_recording_frame_by_frame(scenes: list[Scene], models: Models):
+def test_a_scene_is_the_recording_frame_by_frame(scenes: list[Scene], models: RunModels):
     scene = scenes[0]
     real, imagined = models.episode(scene.origin), models.imagined_episode(scene.origin)
     length = len(scene.branch.actions)
@@ -42,7 +42,9 @@ def test_a_scene_is_the_recording_frame_by_frame(scenes: list[Scene], models: Mo
     assert scene.branch.steps[-1].outcome == FALSE
 
 
-def test_one_drives_on_from_any_chunk_of_it_in_both_worlds_and_the_recording_stays(scenes: list[Scene], models: Models):
+def test_one_drives_on_from_any_chunk_of_it_in_both_worlds_and_the_recording_stays(
+    scenes: list[Scene], models: RunModels
+):
     session = Session(models)
     session.start_scene(scenes[0])
     recorded = session.branch
@@ -59,7 +61,7 @@ def test_one_drives_on_from_any_chunk_of_it_in_both_worlds_and_the_recording_sta
     assert recorded in session.branches.values() and session.branch is not recorded
 
 
-def test_a_link_leads_into_a_scene_and_on_from_there(scenes: list[Scene], models: Models):
+def test_a_link_leads_into_a_scene_and_on_from_there(scenes: list[Scene], models: RunModels):
     session = Session(models)
     session.start_scene(scenes[0])
     session.rewind(1)
@@ -74,7 +76,7 @@ def test_a_link_leads_into_a_scene_and_on_from_there(scenes: list[Scene], models
         session_from(models, {"task": "push_red", "seed": "20", "moves": moves})
 
 
-def test_episodes_without_an_imagined_side_are_no_scenes(models: Models, session: Session):
+def test_episodes_without_an_imagined_side_are_no_scenes(models: RunModels, session: Session):
     for source in ("episodes/demonstrations.hdf5", "../real.hdf5", ""):
         with pytest.raises(UserError, match=r"no episodes|no imagined episodes"):
             scene_at(session.simulator, Origin("push_red", 20, source))

@@ -12,7 +12,7 @@ import pytest
 
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.links import Gallery
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import Sent, payload
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import KEPT_FOR, Tabs
@@ -23,7 +23,7 @@ RIGHT = direction_chunk("d", -1.0)
 class Visits:
     """Pages that come and go, at times that the test sets."""
 
-    def __init__(self, models: Models, folder: Path):
+    def __init__(self, models: RunModels, folder: Path):
         self.now = 0.0
         self.tabs = Tabs(models, Gallery(folder), lambda: self.now)
 
@@ -38,7 +38,7 @@ class Visits:
 
 
 @pytest.fixture
-def visits(models: Models, tmp_path: Path) -> Visits:
+def visits(models: RunModels, tmp_path: Path) -> Visits:
     return Visits(models, tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_crosses_lie_where_the_simulator_draws_hand_and_cube(session: Session):
 
 def test_the_measured_horizon_is_the_least_over_policies(run_folder: Path, tmp_path: Path):
     (tmp_path / "checkpoints").symlink_to(run_folder / "checkpoints")
-    assert Models(tmp_path).horizons == {}
+    assert RunModels(tmp_path).horizons == {}
     rows = [
         {"policy": policy, "world": world, "start": start, "frames": {"rate": rate}}
         for policy, world, start, rate in (
@@ -120,7 +120,7 @@ def test_the_measured_horizon_is_the_least_over_policies(run_folder: Path, tmp_p
         )
     ]  # fmt: skip
     (tmp_path / "measure.json").write_text(json.dumps({"horizon": rows}))
-    assert Models(tmp_path).horizons == {"base": 12, "evolved": 20}
+    assert RunModels(tmp_path).horizons == {"base": 12, "evolved": 20}
 
 
 def test_keyframes_of_the_same_initial_state_are_marked(session: Session):

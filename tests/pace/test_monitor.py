@@ -25,8 +25,8 @@ from wovr_lab.runs import read_json
 FIRST, SECOND = rounds(preset("smoke"))
 
 
-def look(updates: int, both: int, imagined_only: int, real_only: int = 0, neither: int = 0) -> MonitorCheck:
-    """A look at so many rollouts of each outcome."""
+def check(updates: int, both: int, imagined_only: int, real_only: int = 0, neither: int = 0) -> MonitorCheck:
+    """A check of so many rollouts of each outcome."""
     counts = [both, imagined_only, real_only, neither]
     imagined = np.repeat([True, True, False, False], counts)
     real = np.repeat([True, False, True, False], counts)
@@ -34,39 +34,39 @@ def look(updates: int, both: int, imagined_only: int, real_only: int = 0, neithe
 
 
 def test_a_look_counts_by_hand():
-    seen = look(8, both=6, imagined_only=2, real_only=1, neither=7)
+    seen = check(8, both=6, imagined_only=2, real_only=1, neither=7)
     assert (seen.episodes, seen.frames) == (16, 768)
     assert (seen.imagined.rate, seen.real.rate, seen.precision.rate) == (8 / 16, 7 / 16, 6 / 8)
     assert MonitorCheck.from_json(asdict(seen)) == seen
 
 
 def test_the_really_best_policy_is_kept_and_not_the_one_imagined_best():
-    looks = [look(0, 8, 2, 0, 10), look(8, 11, 3, 0, 6), look(16, 9, 11, 0, 0)]
-    assert looks[2].imagined.rate > looks[1].imagined.rate
-    assert best(looks).updates == 8
+    checks = [check(0, 8, 2, 0, 10), check(8, 11, 3, 0, 6), check(16, 9, 11, 0, 0)]
+    assert checks[2].imagined.rate > checks[1].imagined.rate
+    assert best(checks).updates == 8
 
 
 def test_of_equally_good_policies_the_latest_is_kept():
-    assert best([look(0, 8, 2), look(8, 8, 2), look(16, 7, 3)]).updates == 8
+    assert best([check(0, 8, 2), check(8, 8, 2), check(16, 7, 3)]).updates == 8
 
 
 @pytest.mark.parametrize(("both", "imagined_only", "stops"), [(40, 20, False), (28, 32, False), (15, 45, True)])
 def test_rl_stops_where_real_success_falls_clearly_behind_its_best(both, imagined_only, stops):
-    looks = [look(0, 20, 20, 0, 20), look(8, 32, 18, 0, 10), look(16, both, imagined_only)]
-    assert is_over_optimised(looks) is stops
+    checks = [check(0, 20, 20, 0, 20), check(8, 32, 18, 0, 10), check(16, both, imagined_only)]
+    assert is_over_optimised(checks) is stops
 
 
 def test_a_poor_first_look_does_not_stop_rl_that_may_mend_it():
-    assert not is_over_optimised([look(0, 13, 33, 4, 14)])
+    assert not is_over_optimised([check(0, 13, 33, 4, 14)])
 
 
 @pytest.mark.smoke
 def test_what_the_monitor_kept_is_written_down_with_its_looks(smoke_run):
     for number in (1, 2):
         written = read_json(smoke_run / f"monitor_{number}.json")
-        looks = [MonitorCheck.from_json(row) for row in written["looks"]]
-        assert [seen.updates for seen in looks] == [[0, 1, 2], [-1, 0, 1, 2]][number - 1]
-        assert written["kept"] == best(looks).updates
+        checks = [MonitorCheck.from_json(row) for row in written["checks"]]
+        assert [seen.updates for seen in checks] == [[0, 1, 2], [-1, 0, 1, 2]][number - 1]
+        assert written["kept"] == best(checks).updates
 
 
 @pytest.mark.smoke
@@ -113,11 +113,11 @@ def test_every_look_is_charged_as_real_episodes(smoke_run):
 def test_what_was_executed_is_kept_and_after_pace_other_starts_judge(smoke_run):
     seeds_of = []
     for number in (1, 2):
-        looks = read_json(smoke_run / f"monitor_{number}.json")["looks"]
-        files = [smoke_run / f"episodes/monitored_{number}/{seen['updates']:03}.hdf5" for seen in looks]
+        checks = read_json(smoke_run / f"monitor_{number}.json")["checks"]
+        files = [smoke_run / f"episodes/monitored_{number}/{seen['updates']:03}.hdf5" for seen in checks]
         lengths = [[summary.length for summary in EpisodeStore([file]).summaries] for file in files]
-        assert [len(found) for found in lengths] == [seen["episodes"] for seen in looks]
-        assert [sum(found) for found in lengths] == [seen["frames"] for seen in looks]
+        assert [len(found) for found in lengths] == [seen["episodes"] for seen in checks]
+        assert [sum(found) for found in lengths] == [seen["frames"] for seen in checks]
         seeds_of.append({summary.seed for summary in EpisodeStore(files).summaries})
     assert seeds_of[0].isdisjoint(seeds_of[1])
 

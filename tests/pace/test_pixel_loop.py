@@ -17,7 +17,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pretraining import load_backbone
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import WorldTrainingConfig
 
 
 @pytest.mark.smoke
@@ -58,8 +58,10 @@ def latent_world(tmp_path: Path) -> Path:
 
 
 def test_training_and_refinement_of_different_kinds_are_refused():
-    with pytest.raises(UserError, match="is of kind 'WorldTraining'; the kinds known here are PixelTraining"):
-        changed(preset("smoke", world="pixels"), {"world.refinement": WorldTraining(FitConfig(2))})
+    with pytest.raises(
+        UserError, match="is of kind 'WorldTrainingConfig'; the kinds known here are PixelTrainingConfig"
+    ):
+        changed(preset("smoke", world="pixels"), {"world.refinement": WorldTrainingConfig(FitConfig(2))})
 
 
 def test_states_and_warping_are_one_argument_each():

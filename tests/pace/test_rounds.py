@@ -16,7 +16,7 @@ from wovr_lab.pace.loop import preparation, stage_names, stages_after_gate
 from wovr_lab.pace.rounds import rounds, success_sources, world_sources
 from wovr_lab.pace.run_folder import RunFolder
 from wovr_lab.pace.stages import Run, Stage, open_run, run_stages
-from wovr_lab.publish.export import ship
+from wovr_lab.publish.export import export_run
 from wovr_lab.report.run_report import write_report
 from wovr_lab.runs import read_json
 
@@ -138,7 +138,7 @@ def test_one_round_is_a_run_without_co_evolution_and_can_be_shipped_without_keyf
     assert [stage["name"] for stage in report["stages"]][-2:] == ["improve_1", "evaluate"]
     assert report["gate"].keys() == {"gate_1"} and "wovr" in report["success"]
     assert not list(folder.glob("keyframes-*")) and not (folder / "episodes/fresh.hdf5").exists()
-    ship(folder, out)
+    export_run(folder, out)
     shipped = RunFolder(out)
     assert shipped.policy() is shipped.policy("improved_1") and shipped.world() is shipped.world("world_final")
     assert read_json(out / "provenance.json")["parts"].keys() >= {"checkpoints/base", "checkpoints/improved_1"}

@@ -31,7 +31,7 @@ CHOICES: dict[str, Any] = {
 SPIES = {
     "loss": "wovr_lab.world.pixel_training:PixelFlowLoss.forward",
     "noise": "wovr_lab.world.pixel_training:pixel_noise",
-    "depth": "wovr_lab.world.pixel_training:PixelTraining.depth",
+    "depth": "wovr_lab.world.pixel_training:PixelTrainingConfig.depth",
     "added": "wovr_lab.world.pixel_training:added_at_share",
     "distance": "wovr_lab.world.pixel_training:histogram_distance",
     "states": "wovr_lab.world.state_training:StateLoss.forward",

@@ -100,7 +100,7 @@ WIRES: dict[str, Check] = {
     "demonstration_noise": lambda s, v, c: _attempts(s, v),
     "examples": lambda s, v, c: _counts(s, "examples") == v // 2 * TASKS,
     "example_noise": lambda s, v, c: _attempts(s, v),
-    "example_ahead": lambda s, v, c: max(steps for each in s.all("broken_off", "attempts") for _, steps in each) <= v,
+    "example_ahead": lambda s, v, c: max(steps for each in s.all("truncated_before_success", "attempts") for _, steps in each) <= v,
     "rollouts": lambda s, v, c: _counts(s, "base") == v * TASKS,
     "rollout_temperatures": lambda s, v, c: {f"base at T={each}" for each in v} <= set(s.files("gate")),
     "gate_episodes": lambda s, v, c: _counts(s, "gate/half-trained base") == v * TASKS,

@@ -25,7 +25,7 @@ from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.learning import learn_world
 from wovr_lab.world.pixel_model import NOISE, PixelWorldModel
-from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
 from wovr_lab.world.windows import FrameTable
 
 DEPTHS = (1, 8, 16, 24, 48)
@@ -57,7 +57,7 @@ PIXEL_VARIANTS = {
 
 
 def ablate_pixels(
-    config: RunConfig, play: Sequence[Episode], held_out: Sequence[Episode], training: PixelTraining, out: Path,
+    config: RunConfig, play: Sequence[Episode], held_out: Sequence[Episode], training: PixelTrainingConfig, out: Path,
     probe: StateProbe, names: Sequence[str] = tuple(PIXEL_VARIANTS), seeds: Sequence[int] = (0,),
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Trains the variants that are not in `out` yet and judges all of them; the rows are left in `out/rows.json`, too.
@@ -87,7 +87,7 @@ def ablate_pixels(
 
 
 def _learnt(
-    config: RunConfig, variant: PixelVariant, table: FrameTable, training: PixelTraining, seed: int, folder: Path
+    config: RunConfig, variant: PixelVariant, table: FrameTable, training: PixelTrainingConfig, seed: int, folder: Path
 ) -> PixelWorldModel:
     """The variant from its folder, or trained now."""
     if (folder / "world").exists():

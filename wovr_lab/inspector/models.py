@@ -23,6 +23,7 @@ from wovr_lab.policy.vla import VLAPolicy
 from wovr_lab.real.tabletop.tasks import TASKS
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_object, read_rows
+from wovr_lab.shipped import folder_of, is_shipped
 from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.protocol import ImaginingModel, load_world_model
@@ -50,7 +51,7 @@ class StartOption:
     checkpoint: str = "base"  # what a hallucination was imagined by
 
 
-class Models:
+class RunModels:
     """Raises UserError if the folder holds no world model and reward."""
 
     def __init__(self, run: Path):
@@ -199,7 +200,7 @@ class Models:
                     places.setdefault((summary.task, summary.seed), origin)
         keyframes = self._keyframes(places)
         found = [place for place in found if place.origin.task in self.tasks]  # the others would be refused
-        dreams = [place for place in found if place.kind == HALLUCINATION]
+        hallucinations = [place for place in found if place.kind == HALLUCINATION]
         episodes = [place for place in found if place.kind == EPISODE]
         return [*self._mined(), *hallucinations, *_spread(keyframes), *_spread(episodes)]
 

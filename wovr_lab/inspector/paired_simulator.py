@@ -17,7 +17,7 @@ from wovr_lab.borders import as_actions
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.fidelity import Fidelity, fidelity_of
 from wovr_lab.inspector.keys import noop_action
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.timeline import State, Step, Switches
 from wovr_lab.measure.tabletop.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
@@ -45,7 +45,7 @@ def one_thread() -> Iterator[None]:
 class PairedSimulator:
     """The models of a run, and a simulator of one's own."""
 
-    def __init__(self, models: Models):
+    def __init__(self, models: RunModels):
         self.models = models
         self.env = TabletopEnv(resolution=models.resolution)
 

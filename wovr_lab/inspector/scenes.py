@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.paired_simulator import PairedSimulator
 from wovr_lab.inspector.timeline import FALSE, MISSED, SAME, Branch, Origin, State, Step
 from wovr_lab.measure.tabletop.gallery import LOST_CM
@@ -48,7 +48,7 @@ class Scene:
         return self.branch.origin
 
 
-def rail(models: Models) -> list[Scene]:
+def rail(models: RunModels) -> list[Scene]:
     """A few scenes: of each kind one a task, kinds in turn until the rail is full; then in the order of `KINDS`."""
     simulator = PairedSimulator(models)
     scenes = [scene_at(simulator, origin) for origin in _origins(models)]
@@ -85,7 +85,7 @@ def kind_of(outcome: str, off_cm: float) -> str:
     return FAITHFUL if outcome == SAME else OTHER
 
 
-def _origins(models: Models) -> Iterator[Origin]:
+def _origins(models: RunModels) -> Iterator[Origin]:
     """The real sides of what was recorded in pairs from initial states, some of every file."""
     for source, rows in models.paired_sources():
         for index, task, seed in rows[:MOST_EACH]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.figures.style import plain
 from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.links import Gallery, session_from, write_link
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import WORDS, Sent, payload, rail_of
 from wovr_lab.inspector.scenes import Scene, rail
 from wovr_lab.inspector.session import Session
@@ -46,7 +46,7 @@ class Tab:
 class Tabs:
     """The sessions by tab."""
 
-    def __init__(self, models: Models, gallery: Gallery, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, models: RunModels, gallery: Gallery, clock: Callable[[], float] = time.monotonic):
         self.models, self.gallery, self.clock = models, gallery, clock
         self.open: dict[str, Tab] = {}
         self.closed_ones: dict[str, tuple[float, Session]] = {}  # by key: until when, and what

@@ -21,14 +21,14 @@ from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import domain_of
 from wovr_lab.real.tabletop.tasks import TASKS
-from wovr_lab.reward.training import RewardTraining
+from wovr_lab.reward.training import RewardTrainingConfig
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.pixel_model import NOISE
-from wovr_lab.world.pixel_training import PixelTraining
-from wovr_lab.world.state_training import StateTraining
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
+from wovr_lab.world.state_training import StateTrainingConfig
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 from wovr_lab.world.transformer import WHOLE_WINDOW
 
 SCALES = ("smoke", "demo", "full")
@@ -76,12 +76,12 @@ class SFTConfig:
 class RewardConfig:
     """The success classifier: at first and after PACE, and after each of the monitor's checks."""
 
-    training: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
-    refresh: RewardTraining | None = field(default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20)))
+    training: RewardTrainingConfig = field(default_factory=lambda: RewardTrainingConfig(FitConfig(600, 2e-3)))
+    refresh: RewardTrainingConfig | None = field(default_factory=lambda: RewardTrainingConfig(FitConfig(150, 1e-3, 20)))
 
 
 @configuration
-class WorldSize:
+class WorldSizeConfig:
     """Width and depth of a world model trained from scratch; a backbone brings its own."""
 
     num_attention_heads: Size = 6
@@ -98,14 +98,18 @@ class LatentWorldConfig:
     """The world model in a codec's latents: at first, by PACE, after each of the monitor's checks."""
 
     backbone: str | None = "backbone"  # a name in data/ or a folder; None trains from scratch
-    size: WorldSize = field(default_factory=WorldSize)
-    codec: CodecTraining = field(
-        default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
+    size: WorldSizeConfig = field(default_factory=WorldSizeConfig)
+    codec: CodecTrainingConfig = field(
+        default_factory=lambda: CodecTrainingConfig(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
     )
-    training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99)))
-    refinement: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98)))
-    refresh: WorldTraining | None = field(
-        default_factory=lambda: WorldTraining(FitConfig(60, 2e-4, 20, ema_decay=0.95))
+    training: WorldTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(400, 3e-4, ema_decay=0.99))
+    )
+    refinement: WorldTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(200, 2e-4, ema_decay=0.98))
+    )
+    refresh: WorldTrainingConfig | None = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(60, 2e-4, 20, ema_decay=0.95))
     )
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: Count = 1
@@ -113,7 +117,7 @@ class LatentWorldConfig:
 
 
 @configuration
-class PixelSize:
+class PixelSizeConfig:
     """Width and depth of a world model in pixels; its frames' side is the run's."""
 
     grid: Size = 16
@@ -128,13 +132,13 @@ class PixelSize:
     hypotheses: Size = 1
 
 
-def pixel_tuning(steps: int, learning_rate: float, state_steps: int) -> PixelTraining:
+def pixel_tuning(steps: int, learning_rate: float, state_steps: int) -> PixelTrainingConfig:
     """From weights that know play: deep at once, the colours' share at its full height."""
-    return PixelTraining(
+    return PixelTrainingConfig(
         FitConfig(steps, learning_rate, 20, ema_decay=0.99, muon=MUON),
         ramp=0.001,
         histogram_share=4.0,
-        states=StateTraining(FitConfig(state_steps, 1.5e-3, weight_decay=1e-4, final_fraction=0.02)),
+        states=StateTrainingConfig(FitConfig(state_steps, 1.5e-3, weight_decay=1e-4, final_fraction=0.02)),
     )
 
 
@@ -143,10 +147,10 @@ class PixelWorldConfig:
     """The world model in pixels: at first, by PACE, after each of the monitor's checks."""
 
     backbone: str | None = "pixel_backbone"  # a name in data/ or a folder; None trains from scratch
-    size: PixelSize = field(default_factory=PixelSize)
-    training: PixelTraining = field(default_factory=lambda: pixel_tuning(500, 8e-4, 300))
-    refinement: PixelTraining = field(default_factory=lambda: pixel_tuning(250, 6e-4, 150))
-    refresh: PixelTraining | None = field(default_factory=lambda: pixel_tuning(120, 6e-4, 80))
+    size: PixelSizeConfig = field(default_factory=PixelSizeConfig)
+    training: PixelTrainingConfig = field(default_factory=lambda: pixel_tuning(500, 8e-4, 300))
+    refinement: PixelTrainingConfig = field(default_factory=lambda: pixel_tuning(250, 6e-4, 150))
+    refresh: PixelTrainingConfig | None = field(default_factory=lambda: pixel_tuning(120, 6e-4, 80))
     context: ContextBuilder = field(default_factory=lambda: ContextBuilder(noise=NOISE))
     sampler_steps: Count = 1
     imagined_rows: Count = 64  # imagined at once outside GRPO; fixed, as the last bits depend on it

@@ -127,10 +127,10 @@ def _chosen(episodes: Sequence[Episode], rows: np.ndarray) -> list[Episode]:
 
 
 def _video_error(run: Run, simulator: Simulator) -> dict[str, Any]:
-    """PSNR by error depth on the gate's held-out episodes of the base policy."""
+    """PSNR by horizon on the gate's held-out episodes of the base policy."""
     config, episodes = run.config, held_out_of_base(run)
     # held to the limit, so that no imagined rollout ends early and every depth is seen
-    env = imagined_env(run, simulator, config.world.imagined_rows, hold=config.max_steps)
+    env = imagined_env(run, simulator, config.world.imagined_rows, hold_after_success=config.max_steps)
     _, imagined = replay_in_imagination(env, episodes, config.seed, "video")
     curves = psnr_by_horizon(episodes, imagined)
     return {"psnr_by_depth": curves["world"], "psnr_by_depth_copy": curves["copy"]}

@@ -39,12 +39,12 @@ from wovr_lab.world.learning import learn_world
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
-from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
-from wovr_lab.world.training import WorldTraining, train_codec
+from wovr_lab.world.training import WorldTrainingConfig, train_codec
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable
 
@@ -137,7 +137,11 @@ def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str
 
 
 def _learn_world(
-    run: Run, world: WorldModel | PixelWorldModel, table: FrameTable, training: WorldTraining | PixelTraining, path: str
+    run: Run,
+    world: WorldModel | PixelWorldModel,
+    table: FrameTable,
+    training: WorldTrainingConfig | PixelTrainingConfig,
+    path: str,
 ) -> None:
     world.sampler, name = FlowSampler(run.config.world.sampler_steps), Path(path).name
     learn_world(world, table, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)

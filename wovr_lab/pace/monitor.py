@@ -152,7 +152,7 @@ class Monitor:
             for check in self.checks:
                 shutil.copy2(_file(seen, check.updates), run.path(kept_as))
         checks = [asdict(check) for check in self.checks]
-        write_json(run.path(self.phase.monitor), {"kept": kept, "looks": checks})
+        write_json(run.path(self.phase.monitor), {"kept": kept, "checks": checks})
         return load_policy(self._kept)
 
     @property

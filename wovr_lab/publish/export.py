@@ -30,7 +30,7 @@ SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
 
-def ship(run: Path, out: Path) -> int:
+def export_run(run: Path, out: Path) -> int:
     """Writes the shipped folder, in the place of an earlier one, and returns its size in bytes.
 
     Raises UserError if the run is not finished, if its gate kept it from improving a policy, or if `out` holds
@@ -58,7 +58,7 @@ def ship(run: Path, out: Path) -> int:
             load_world_model(run / each.world).half().save(partial / each.world)
             SuccessClassifier.load(run / each.reward).save(partial / each.reward)
         if (run / "measure").is_dir():
-            ship_gallery(run / "measure", partial / "measure" / "gallery")
+            export_gallery(run / "measure", partial / "measure" / "gallery")
         rewards = {each.reward: f"learnt beside `{Path(each.world).name}`" for each in simulators}
         parts = policies | {each.world: text for each, text in simulators.items()} | rewards | MINED
         write_json(partial / "provenance.json", _provenance(load_report(run), partial, parts))
@@ -98,7 +98,7 @@ def _copy_episodes(source: Path, target: Path) -> set[tuple[str, int]]:
     return kept
 
 
-def ship_gallery(measured: Path, out: Path) -> None:
+def export_gallery(measured: Path, out: Path) -> None:
     """One case of each kind that `wovr-lab measure` mined, the one furthest off of those that began at an initial
     state, since the inspector can go through these again."""
     found = [case for case in read_gallery(measured) if case.about["start"] == "initial"]
@@ -109,7 +109,7 @@ def ship_gallery(measured: Path, out: Path) -> None:
 
 def _provenance(report: dict, shipped: Path, parts: dict[str, str]) -> dict:
     return {
-        "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab ship",
+        "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab export",
         "commit_of_the_run": report["machine"]["commit"],
         "shipped_by_commit": current_commit(),
         "parts": {name: text for name, text in parts.items() if (shipped / name).is_dir()},

@@ -17,7 +17,7 @@ from wovr_lab.pace.config import (
     RewardConfig,
     RLConfig,
     SFTConfig,
-    WorldSize,
+    WorldSizeConfig,
 )
 from wovr_lab.pace.presets.table import LATENT, PIXELS, OfficialLimit, Preset, WorldConfigs
 from wovr_lab.pace.presets.tabletop import (
@@ -37,11 +37,11 @@ from wovr_lab.pace.presets.tabletop import (
 from wovr_lab.policy.exploration import IndependentNoise
 from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.training import FitConfig
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 
 LIBERO_BACKBONE = "libero_backbone"
-LIBERO_SIZE = WorldSize(latent_channels=64)
-LIBERO_CODEC = CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32)
+LIBERO_SIZE = WorldSizeConfig(latent_channels=64)
+LIBERO_CODEC = CodecTrainingConfig(FitConfig(400, 2e-3, ema_decay=0.99), batch=32)
 KNOWS_PLAY = (  # fine-tuning and refinement of a backbone
     FitConfig(800, 1e-3, 100, ema_decay=0.99, muon="blocks"),
     FitConfig(600, 6e-4, ema_decay=0.99, muon="blocks"),
@@ -161,7 +161,7 @@ NO_REFRESH = RewardConfig(refresh=None)
 
 def _demo_worlds(backbone: str | None, fits: tuple[FitConfig, FitConfig], **deep: tuple[float, ...]) -> WorldConfigs:
     """A latent world model from a backbone or from noise, and one in pixels from noise."""
-    training, refinement = (WorldTraining(fit, **deep) for fit in fits)
+    training, refinement = (WorldTrainingConfig(fit, **deep) for fit in fits)
     latent = LatentWorldConfig(
         backbone, LIBERO_SIZE, LIBERO_CODEC, training, refinement, refresh=None, imagined_rows=32
     )

@@ -9,42 +9,42 @@ from wovr_lab.pace.config import (
     GateConfig,
     LatentWorldConfig,
     MonitorConfig,
-    PixelSize,
+    PixelSizeConfig,
     PixelWorldConfig,
     PolicyConfig,
     RewardConfig,
     RLConfig,
     SFTConfig,
-    WorldSize,
+    WorldSizeConfig,
     pixel_tuning,
 )
 from wovr_lab.pace.presets.table import LATENT, PIXELS, Preset
 from wovr_lab.policy.imitation import ImitationConfig
-from wovr_lab.reward.training import RewardTraining
+from wovr_lab.reward.training import RewardTrainingConfig
 from wovr_lab.training import FitConfig
-from wovr_lab.world.pixel_training import PixelTraining
-from wovr_lab.world.state_training import StateTraining
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
+from wovr_lab.world.state_training import StateTrainingConfig
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 
 FAST = FitConfig(6, 1e-3, 2, ema_decay=0.9, checkpoint_every=2, log_every=2)
-SMOKE_SIZE = WorldSize(2, 16, 64, 1, 32, 8)
+SMOKE_SIZE = WorldSizeConfig(2, 16, 64, 1, 32, 8)
 SMOKE_SFT = SFTConfig(
     PolicyConfig(32, 1, 2), ImitationConfig(FitConfig(20, 1e-3, 4, checkpoint_every=6, log_every=5), batch=16)
 )
-SMOKE_REWARD = RewardTraining(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30)
-SMOKE_CODEC, SMOKE_WORLD = CodecTraining(FAST, batch=8), WorldTraining(FAST, batch=8)
-SMOKE_PIXELS = PixelTraining(
+SMOKE_REWARD = RewardTrainingConfig(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30)
+SMOKE_CODEC, SMOKE_WORLD = CodecTrainingConfig(FAST, batch=8), WorldTrainingConfig(FAST, batch=8)
+SMOKE_PIXELS = PixelTrainingConfig(
     FitConfig(4, 1e-3, 2, ema_decay=0.9, checkpoint_every=2, log_every=2),
     batch=4,
-    states=StateTraining(FitConfig(4, 1e-3, 2, checkpoint_every=2, log_every=2), batch=16),
+    states=StateTrainingConfig(FitConfig(4, 1e-3, 2, checkpoint_every=2, log_every=2), batch=16),
 )
 SMOKE_BC = FilteredBCConfig(ImitationConfig(FitConfig(3, 1e-3, 1), batch=4), in_imagination=True, after_last_round=True)
 SMOKE_PIXEL_WORLD = PixelWorldConfig(
-    None, PixelSize(16, 16, 2, 16, 1, 16), SMOKE_PIXELS, SMOKE_PIXELS, SMOKE_PIXELS, imagined_rows=4
+    None, PixelSizeConfig(16, 16, 2, 16, 1, 16), SMOKE_PIXELS, SMOKE_PIXELS, SMOKE_PIXELS, imagined_rows=4
 )
-FULL_REWARD = RewardTraining(FitConfig(1500, 2e-3))
-FULL_WORLD = WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998))
-FULL_REFINEMENT = WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998))
+FULL_REWARD = RewardTrainingConfig(FitConfig(1500, 2e-3))
+FULL_WORLD = WorldTrainingConfig(FitConfig(4000, 5e-4, ema_decay=0.998))
+FULL_REFINEMENT = WorldTrainingConfig(FitConfig(1500, 3e-4, ema_decay=0.998))
 FULL_PIXELS, FULL_PIXEL_REFINEMENT = pixel_tuning(3000, 8e-4, 600), pixel_tuning(1200, 6e-4, 300)
 
 TABLETOP = {
@@ -61,7 +61,7 @@ TABLETOP = {
             imagined_actions_weight=1.0,
         ),
         imitation=SMOKE_SFT,
-        reward=RewardConfig(SMOKE_REWARD, RewardTraining(FitConfig(4, 1e-3, 2), batch=12)),
+        reward=RewardConfig(SMOKE_REWARD, RewardTrainingConfig(FitConfig(4, 1e-3, 2), batch=12)),
         gate=GateConfig(only_reports=True),
         rl=RLConfig(
             groups=2,
@@ -81,7 +81,7 @@ TABLETOP = {
                 SMOKE_CODEC,
                 SMOKE_WORLD,
                 SMOKE_WORLD,
-                refresh=WorldTraining(FitConfig(2, 1e-3, 2), batch=8),
+                refresh=WorldTrainingConfig(FitConfig(2, 1e-3, 2), batch=8),
                 imagined_rows=4,
             ),
             PIXELS: SMOKE_PIXEL_WORLD,
