@@ -23,7 +23,7 @@ from wovr_lab.seeding import seed_of, stream
 from wovr_lab.training import FitConfig, fit
 from wovr_lab.types import CHUNK
 from wovr_lab.world.codec import FRAMES_PER_LATENT, FrameGroupCodec
-from wovr_lab.world.training import CodecTraining, train_codec
+from wovr_lab.world.training import CodecTrainingConfig, train_codec
 from wovr_lab.world.windows import FrameTable
 
 WINDOW = 1 + 3 * FRAMES_PER_LATENT  # frames: the anchor's place, the memory's and the chunk's, as in the paper
@@ -75,7 +75,7 @@ def compare(steps: int, episodes: int, held_out: int, turns: int) -> list[Figure
         torch.manual_seed(0)
         with torch.inference_mode(False):
             codec = FrameGroupCodec(latent_channels=channels)
-            train_codec(codec, table, CodecTraining(FitConfig(steps, 2e-3, 20, ema_decay=0.98), batch=32), 0)
+            train_codec(codec, table, CodecTrainingConfig(FitConfig(steps, 2e-3, 20, ema_decay=0.98), batch=32), 0)
         groups = videos[:, 1:].reshape(-1, FRAMES_PER_LATENT, *videos.shape[2:])
         works[f"codec_ours_{channels}"] = lambda codec=codec, groups=groups: codec.decode(codec.encode(groups))
         decoded[f"codec_ours_{channels}"] = works[f"codec_ours_{channels}"]().reshape(videos[:, 1:].shape)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.hallucination import psnr_by_horizon, replay_in_imagination
-from wovr_lab.pace.data import PAID, gate_stores, store
+from wovr_lab.pace.data import TRAINING, gate_stores, store
 from wovr_lab.pace.scales import config_of
 from wovr_lab.pace.stages import Run, enter_run
 from wovr_lab.pixels import to_float, to_uint8
@@ -40,7 +40,7 @@ from wovr_lab.world.codec import FRAMES_PER_LATENT
 from wovr_lab.world.context import Context
 from wovr_lab.world.model import FUTURE, WorldModel
 from wovr_lab.world.pretraining import collect_in_batches
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import WorldTrainingConfig
 from wovr_lab.world.windows import FrameTable
 
 CONTEXT_NOISE = 0.06  # standard deviation of the noise on the memory in training, pixels in [-1, 1]
@@ -161,7 +161,7 @@ class PixelLoss(nn.Module):
         return (error * (1 + 4 * stands_out)).mean(), {"l1": error.mean().detach()}
 
 
-def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: str, folder: Path) -> None:
+def train(world: HybridWorld, table: FrameTable, config: WorldTrainingConfig, name: str, folder: Path) -> None:
     """Trains in place on windows drawn as the world model's are; resumes from `folder`."""
     candidates = [table.candidates(chunks + 1) for chunks in range(len(config.self_forcing))]
 
@@ -170,7 +170,7 @@ def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: st
         chunks = config.imagined_chunks(step, rng.random()) + 1
         index, cumulative = candidates[chunks - 1]
         latest = index[np.searchsorted(cumulative, rng.random(config.batch), side="right")]
-        first = table.first[latest]
+        first = table.first_index[latest]
         steps = np.maximum(latest[:, None] + np.arange(1 - FRAMES_PER_LATENT, 1 + chunks * CHUNK), first[:, None])
         strength = CONTEXT_NOISE * torch.rand(config.batch, 1, 1, 1, 1, generator=torch_stream(0, name, "level", step))
         shape = (config.batch, FRAMES_PER_LATENT, 3, *table.frames.shape[1:3])
@@ -183,7 +183,7 @@ def train(world: HybridWorld, table: FrameTable, config: WorldTraining, name: st
     fit(PixelLoss(world), batch_at, config.fit, name, folder, Metrics(folder))
 
 
-def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> HybridWorld:
+def trained(run: Run, scratch: Path, pretraining: WorldTrainingConfig, play: int) -> HybridWorld:
     """The hybrid after as much play as asked for and a fine-tuning like the run's; kept by these settings."""
     config, folder = run.config, scratch / f"{run.folder.name}-{pretraining.fit.steps}-{play}"
     torch.manual_seed(0)
@@ -195,7 +195,7 @@ def trained(run: Run, scratch: Path, pretraining: WorldTraining, play: int) -> H
     table = FrameTable.of(collect_in_batches(scratch / "play", play, 0, config.real.play))
     world.transformer.background.copy_(table.background(stream(0, "yardstick", "background")))
     train(world, table, pretraining, "pretrain", folder)
-    paid, reminders = store(run, *PAID), store(run, "play")
+    paid, reminders = store(run, *TRAINING), store(run, "play")
     weights = [1.0] * len(reminders) + [config.rollout_weight] * len(paid)
     train(world, FrameTable.of([*reminders, *paid], weights), config.world, "fine-tune", folder)
     save_tensors(kept, dict(world.transformer.state_dict()))
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the rows into data/results/yardstick.json")
     chosen = parser.parse_args()
     run = enter_run(chosen.run, config_of(chosen.run))
-    pretraining = WorldTraining(FitConfig(chosen.steps, 1e-3, 100, ema_decay=0.998), ramp=0.4)
+    pretraining = WorldTrainingConfig(FitConfig(chosen.steps, 1e-3, 100, ema_decay=0.998), ramp=0.4)
     hybrid = trained(run, chosen.scratch, pretraining, chosen.play)
     worlds = {"world_model": WorldModel.load(run.path("checkpoints/world")), "hybrid": hybrid}
     rows = [row for name, world in worlds.items() for row in judged(run, name, world)]

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import Models, find_run
+from wovr_lab.inspector.models import RunModels, find_run
 from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import Tabs
@@ -34,7 +34,7 @@ def told(name: str, seconds: list[float]) -> None:
     print(f"{name:32} {median:6.0f} ms [{least:.0f}, {most:.0f}], n = {len(seconds)}", flush=True)
 
 
-def real_side(models: Models, steps: int) -> list[float]:
+def real_side(models: RunModels, steps: int) -> list[float]:
     """Seconds of the simulator alone, a chunk a step, with its frames."""
     session, seconds = Session(models), []
     session.start(models.tasks[0], 10_000)
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     chosen = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
-    models = Models(find_run(chosen.run))
+    models = RunModels(find_run(chosen.run))
     told("real side alone", real_side(models, chosen.steps))
     with tempfile.TemporaryDirectory() as gallery, sync_playwright() as playwright:
         app, tabs = build_app(models, Path(gallery))

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.autopilot import propose
 from wovr_lab.inspector.links import write_link
-from wovr_lab.inspector.models import Models, find_run
+from wovr_lab.inspector.models import RunModels, find_run
 from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.timeline import FALSE_SUCCESS
@@ -26,7 +26,7 @@ CHUNKS, REANCHORED, PILOT, FIRST_SEED = 6, 2, "improved policy", 10_000
 LONGEST = 120_000  # milliseconds
 
 
-def flown(models: Models, task: str, seed: int, chunks: int) -> Session:
+def flown(models: RunModels, task: str, seed: int, chunks: int) -> Session:
     """The improved policy in imagination, while reality does the same."""
     session = Session(models)
     session.start(task, seed)
@@ -35,7 +35,7 @@ def flown(models: Models, task: str, seed: int, chunks: int) -> Session:
     return session
 
 
-def hallucination(models: Models) -> Session:
+def hallucination(models: RunModels) -> Session:
     """The first of the seeds from which imagination alone ends in success, by any task, and not by the reward's own
     mistake: it sees the failure in the real frames."""
     sessions = (flown(models, task, seed, CHUNKS) for seed in count(FIRST_SEED) for task in models.tasks)
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?", default=Path("data/demo"))
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     chosen = parser.parse_args()
-    models = Models(find_run(chosen.run))
+    models = RunModels(find_run(chosen.run))
     hallucinated = hallucination(models)
     origin = hallucinated.branch.origin
     expect.set_options(timeout=LONGEST)

@@ -41,7 +41,7 @@ from PIL import Image
 
 from wovr_lab.figures import gate_figures, pictures, run_figures
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.pace import run_loop, scale_config
 from wovr_lab.real.tabletop import expert_episodes, initial_start
@@ -101,7 +101,7 @@ run_figures.learning_curve(load_metrics(folder)).show()
 # inspect`.
 
 # %%
-session = Session(Models(folder))
+session = Session(RunModels(folder))
 session.start(config.tasks[0], seed=10_000)
 step = session.step(direction_chunk("d", session.state.gripper))
 print(f"{step.psnr:.1f} dB after {session.state.horizon} imagined frames; about success the two worlds: {step.verdict}")

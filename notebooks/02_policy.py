@@ -39,7 +39,7 @@ from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures import pictures, policy_figures
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 
 # %%
 from wovr_lab.measure.intervals import paired_difference, rate_of
@@ -64,7 +64,7 @@ listens = True  # False: the policy is told of the other cube
 # label, so that nearly right counts; a gripper is open or closed.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 policy, tokens = models.policy("base policy"), models.policy("base policy").action_tokens
 values = torch.linspace(-1, 1, 1001)
 rounding = float((tokens.decode(tokens.encode(values)) - values).abs().max())

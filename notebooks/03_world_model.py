@@ -37,7 +37,7 @@ from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures import action_figures, keyframe_figures, pictures
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.measure.hallucination import psnr
 from wovr_lab.measure.intervals import bootstrapped
 
@@ -62,7 +62,7 @@ channels = "both"  # modulation, attention: the only action channel that is left
 # latents; the last four of them are its next memory. Below a demonstration: real, and imagined from its first frame.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 world = models.world(models.switches("base"))
 paid = EpisodeStore([Path(run) / "episodes" / f"{name}.hdf5" for name in ("demonstrations", "examples")])
 episode = next(iter(paid.select(task="red_on_plate")))

@@ -42,7 +42,7 @@ from PIL import Image
 # %%
 from wovr_lab.figures.horizon_figures import error_by_horizon_figure
 from wovr_lab.figures.pictures import named_strip
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.measure.error_by_horizon import NoisyMemory, error_by_horizon, with_context
 from wovr_lab.measure.intervals import paired_difference
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
@@ -62,7 +62,7 @@ anchor = True  # False: the model that should be whole lacks its anchor too
 # The base policy acts in the real world from starts that no training has seen, and success ends nothing.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 count = {"smoke": 12, "demo": 48, "glance": 3}[scale]
 policy = models.policy("base policy")
 episodes = long_episodes(policy, models.tasks, count, 64, models.resolution, 1.2, 9_000 + seed)

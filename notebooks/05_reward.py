@@ -37,7 +37,7 @@ from PIL import Image
 
 from wovr_lab.figures import pictures, reward_figures
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.measure.fgsm import fgsm
 from wovr_lab.measure.hallucination import replay_in_simulator, within_imagined
 from wovr_lab.notebook import record, slide
@@ -60,7 +60,7 @@ threshold = -1.0  # -1: the calibrated one; 0: everything is a success
 # the simulator says so.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 world, policy, reward = models.world(models.switches("base")), models.policy("base policy"), models.reward("base")
 used = float(reward.threshold) if threshold < 0 else threshold
 reward.threshold.fill_(used)

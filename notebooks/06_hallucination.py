@@ -36,7 +36,7 @@ from pathlib import Path
 from ipywidgets import FloatSlider
 
 from wovr_lab.figures import gate_figures, hallucination_figures
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.pairing import pair, unseen_starts
 from wovr_lab.measure.gate import evaluate_gate
 from wovr_lab.measure.intervals import paired_difference
@@ -63,7 +63,7 @@ perfect = False  # True: imagination is replaced by reality, so that nothing is 
 # cube is.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 starts = unseen_starts(models, {"smoke": 96, "demo": 200, "glance": 12}[scale])
 paired, imagined, real = pair(models, "improved policy", "base", starts, seed)
 pairs = replace(paired, imagined_success=paired.real_success, found=paired.seen) if perfect else paired

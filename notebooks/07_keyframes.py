@@ -38,7 +38,7 @@ from PIL import Image
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures import gate_figures, keyframe_figures, pictures
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.measure.hallucination import replay_in_imagination
 
 # %%
@@ -77,7 +77,7 @@ Image.fromarray(pictures.named_strip(shown, ["keyframe", *[""] * 4, "success"], 
 # Its own actions, from a keyframe that you choose. Left the error of each imagined frame, right the last one.
 
 # %%
-models = Models(Path(run))
+models = RunModels(Path(run))
 world, reward = models.world(models.switches("base")), models.reward("base")
 
 

@@ -41,7 +41,7 @@ from PIL import Image
 from wovr_lab.errors import UserError
 from wovr_lab.figures import gate_figures, pace_figures, pictures, run_figures
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.pairing import outcomes_in, unseen_starts
 from wovr_lab.measure.hallucination import replay_in_imagination
 
@@ -49,7 +49,7 @@ from wovr_lab.measure.hallucination import replay_in_imagination
 from wovr_lab.measure.intervals import bootstrapped, paired_difference, rate_of
 from wovr_lab.measure.video.metrics import psnr
 from wovr_lab.notebook import record
-from wovr_lab.pace.monitor import Look
+from wovr_lab.pace.monitor import MonitorCheck
 from wovr_lab.pace.stages import Entry, Ledger
 from wovr_lab.real.tabletop import make_tabletop_env
 from wovr_lab.report.sentences import load_report
@@ -69,11 +69,11 @@ refined = True  # False: the world model before PACE is asked twice
 
 # %%
 folder = Path(run)
-looks = [[Look.from_json(row) for row in read_json(folder / f"monitor_{n}.json")["looks"]] for n in (1, 2)]
-for phase, seen in zip(("before", "after"), looks, strict=True):
-    for look in seen:
-        print(f"{phase} PACE, {look.updates} updates: imagined {look.imagined.rate:.0%}, real {look.real.rate:.0%}")
-pace_figures.monitor_figure(*looks).show()
+checks = [[MonitorCheck.from_json(row) for row in read_json(folder / f"monitor_{n}.json")["checks"]] for n in (1, 2)]
+for phase, seen in zip(("before", "after"), checks, strict=True):
+    for check in seen:
+        print(f"{phase} PACE, {check.updates} updates: imagined {check.imagined.rate:.0%}, real {check.real.rate:.0%}")
+pace_figures.monitor_figure(*checks).show()
 
 # %% [markdown]
 # ## The whole learning curve
@@ -97,7 +97,7 @@ pace_figures.gaps_figure(*gates).show()
 # happened? This is what refining on its fresh rollouts is there for.
 
 # %%
-models = Models(folder)
+models = RunModels(folder)
 starts = unseen_starts(models, {"smoke": 96, "demo": 400, "glance": 16}[scale])
 worlds = {"before PACE": "base", "after PACE": "evolved" if refined else "base"}
 env, improved = make_tabletop_env(32, hold_after_success=4), models.policies[-1]
@@ -156,7 +156,7 @@ print(refusal)
 
 # %% tags=["claims"]
 before, after = (gap[name].rate for name in worlds)
-recorded = [seen[index].imagined.rate - seen[index].real.rate for seen, index in zip(looks, (-1, 0), strict=True)]
+recorded = [seen[index].imagined.rate - seen[index].real.rate for seen, index in zip(checks, (-1, 0), strict=True)]
 spent = ledger.used("real")[0]
 record(before=before, after=after, nearer=nearer.rate, real_episodes=spent)
 record(recorded_before=recorded[0], recorded_after=recorded[1])

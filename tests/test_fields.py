@@ -18,14 +18,15 @@ from wovr_lab.training import FitConfig
 
 FIT = FitConfig(5)
 NEEDED = {  # what must be given to make one
-    "FitConfig": {"steps": 5}, "CodecTraining": {"fit": FIT},
-    "WorldTraining": {"fit": FIT}, "PixelTraining": {"fit": FIT},
-    "RewardTraining": {"fit": FIT}, "KLPenalty": {"reference": None, "kl_coef": 0.1},
-    "Choice": {"name": "x", "starts": 1, "official": False, "renderer": "fast", "rows": 1, "processes": None},
+    "FitConfig": {"steps": 5}, "CodecTrainingConfig": {"fit": FIT},
+    "WorldTrainingConfig": {"fit": FIT}, "PixelTrainingConfig": {"fit": FIT},
+    "RewardTrainingConfig": {"fit": FIT}, "KLPenalty": {"reference": None, "kl_coef": 0.1},
+    "LiberoEvaluationConfig": {"name": "x", "starts": 1, "official": False,
+        "renderer": "fast", "rows": 1, "processes": None},
     "ResumableEvaluationConfig": {"tasks": ("x",), "seeds": (0,), "run_seed": 0, "temperature": 0.0, "protocol": {}},
     "MixedStarts": {"initial": None, "keyframes": None},
 }  # fmt: skip
-CONFIGURATIONS = re.compile(r".*(Config|Training|Size|Bounds|retraining|Ablation|ContextBuilder)$")
+CONFIGURATIONS = re.compile(r".*(Config|Bounds|ContextBuilder)$")
 OTHERS = {
     "VLAConfig": "the library's kind of configuration; checked all the same",
     "OpenVLAConfig": "the published sizes, which tests alone change",

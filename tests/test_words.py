@@ -31,6 +31,11 @@ REPLACED = {  # identifiers, by the word that is used instead
     "hallucination_sections, keyframe_timing_figure, monitor_figure": (
         "measured_sections", "measured_sentence", "moments_figure", "looks_figure"),
     "PairedSimulator, StartOption, start_options": ("Worlds", "Beginning"),
+    "RunModels, MonitorCheck, export_run, run_sft_control": (
+        "ship_gallery", "run_longer", "looks_at_given"),
+    "...Config": (
+        "WorldTraining", "PixelTraining", "CodecTraining", "StateTraining", "RewardTraining", "ProbeTraining",
+        "PixelPretraining", "PolicySize", "WorldSize", "PixelSize", "Ablation", "Choice"),
 }  # fmt: skip
 PHRASES = (  # what people read, by fragments of how it was said
     "as models see it", "Real, for us", "Difference times", "A key is", "Stand after step", "its highest in this step",

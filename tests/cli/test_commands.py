@@ -53,8 +53,8 @@ def commands() -> set[str]:
 def test_every_stage_and_everything_around_it_is_a_command():
     assert {stage.replace("_", "-") for stage in STAGE_NAMES} <= commands()
     around = {
-        "run", "resume", "evaluate", "measure", "gate-history", "report", "online", "longer", "pretrain", "train-probe",
-        "pretrain-pixels", "results", "tables", "inspect", "doctor",
+        "run", "resume", "evaluate", "measure", "gate-history", "report", "online", "sft-control", "pretrain",
+        "train-probe", "pretrain-pixels", "results", "tables", "inspect", "doctor",
     }  # fmt: skip
     assert around <= commands()
 
@@ -130,7 +130,7 @@ def test_a_stage_command_stops_after_its_stage(wovr_lab, tmp_path):
 
 
 OUTPUTS = {  # where each command writes besides its run folder
-    "ship": ("ship", "nowhere", "--out"), "evaluate": ("evaluate", "--policy", "nowhere", "--out"),
+    "export": ("export", "nowhere", "--out"), "evaluate": ("evaluate", "--policy", "nowhere", "--out"),
     "train-probe": ("train-probe", "--out"), "pretrain": ("pretrain", "--run", "run", "--out"),
     "pretrain-pixels": ("pretrain-pixels", "--run", "run", "--out"),
     "gate-history": ("gate-history", "nowhere", "--out"),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.experiments.ablations import VARIANTS, Ablation, ablate, held_out_files, with_channels
+from wovr_lab.experiments.ablations import VARIANTS, AblationConfig, ablate, held_out_files, with_channels
 from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.measure.video.feature_networks import ShippedFeatures
 from wovr_lab.pace.config import LoopConfig
@@ -21,11 +21,11 @@ from wovr_lab.publish.video_table import write_video_table
 from wovr_lab.runs import read_json, write_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import WorldTrainingConfig
 from wovr_lab.world.transformer import ActionWanTransformer
 
-TINY = Ablation(
-    WorldTraining(FitConfig(2, 1e-3, 1, ema_decay=0.9), batch=4),
+TINY = AblationConfig(
+    WorldTrainingConfig(FitConfig(2, 1e-3, 1, ema_decay=0.9), batch=4),
     seeds=(0, 1), rollouts=2, horizons=(16, 32), sampler_steps=(1, 2),
 )  # fmt: skip
 
@@ -110,7 +110,7 @@ def test_the_picture_shows_real_and_every_variant(done, tmp_path):
 def test_other_settings_in_the_same_folder_are_refused(done, smoke_run):
     out, config = done
     with pytest.raises(UserError, match="was made with other settings"):
-        ablate(smoke_run, config, out, Ablation(rollouts=3), ShippedFeatures())
+        ablate(smoke_run, config, out, AblationConfig(rollouts=3), ShippedFeatures())
 
 
 def test_a_run_that_imagines_in_pixels_has_not_what_is_taken_away(tmp_path: Path):
@@ -128,7 +128,7 @@ def qualities(folder: Path, setting: str, seed: int, psnr: list[float]) -> None:
 
 def test_worse_and_better_are_said_only_where_the_paired_interval_leaves_zero_out(tmp_path):
     """Rollouts differ by 10 dB among themselves; what counts is the difference on the same rollout."""
-    ablation = Ablation(seeds=(0, 1), rollouts=2, horizons=(16,), sampler_steps=(1,))
+    ablation = AblationConfig(seeds=(0, 1), rollouts=2, horizons=(16,), sampler_steps=(1,))
     for seed in (0, 1):
         for setting in VARIANTS:
             change = {"no_reference": [-1, -1.5, -1], "memory_1": [1, 1.5, 1], "no_noisy_context": [-1, 1, 0]}
@@ -160,5 +160,5 @@ def test_cutting_a_channel_keeps_the_weights_and_changes_what_actions_do():
 
 
 def test_an_ablation_that_measures_nothing_is_refused():
-    with pytest.raises(UserError, match="Ablation cannot be"):
-        Ablation(seeds=())
+    with pytest.raises(UserError, match="AblationConfig cannot be"):
+        AblationConfig(seeds=())

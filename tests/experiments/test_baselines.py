@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.experiments.baselines import run_longer, run_online
+from wovr_lab.experiments.baselines import run_online, run_sft_control
 from wovr_lab.pace.scales import scale_config
 from wovr_lab.pace.stages import digest
 from wovr_lab.publish.results import collect_results
@@ -38,7 +38,7 @@ def test_the_online_baseline_trains_what_it_was_asked_for_and_can_be_pooled(tmp_
 
 def test_longer_imitation_goes_on_from_the_base_without_any_rollout(tmp_path):
     config = scale_config("smoke", seed=2, evaluation_starts=1)
-    found = run_longer(config, tmp_path / "run", 3)
+    found = run_sft_control(config, tmp_path / "run", 3)
     assert found["trajectories"] == 0
     assert [found[name]["greedy"]["n"] for name in ("base", "longer_imitation")] == [2, 2]
     assert not list((tmp_path / "run" / "episodes").glob("base*"))  # nothing was rolled out to learn from

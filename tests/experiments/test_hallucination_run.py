@@ -14,12 +14,12 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.hallucination_run import measure_run
 from wovr_lab.inspector.autopilot import RECORDING, propose
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.measure.tabletop.gallery import read_gallery
 from wovr_lab.measure.tabletop.objects import VIOLATIONS
 from wovr_lab.measure.tabletop.probes import COLUMNS
-from wovr_lab.publish.export import ship_gallery
+from wovr_lab.publish.export import export_gallery
 from wovr_lab.publish.hallucination_table import write_hallucination_table
 from wovr_lab.publish.results import markdown_table
 from wovr_lab.report.run_report import write_report
@@ -111,11 +111,11 @@ def test_it_becomes_a_table_of_numbers_in_their_intervals(measured, tmp_path):
 def test_one_case_of_each_kind_is_shipped_and_opens_in_the_inspector(measured, tmp_path):
     cases = [case for case in read_gallery(measured / "measure") if case.about["start"] == "initial"]
     folder = Path(shutil.copytree(measured, tmp_path / "run", ignore=shutil.ignore_patterns("measure")))
-    ship_gallery(measured / "measure", folder / "measure" / "gallery")
+    export_gallery(measured / "measure", folder / "measure" / "gallery")
     shipped = read_gallery(folder / "measure")
     kinds = [case.about["kind"] for case in shipped]
     assert len(set(kinds)) == len(kinds) and set(kinds) == {case.about["kind"] for case in cases}
-    session = Session(Models(folder))
+    session = Session(RunModels(folder))
     places = [place for place in session.models.start_options() if place.origin.source.startswith("measure/")]
     assert len(places) == len(shipped)
     for place, case in zip(places, shipped, strict=True):

@@ -57,9 +57,9 @@ def test_a_checkpoint_is_evaluated_on_held_out_states_with_its_protocol_and_film
 
 @pytest.mark.libero
 def test_a_policy_trained_on_the_workspace_is_evaluated_on_the_workspace():
-    from wovr_lab.experiments.libero_evaluation import Choice, make_env
+    from wovr_lab.experiments.libero_evaluation import LiberoEvaluationConfig, make_env
 
-    env = make_env(Choice(TASK, 1, False, "fast", 1, 1), VLAConfig(resolution=64, view="workspace"))
+    env = make_env(LiberoEvaluationConfig(TASK, 1, False, "fast", 1, 1), VLAConfig(resolution=64, view="workspace"))
     assert env.resolution == 64 and env.workers.make_env.__self__.view == "workspace"
     env.workers.close()
 

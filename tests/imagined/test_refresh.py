@@ -8,7 +8,7 @@ import pytest
 from wovr_lab.imagined.refresh import Executed, SimulatorRefresh
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardRefresh
-from wovr_lab.reward.training import RewardTraining, classify_episodes
+from wovr_lab.reward.training import RewardTrainingConfig, classify_episodes
 from wovr_lab.training import FitConfig
 
 WORDS = ("push the red cube",)
@@ -38,7 +38,7 @@ def test_the_reward_learns_what_imagined_success_is_worth_from_what_really_happe
     known = [coloured(seed, RED if seed % 2 else GREY, bool(seed % 2)) for seed in range(12)]
     hallucinated = [coloured(seed, ORANGE, False) for seed in range(20, 32)]  # looks like success and was none
     reward = SuccessClassifier(WORDS, width=8).eval()
-    part = RewardRefresh(reward, known, RewardTraining(FitConfig(80, 3e-3, 10), batch=24), 0)
+    part = RewardRefresh(reward, known, RewardTrainingConfig(FitConfig(80, 3e-3, 10), batch=24), 0)
     simulator = SimulatorRefresh(reward=part)
     assert simulator.learns
     simulator.update(0, Executed(known))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wovr_lab.episodes import write_episodes
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.measure.tabletop.gallery import Case, write_gallery
 from wovr_lab.policy.checkpoints import save_policy
@@ -72,12 +72,12 @@ def _episodes(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def models(run_folder: Path) -> Models:
-    return Models(run_folder)
+def models(run_folder: Path) -> RunModels:
+    return RunModels(run_folder)
 
 
 @pytest.fixture
-def session(models: Models) -> Session:
+def session(models: RunModels) -> Session:
     session = Session(models)
     session.start("push_red", 20)
     return session

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import SHOWN
 from wovr_lab.inspector.serve import Server
 from wovr_lab.inspector.session import Session
@@ -32,7 +32,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def inspector(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tabs]]:
+def inspector(models: RunModels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tabs]]:
     app, tabs = build_app(models, tmp_path_factory.mktemp("gallery"))
     server = Server(app)
     yield server.start(), tabs
@@ -78,7 +78,7 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
-def test_a_key_moves_both_worlds_and_shows_what_the_session_computes(page: Page, models: Models):
+def test_a_key_moves_both_worlds_and_shows_what_the_session_computes(page: Page, models: RunModels):
     before = {name: picture(page, name) for name in ("imagined", "real", "picture")}
     press(page, "ArrowRight", "8 ")
     press(page, "f", "16 ")
@@ -117,7 +117,7 @@ def test_undo_space_preview_enter_and_what_is_refused(page: Page):
     expect(page.get_by_text("there are 0 steps to undo")).to_be_visible()
 
 
-def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, models: Models):
+def test_typing_into_a_field_does_not_steer_and_start_obeys_it(page: Page, models: RunModels):
     page.get_by_label("Seed of the initial state").fill("10003")
     page.keyboard.press("w")
     earlier = page.locator("#real img").get_attribute("src")

@@ -16,7 +16,7 @@ from wovr_lab.episodes import EpisodeStore, write_episodes
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import KEYFRAME, Models
+from wovr_lab.inspector.models import KEYFRAME, RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.real.tabletop.expert import expert_episodes
 
@@ -64,7 +64,7 @@ def test_an_exported_episode_can_be_begun_in_again(session: Session, tmp_path: P
     assert [path.name for path in export(session, tmp_path / "again")][-1] == "branch.json"
 
 
-def test_a_branch_from_a_keyframe_begins_there_again(session: Session, models: Models, tmp_path: Path):
+def test_a_branch_from_a_keyframe_begins_there_again(session: Session, models: RunModels, tmp_path: Path):
     session.start_recorded(next(place for place in models.start_options() if place.kind == KEYFRAME).origin)
     step = session.step(RIGHT)
     export(session, tmp_path)

@@ -15,7 +15,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.links import LARGEST, Gallery, session_from, write_link
-from wovr_lab.inspector.models import KEYFRAME, Models
+from wovr_lab.inspector.models import KEYFRAME, RunModels
 from wovr_lab.inspector.session import Session
 
 RIGHT = direction_chunk("d", -1.0)
@@ -39,7 +39,7 @@ def walk(session: Session) -> str:
     return write_link(session.branch, session.switches)
 
 
-def test_the_same_link_gives_the_same_frames_switches_and_actions(session: Session, models: Models):
+def test_the_same_link_gives_the_same_frames_switches_and_actions(session: Session, models: RunModels):
     again = session_from(models, walk(session))
     assert frames_hash(again) == frames_hash(session)
     assert again.switches == session.switches
@@ -53,7 +53,7 @@ def test_the_same_link_gives_the_same_frames_switches_and_actions(session: Sessi
     assert write_link(again.branch, again.switches) == write_link(session.branch, session.switches)
 
 
-def test_a_link_leads_back_to_a_keyframe(session: Session, models: Models):
+def test_a_link_leads_back_to_a_keyframe(session: Session, models: RunModels):
     place = next(place for place in models.start_options() if place.kind == KEYFRAME)
     session.start_recorded(place.origin)
     session.step(RIGHT)
@@ -61,7 +61,7 @@ def test_a_link_leads_back_to_a_keyframe(session: Session, models: Models):
     assert frames_hash(again) == frames_hash(session)
 
 
-def test_a_link_without_moves_just_begins(models: Models):
+def test_a_link_without_moves_just_begins(models: RunModels):
     session = session_from(models, "task=push_blue&seed=3")
     assert session.branch.origin.task == "push_blue" and session.position == 0
 
@@ -90,7 +90,7 @@ NAN = np.full((8, 7), np.nan, "<f4").tobytes()
         base64.urlsafe_b64encode(zlib.compress(b"0" * 50 * LARGEST)).decode(),
     ],
 )  # fmt: skip
-def test_malformed_moves_are_refused_with_one_message(models: Models, moves: str):
+def test_malformed_moves_are_refused_with_one_message(models: RunModels, moves: str):
     with pytest.raises(UserError, match=r"cannot be followed|NaN|not possible|no checkpoint"):
         session_from(models, {"task": "push_red", "seed": "20", "moves": moves})
 
@@ -104,12 +104,12 @@ def test_malformed_moves_are_refused_with_one_message(models: Models, moves: str
         "task=push_red&seed=1&source=comparison/base-imagined_only-imagined.hdf5&step=999",
     ],
 )  # fmt: skip
-def test_malformed_beginnings_are_refused_with_one_message(models: Models, query: str):
+def test_malformed_beginnings_are_refused_with_one_message(models: RunModels, query: str):
     with pytest.raises(UserError):
         session_from(models, query)
 
 
-def test_the_gallery_keeps_branches_over_a_restart(session: Session, models: Models, tmp_path: Path):
+def test_the_gallery_keeps_branches_over_a_restart(session: Session, models: RunModels, tmp_path: Path):
     link = walk(session)
     Gallery(tmp_path / "gallery").save("a case", link)
     gallery = Gallery(tmp_path / "gallery")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.paired_simulator import PairedSimulator
 from wovr_lab.real.tabletop.proprioception import proprioception_of, tabletop_robot
 from wovr_lab.world.pixel_model import PixelWorldModel
@@ -27,7 +27,7 @@ def simulator(tmp_path: Path) -> PairedSimulator:
     PixelWorldModel(network, head).save(tmp_path / "checkpoints" / "world")
     for name in ("reward", "base"):
         shutil.copytree(SHIPPED / name, tmp_path / "checkpoints" / name)
-    return PairedSimulator(Models(tmp_path))
+    return PairedSimulator(RunModels(tmp_path))
 
 
 @pytest.mark.parametrize("count", [8, 1])

@@ -10,14 +10,14 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import build_app
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.serve import Server
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def client(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def client(models: RunModels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     server = Server(build_app(models, tmp_path_factory.mktemp("gallery"))[0])
     with httpx.Client(base_url=server.start(), timeout=120) as client:
         yield client
@@ -56,7 +56,7 @@ def test_files_outside_are_not_served(client: httpx.Client, start: str, run_fold
         assert answer.status_code in (400, 403, 404, 405), (start + place, answer.status_code)
 
 
-def test_others_must_know_a_password(models: Models, tmp_path: Path):
+def test_others_must_know_a_password(models: RunModels, tmp_path: Path):
     for password in (None, "", "short"):
         with pytest.raises(UserError, match="WOVR_LAB_PASSWORD"):
             Server(build_app(models, tmp_path)[0], host="0.0.0.0", password=password)
@@ -70,12 +70,12 @@ def test_others_must_know_a_password(models: Models, tmp_path: Path):
     server.stop()
 
 
-def test_a_port_in_use_is_said(client: httpx.Client, models: Models, tmp_path: Path):
+def test_a_port_in_use_is_said(client: httpx.Client, models: RunModels, tmp_path: Path):
     with pytest.raises(UserError, match="not free"):
         Server(build_app(models, tmp_path)[0], port=client.base_url.port)
 
 
-def test_it_stops_quietly_while_a_page_is_open(models: Models, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_it_stops_quietly_while_a_page_is_open(models: RunModels, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     server = Server(build_app(models, tmp_path)[0])
     with httpx.stream("GET", f"{server.start()}gradio_api/heartbeat/a", timeout=120) as page:
         assert "ALIVE" in next(page.iter_text())

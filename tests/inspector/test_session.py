@@ -10,7 +10,7 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import direction_chunk
-from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, Models, find_run
+from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, RunModels, find_run
 from wovr_lab.inspector.page import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
 from wovr_lab.inspector.timeline import FALSE_SUCCESS, MISSED_SUCCESS, SAME, Origin, Step, verdict
@@ -230,7 +230,7 @@ def test_refused_actions_change_nothing(session: Session):
     assert_same(after, session.step(FORWARD))
 
 
-def test_what_cannot_be_done_is_refused_with_advice(models: Models):
+def test_what_cannot_be_done_is_refused_with_advice(models: RunModels):
     session = Session(models)
     for too_early in (lambda: session.step(RIGHT), session.undo, session.reanchor, lambda: session.state):
         with pytest.raises(UserError, match="start with a task"):
@@ -249,7 +249,7 @@ def test_what_cannot_be_done_is_refused_with_advice(models: Models):
 
 
 def test_a_refused_start_leaves_the_running_episode_alone(run_folder: Path):
-    session = Session(Models(run_folder))
+    session = Session(RunModels(run_folder))
     session.start("push_red", 20)
     session.step(RIGHT)
     expected = session.step(FORWARD)
@@ -261,7 +261,7 @@ def test_a_refused_start_leaves_the_running_episode_alone(run_folder: Path):
     np.testing.assert_array_equal(session.step(FORWARD).real, expected.real)
 
 
-def test_two_sessions_do_not_disturb_each_other(models: Models, session: Session):
+def test_two_sessions_do_not_disturb_each_other(models: RunModels, session: Session):
     alone = session.step(FORWARD)
     session.undo()
     other = Session(models)
@@ -326,7 +326,7 @@ def test_only_episodes_of_the_run_folder_are_opened(session: Session, source: st
 
 def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"checkpoints/world does not exist; finish a run"):
-        Models(tmp_path)
+        RunModels(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"neither runs/demo nor data/demo .*`make demo`"):
         find_run()

@@ -89,9 +89,11 @@ def test_the_budget_is_the_sum_of_the_ledger_and_is_not_overspent(report, smoke_
 
     budget = report["budget"]
     assert budget["demonstrations"] == booked("demonstrations", "episodes") == 4
-    nearly = len(EpisodeStore([smoke_run / "episodes/nearly.hdf5"]))  # of two attempts, those that would have succeeded
+    near_misses = len(
+        EpisodeStore([smoke_run / "episodes/nearly.hdf5"])
+    )  # of two attempts, those that would have succeeded
     assert CONFIG.real_episodes == 64
-    assert budget["real_episodes"] == booked("real", "episodes") == 64 - (2 - nearly)
+    assert budget["real_episodes"] == booked("real", "episodes") == 64 - (2 - near_misses)
     assert budget["real_frames"] == booked("real", "frames") > 50
     assert budget["pretraining_frames"] == booked("pretraining", "frames") > 0
     draws = 2 * CONFIG.grpo.max_resamples  # an iteration's are all made, since nothing succeeds at this scale
@@ -105,9 +107,9 @@ def test_looking_at_real_success_is_booked_as_measurement_and_never_as_data(repo
     for entry in report["ledger"]:
         if entry["kind"] == "measurement":
             by_stage[entry["stage"]] += entry["episodes"]
-    looks = 2 * len(CONFIG.tasks) * CONFIG.check_starts  # the first and the last iteration
+    checks = 2 * len(CONFIG.tasks) * CONFIG.check_starts  # the first and the last iteration
     judged = len(CONFIG.tasks) * (2 * CONFIG.evaluation_starts + CONFIG.confusion_rollouts + 4)
-    assert by_stage == {"improve_1": looks, "improve_2": looks, "evaluate": 2 * judged}
+    assert by_stage == {"improve_1": checks, "improve_2": checks, "evaluate": 2 * judged}
 
 
 def test_the_run_folder_explains_itself(smoke_run):

@@ -6,7 +6,7 @@ import pytest
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.pace.config import SCALES, PixelSize
+from wovr_lab.pace.config import SCALES, PixelSizeConfig
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer
 from wovr_lab.pace.loop import run_loop
 from wovr_lab.pace.pixels import TRAININGS, in_pixels
@@ -17,7 +17,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pretraining import load_backbone
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import WorldTrainingConfig
 
 
 @pytest.mark.smoke
@@ -67,7 +67,7 @@ def test_every_scale_has_a_table_and_an_unknown_one_is_refused():
 
 
 def test_training_and_refinement_of_different_kinds_are_refused():
-    settings = in_pixels("smoke") | {"refine": WorldTraining(FitConfig(2))}
+    settings = in_pixels("smoke") | {"refine": WorldTrainingConfig(FitConfig(2))}
     with pytest.raises(UserError, match="train one model"):
         scale_config("smoke", **settings)
 
@@ -83,7 +83,7 @@ def test_states_and_warping_are_one_argument_each():
 def test_a_run_in_pixels_is_named_by_one_word_and_known_again_by_its_folder(tmp_path: Path):
     for scale in SCALES:
         config = config_in("tabletop", scale, seed=3, world="pixels")
-        assert isinstance(config.world_size, PixelSize)
+        assert isinstance(config.world_size, PixelSizeConfig)
         assert config != config_in("tabletop", scale, seed=3, world="latent")
         write_json(tmp_path / "config.json", described(config))
         assert config_of(tmp_path) == config

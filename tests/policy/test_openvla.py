@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from wovr_lab.errors import UserError
 from wovr_lab.policy.openvla import EMPTY, REGISTERS, SIDE, OpenVLAConfig, OpenVLAPolicy, Tower, seen, values
-from wovr_lab.policy.openvla_checkpoint import NEW, TOWERS, Unnormaliser, config_of, load_openvla
+from wovr_lab.policy.openvla_checkpoint import NEW, TOWERS, Unnormaliser, load_config, load_openvla
 from wovr_lab.policy.openvla_keys import renamed
 from wovr_lab.published import gpu_memory_of
 from wovr_lab.runs import write_json
@@ -201,9 +201,9 @@ def test_folders_that_are_not_whole_or_of_another_model_are_refused(tmp_path: Pa
         "timm_model_ids": TOWERS, "use_fused_vision_backbone": True, "n_action_bins": 256, "pad_to_multiple_of": 64,
         "image_sizes": [SIDE, SIDE], "text_config": LANGUAGE,
     }  # fmt: skip
-    assert config_of(described, folder) == OpenVLAConfig()
+    assert load_config(described, folder) == OpenVLAConfig()
     with pytest.raises(UserError, match="n_action_bins is 1024"):
-        config_of(described | {"n_action_bins": 1024}, folder)
+        load_config(described | {"n_action_bins": 1024}, folder)
     write_json(tmp_path / "config.json", {})
     with pytest.raises(UserError, match="timm_model_ids is None"):
         load_openvla(tmp_path)

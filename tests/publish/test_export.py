@@ -10,10 +10,10 @@ import torch
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
 from wovr_lab.policy.checkpoints import load_policy
-from wovr_lab.publish.export import FEW, ship
+from wovr_lab.publish.export import FEW, export_run
 from wovr_lab.runs import read_json
 from wovr_lab.starts import import_keyframes
 from wovr_lab.world.model import WorldModel
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.smoke
 @pytest.fixture(scope="module")
 def shipped(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shipping") / "demo"
-    size = ship(smoke_run, out)
+    size = export_run(smoke_run, out)
     assert size == sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return out
 
@@ -42,7 +42,7 @@ def test_models_come_back_at_full_precision_and_almost_equal(smoke_run, shipped)
 
 
 def test_it_opens_in_the_inspector_and_its_keyframes_have_their_episodes(shipped):
-    session = Session(Models(shipped))
+    session = Session(RunModels(shipped))
     session.start("push_red", 10_000)
     session.switch(checkpoint="evolved")
     assert session.branch.origin.task == "push_red"
@@ -64,9 +64,9 @@ def test_half_a_run_is_not_shipped_and_nothing_is_left_behind(smoke_run, tmp_pat
     run = shutil.copytree(smoke_run, tmp_path / "run")
     (run / "gate_2.json").unlink()
     with pytest.raises(UserError, match=r"gate_2.json is missing.*finish it"):
-        ship(run, tmp_path / "out")
+        export_run(run, tmp_path / "out")
     (tmp_path / "run/checkpoints/base/model.safetensors").write_bytes(b"torn")
     shutil.copy(smoke_run / "gate_2.json", run / "gate_2.json")
     with pytest.raises(UserError, match="not a whole safetensors file"):
-        ship(run, tmp_path / "out")
+        export_run(run, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

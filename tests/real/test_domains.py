@@ -25,8 +25,8 @@ def test_the_tabletop_gives_words_starts_attempts_and_play_at_its_resolution_and
     assert (start.task, start.seed, start.anchor.shape) == ("green_on_plate", 7, (16, 16, 3))
     attempt = next(world.expert_episodes("push_red", [3], noise=0.1, hold_after_success=2, run_seed=0))
     assert len(attempt) <= 26 and attempt.expert_actions is not None and attempt.seed == 3
-    nearly = next(world.truncated_before_success([(attempt, 2)], noops=3))
-    assert len(nearly) == attempt.first_success - 2 + 3 and nearly.seed == 3
+    near_misses = next(world.truncated_before_success([(attempt, 2)], noops=3))
+    assert len(near_misses) == attempt.first_success - 2 + 3 and near_misses.seed == 3
     played, third = (list(world.play(*numbers)) for numbers in ((3, 0), (1, 0, 2)))
     assert played[0].instruction == "play" and np.array_equal(third[0].frames, played[2].frames)
     env = world.make_env(2, hold_after_success=3, every_frame=True)

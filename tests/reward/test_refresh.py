@@ -8,7 +8,7 @@ import torch
 
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.refresh import RewardErrors, RewardRefresh, split
-from wovr_lab.reward.training import RewardTraining
+from wovr_lab.reward.training import RewardTrainingConfig
 from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 
@@ -46,7 +46,7 @@ def exploits(make_episode) -> list[Episode]:
 
 
 def refresh(reward: SuccessClassifier, known: list[Episode], **choices) -> RewardRefresh:
-    return RewardRefresh(reward, known, RewardTraining(FitConfig(60, 3e-3, 10), batch=24), 0, **choices)
+    return RewardRefresh(reward, known, RewardTrainingConfig(FitConfig(60, 3e-3, 10), batch=24), 0, **choices)
 
 
 def test_errors_count_episodes_by_hand(make_episode):
@@ -72,7 +72,7 @@ def test_a_reward_unlearns_what_the_newest_policy_exploits(known, exploits):
     assert RewardErrors.of(reward, known).false_negative_rate < 0.2
 
 
-def test_what_was_learnt_at_each_look_is_taken_back_after_a_kill(known, exploits, tmp_path):
+def test_what_was_learnt_at_each_check_is_taken_back_after_a_kill(known, exploits, tmp_path):
     first, second = new_reward(), new_reward()
     one = refresh(first, known, folder=tmp_path)
     one.update(0, exploits[:5])

@@ -12,7 +12,7 @@ from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
 from wovr_lab.reward.training import (
     ClassifierCounts,
-    RewardTraining,
+    RewardTrainingConfig,
     calibrate,
     evaluate_classifier,
     evaluate_probabilities,
@@ -23,7 +23,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 
 WORDS = ("push the red cube",)
-QUICK = RewardTraining(FitConfig(3, 2e-3, 1), batch=12)
+QUICK = RewardTrainingConfig(FitConfig(3, 2e-3, 1), batch=12)
 
 
 def cut_before_success(episode: Episode, frames: int) -> Episode:
@@ -130,7 +130,7 @@ def test_a_short_training_recognises_real_success_in_unseen_episodes(real_episod
     words = (real_episodes[0].instruction,)
     learning = [episode for row, episode in enumerate(real_episodes) if row % 3]
     held_out = real_episodes[::3]
-    schedule = RewardTraining(FitConfig(150, 3e-3, 10), batch=30)
+    schedule = RewardTrainingConfig(FitConfig(150, 3e-3, 10), batch=30)
     classifier = train_reward(new_classifier(words), LabelledFrames.of(learning, words), schedule, run_seed=0)
     calibrate(classifier, learning)
     found = evaluate_classifier(classifier, held_out)
@@ -140,7 +140,7 @@ def test_a_short_training_recognises_real_success_in_unseen_episodes(real_episod
 def test_the_seed_decides_training(real_episodes):
     words = (real_episodes[0].instruction,)
     data = LabelledFrames.of(real_episodes[:2] + real_episodes[-2:], words)
-    schedule = RewardTraining(FitConfig(3, 2e-3, 1), batch=12)
+    schedule = RewardTrainingConfig(FitConfig(3, 2e-3, 1), batch=12)
     trained = [train_reward(new_classifier(words), data, schedule, seed).layers[-1].weight for seed in (0, 0, 1)]
     assert torch.equal(trained[0], trained[1]) and not torch.equal(trained[0], trained[2])
 

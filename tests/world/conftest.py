@@ -12,7 +12,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.types import Episode
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.model import WorldModel
-from wovr_lab.world.training import CodecTraining, train_codec
+from wovr_lab.world.training import CodecTrainingConfig, train_codec
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable
 
@@ -33,7 +33,7 @@ def trained_codec(frame_table) -> FrameGroupCodec:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = FrameGroupCodec(width=32, latent_channels=8)
-    return train_codec(codec, frame_table, CodecTraining(FitConfig(60, 3e-3, 5), batch=8), run_seed=0)
+    return train_codec(codec, frame_table, CodecTrainingConfig(FitConfig(60, 3e-3, 5), batch=8), run_seed=0)
 
 
 @pytest.fixture

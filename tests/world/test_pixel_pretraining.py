@@ -8,14 +8,14 @@ from wovr_lab.pace.scales import scale_config
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
-from wovr_lab.world.pixel_pretraining import PixelPretraining, pretrain_in_pixels
-from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.pixel_pretraining import PixelPretrainingConfig, pretrain_in_pixels
+from wovr_lab.world.pixel_training import PixelTrainingConfig
 from wovr_lab.world.pretraining import load_backbone
-from wovr_lab.world.state_training import StateTraining
+from wovr_lab.world.state_training import StateTrainingConfig
 
-SHORT = PixelPretraining(
-    episodes=2, driven=2, num_layers=1, states=StateTraining(FitConfig(2), batch=8),
-    world=PixelTraining(FitConfig(2, 1e-3, 0, checkpoint_every=1), batch=2),
+SHORT = PixelPretrainingConfig(
+    episodes=2, driven=2, num_layers=1, states=StateTrainingConfig(FitConfig(2), batch=8),
+    world=PixelTrainingConfig(FitConfig(2, 1e-3, 0, checkpoint_every=1), batch=2),
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from wovr_lab.world.pixel_model import PixelContext, PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.pixel_training import (
     PixelFlowLoss,
-    PixelTraining,
+    PixelTrainingConfig,
     moved,
     pixel_noise,
     train_pixel_world,
@@ -27,7 +27,7 @@ from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.windows import FrameTable
 
 ROBOT = tabletop_robot().to_dict()
-SCHEDULE = PixelTraining(FitConfig(10), batch=4)
+SCHEDULE = PixelTrainingConfig(FitConfig(10), batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def predicted(world: PixelWorldModel, *given: torch.Tensor) -> torch.Tensor:
     return world.network.draw(heard, heard.prior.argmax(1))
 
 
-def batch_of(table: FrameTable, chunks: int = 1, config: PixelTraining = SCHEDULE) -> dict[str, torch.Tensor]:
+def batch_of(table: FrameTable, chunks: int = 1, config: PixelTrainingConfig = SCHEDULE) -> dict[str, torch.Tensor]:
     batch = pixel_window(table, np.array([0, 5, 9, 12]), chunks)
     batch["histogram_ramp"] = torch.ones(4)
     return batch | pixel_noise(batch, torch.Generator().manual_seed(0), config)

@@ -9,14 +9,16 @@ from wovr_lab.pace.scales import scale_config
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
 from wovr_lab.world.model import WorldModel
-from wovr_lab.world.pretraining import Pretraining, load_backbone, pretrain
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.pretraining import PretrainingConfig, load_backbone, pretrain
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 
 
 def test_a_second_call_goes_on_from_the_weights_that_are_there_and_says_so(tmp_path: Path):
     out, run = tmp_path / "backbone", tmp_path / "run"
     real = scale_config("demo").real
-    short = Pretraining(4, codec=CodecTraining(FitConfig(2), 8), world=WorldTraining(FitConfig(2, 1e-3, 0), batch=4))
+    short = PretrainingConfig(
+        4, codec=CodecTrainingConfig(FitConfig(2), 8), world=WorldTrainingConfig(FitConfig(2, 1e-3, 0), batch=4)
+    )
 
     first = pretrain(real, out, run, short, run_seed=0).half()
     weights = {name: value.clone() for name, value in WorldModel.load(out).state_dict().items()}

@@ -6,10 +6,10 @@ import torch
 
 from wovr_lab.training import FitConfig
 from wovr_lab.world.refresh import NEWEST, WorldRefresh, with_newest
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.training import WorldTrainingConfig
 from wovr_lab.world.windows import FrameTable
 
-TRAINING = WorldTraining(FitConfig(3, 1e-3, 1), batch=4)
+TRAINING = WorldTrainingConfig(FitConfig(3, 1e-3, 1), batch=4)
 
 
 def refresh(world, episodes, folder=None) -> WorldRefresh:
@@ -40,7 +40,7 @@ def test_it_learns_in_place_and_remembers_what_it_learnt_from(make_world, episod
     assert not world.training
 
 
-def test_what_was_learnt_at_each_look_is_taken_back_after_a_kill(make_world, episodes, tmp_path):
+def test_what_was_learnt_at_each_check_is_taken_back_after_a_kill(make_world, episodes, tmp_path):
     first, second = make_world(), make_world()
     one = refresh(first, episodes, tmp_path)
     one.update(0, episodes[2:3])

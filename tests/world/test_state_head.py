@@ -13,7 +13,7 @@ from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
 from wovr_lab.world.pixel_windows import pixel_window
 from wovr_lab.world.state_head import StateHead
-from wovr_lab.world.state_training import StateLoss, StateTraining, blurred, train_state_head
+from wovr_lab.world.state_training import StateLoss, StateTrainingConfig, blurred, train_state_head
 from wovr_lab.world.windows import FrameTable
 
 ROBOT = tabletop_robot().to_dict()
@@ -91,7 +91,7 @@ def test_it_learns_where_the_hand_goes(table):
             return float((world.state_head(states, actions, frame, anchor) - truth)[:, -1, hand].norm(dim=-1).mean())
 
     before = error()
-    train_state_head(world, table, StateTraining(FitConfig(40, 8e-3, 3), batch=24), run_seed=0)
+    train_state_head(world, table, StateTrainingConfig(FitConfig(40, 8e-3, 3), batch=24), run_seed=0)
     assert error() < 0.35 * before
 
 
@@ -115,6 +115,6 @@ def test_a_table_without_states_or_in_millimetres_is_refused(episodes, table):
     world = PixelWorldModel(PixelNetwork(width=16, num_attention_heads=2, num_layers=1, robot=ROBOT), head())
     with pytest.raises(UserError, match="some episodes have none"):
         untold = FrameTable.of(replace(episode, proprio=None) for episode in episodes)
-        train_state_head(world, untold, StateTraining(FitConfig(1)), 0)
+        train_state_head(world, untold, StateTrainingConfig(FitConfig(1)), 0)
     with pytest.raises(UserError, match="beyond its range"):
-        train_state_head(world, replace(table, proprio=table.proprio * 1000), StateTraining(FitConfig(1)), 0)
+        train_state_head(world, replace(table, proprio=table.proprio * 1000), StateTrainingConfig(FitConfig(1)), 0)

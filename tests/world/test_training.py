@@ -9,7 +9,7 @@ from wovr_lab.training import FitConfig
 from wovr_lab.world.context import Context, ContextBuilder
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.sampler import FlowSampler, add_noise
-from wovr_lab.world.training import FlowMatchingLoss, WorldTraining, flow_noise, motion, train_world
+from wovr_lab.world.training import FlowMatchingLoss, WorldTrainingConfig, flow_noise, motion, train_world
 from wovr_lab.world.windows import LatentTable
 
 UNIFORM = (0.1, 0.49, 0.6, 0.74, 0.76, 0.79, 0.81, 0.89, 0.91, 0.999)
@@ -88,7 +88,9 @@ def test_the_loss_falls_on_a_small_set(make_world, latent_table):
             return float(np.mean([learner(batch_of(latent_table, seed=seed))[0] for seed in range(8)]))
 
     before = loss()
-    train_world(world, latent_table, WorldTraining(FitConfig(60, 5e-3, 5), batch=8, self_forcing=(1.0,)), run_seed=0)
+    train_world(
+        world, latent_table, WorldTrainingConfig(FitConfig(60, 5e-3, 5), batch=8, self_forcing=(1.0,)), run_seed=0
+    )
     assert loss() < 0.9 * before
 
 
@@ -99,7 +101,7 @@ def test_the_seed_decides_training(make_world, frame_table, trained_codec, memor
 
     def trained(run_seed: int) -> WorldModel:
         world = make_world(context=context)
-        schedule = WorldTraining(FitConfig(4, 2e-3, 1), batch=4, self_forcing=(0.5, 0.5), ramp=0.0)
+        schedule = WorldTrainingConfig(FitConfig(4, 2e-3, 1), batch=4, self_forcing=(0.5, 0.5), ramp=0.0)
         return train_world(world, table, schedule, run_seed)
 
     one, same, other = trained(0), trained(0), trained(1)
@@ -108,7 +110,7 @@ def test_the_seed_decides_training(make_world, frame_table, trained_codec, memor
 
 
 def test_self_forcing_deepens_linearly_over_the_ramp_by_hand():
-    schedule = WorldTraining(FitConfig(100), self_forcing=(0.5, 0.3, 0.2), ramp=0.4)
+    schedule = WorldTrainingConfig(FitConfig(100), self_forcing=(0.5, 0.3, 0.2), ramp=0.4)
 
     def chunks(step: int) -> list[int]:
         return [
@@ -126,4 +128,4 @@ def test_self_forcing_deepens_linearly_over_the_ramp_by_hand():
 )
 def test_shares_that_do_not_add_up_are_refused(shares, said):
     with pytest.raises(UserError, match=said):
-        WorldTraining(FitConfig(1), self_forcing=shares)
+        WorldTrainingConfig(FitConfig(1), self_forcing=shares)

@@ -18,24 +18,24 @@ from wovr_lab.cli.configuring import Changes, SettingsFile, ShowConfig, configur
 from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.options import Commands
 from wovr_lab.cli.pixels import pretrain_pixels
-from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, longer, online
+from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, online, sft_control
 from wovr_lab.cli.study import study
 from wovr_lab.errors import UserError
-from wovr_lab.experiments.ablations import Ablation, ablate
+from wovr_lab.experiments.ablations import AblationConfig, ablate
 from wovr_lab.experiments.estimate import estimate
 from wovr_lab.experiments.gate_history import gate_history
 from wovr_lab.experiments.hallucination_run import ROLLOUTS, measure_run
 from wovr_lab.figures.ablation_pictures import draw_ablations
 from wovr_lab.figures.comparison_pictures import draw_comparisons
 from wovr_lab.machine import check_proxies
-from wovr_lab.measure.tabletop.probe_training import ProbeTraining, make_probe
+from wovr_lab.measure.tabletop.probe_training import ProbeTrainingConfig, make_probe
 from wovr_lab.measure.video.feature_networks import PaperFeatures, ShippedFeatures
 from wovr_lab.outputs import OUR_PAGE, OUR_PICTURE, claim_file, file_with, json_with
 from wovr_lab.pace.config import LoopConfig
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.scales import LATENT, config_in, config_of
 from wovr_lab.pace.settings import read_config
-from wovr_lab.publish.export import ship
+from wovr_lab.publish.export import export_run
 from wovr_lab.publish.hallucination_table import write_hallucination_table
 from wovr_lab.publish.libero_results import collect_libero_results
 from wovr_lab.publish.results import collect_results, render_tables
@@ -47,12 +47,12 @@ from wovr_lab.report.run_report import write_report
 from wovr_lab.report.terminal import print_report
 from wovr_lab.runs import read_json
 from wovr_lab.training import FitConfig
-from wovr_lab.world.pretraining import Pretraining, pretrain
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.pretraining import PretrainingConfig, pretrain
+from wovr_lab.world.training import WorldTrainingConfig
 
 app = Commands(no_args_is_help=True, add_completion=False, help="WoVR: train policies in imagination, on a laptop.")
 BAD_INPUT, REFUSED = 2, 3
-BACKBONE = Pretraining()
+BACKBONE = PretrainingConfig()
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOTDIR}
 
 World = Annotated[
@@ -129,7 +129,7 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 
 
 app.add_typer(study, name="study")
-for real_command in (evaluate, demonstrations, online, longer, pretrain_pixels):
+for real_command in (evaluate, demonstrations, online, sft_control, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_loop_command(stage_name))
@@ -183,7 +183,9 @@ def train_probe(
     resolution: Annotated[int, typer.Option(min=8, help="pixels a side of the frames that it reads")] = 32,
 ) -> None:  # fmt: skip
     """Train the state probe that measures imagined frames (minutes)."""
-    found = make_probe(out, ProbeTraining(episodes=episodes, resolution=resolution, fit=FitConfig(steps, 2e-3)), seed)
+    found = make_probe(
+        out, ProbeTrainingConfig(episodes=episodes, resolution=resolution, fit=FitConfig(steps, 2e-3)), seed
+    )
     for name, error in found["held_out"].items():
         console.print(f"{name:8} median {error['median_cm']:.2f} cm, 90th percentile {error['p90_cm']:.2f} cm")
 
@@ -206,7 +208,7 @@ def pretrain_command(
     codec = replace(codec, fit=replace(codec.fit, steps=codec_steps))
     own = "blocks" if muon else ""
     world = replace(world, fit=replace(world.fit, steps=steps, learning_rate=learning_rate, muon=own))
-    config = Pretraining(episodes, sizes.world_size.latent_channels, codec, world)
+    config = PretrainingConfig(episodes, sizes.world_size.latent_channels, codec, world)
     pretrain(sizes.real, out, folder, config, seed, from_scratch)
 
 
@@ -227,13 +229,13 @@ def results(
     tables()
 
 
-@app.command("ship")
-def ship_command(
+@app.command("export")
+def export_command(
     folder: Annotated[Path, typer.Argument(help="finished run folder")],
     out: Annotated[Path, typer.Option(help="where the small copy goes")] = Path("data/demo"),
 ) -> None:
     """Make a small copy of a finished run: its models, its numbers, a few episodes."""
-    console.print(f"{out}: {ship(folder, out) / 1e6:.1f} MB")
+    console.print(f"{out}: {export_run(folder, out) / 1e6:.1f} MB")
 
 
 @app.command("ablate")
@@ -252,7 +254,7 @@ def ablate_command(
     picture = claim_file(picture, file_with(OUR_PICTURE))
     networks = PaperFeatures(weights) if weights else ShippedFeatures()
     fit = FitConfig(steps, 3e-4, min(20, steps), ema_decay=0.98)
-    ablation = Ablation(WorldTraining(fit), tuple(range(seeds)), rollouts)
+    ablation = AblationConfig(WorldTrainingConfig(fit), tuple(range(seeds)), rollouts)
     config = config_of(folder)
     ablate(folder, config, out, ablation, networks)
     command = f"wovr-lab ablate {folder} --steps {steps} --rollouts {rollouts} --seeds {seeds}"

@@ -11,9 +11,9 @@ import typer
 from wovr_lab.cli.real import Environment, Folder, Seed
 from wovr_lab.pace.scales import config_in
 from wovr_lab.real.names import TABLETOP
-from wovr_lab.world.pixel_pretraining import PixelPretraining, pretrain_in_pixels
+from wovr_lab.world.pixel_pretraining import PixelPretrainingConfig, pretrain_in_pixels
 
-BACKBONE = PixelPretraining()
+BACKBONE = PixelPretrainingConfig()
 
 
 def pretrain_pixels(

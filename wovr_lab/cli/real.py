@@ -11,7 +11,7 @@ from rich.console import Console
 
 from wovr_lab.cli.configuring import Changes, SettingsFile, configured
 from wovr_lab.errors import UserError
-from wovr_lab.experiments.baselines import METHODS, run_longer, run_online
+from wovr_lab.experiments.baselines import METHODS, run_online, run_sft_control
 from wovr_lab.figures.pictures import save_video
 from wovr_lab.measure.evaluation import evaluate as evaluate_policy
 from wovr_lab.measure.resumable_evaluation import evaluate_resumable
@@ -51,7 +51,9 @@ def evaluate(
     if env.startswith(LIBERO):
         from wovr_lab.experiments import libero_evaluation  # needs the libero extra
 
-        choice = libero_evaluation.Choice(env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes)
+        choice = libero_evaluation.LiberoEvaluationConfig(
+            env.removeprefix(LIBERO), starts or 50, official, renderer, rows, processes
+        )
         protocol = libero_evaluation.resumable_config(choice, actor, policy, seed, temperature)
         real = libero_evaluation.make_env(choice, actor.config)
         result = evaluate_resumable(real, actor, protocol, folder, save_video)
@@ -101,14 +103,14 @@ def online(
     _print_rates(run_online(config, folder, trajectories), METHODS["online"])
 
 
-def longer(
-    folder: Folder = Path("runs/longer"), scale: Scale = "demo", seed: Seed = 0,
+def sft_control(
+    folder: Folder = Path("runs/sft-control"), scale: Scale = "demo", seed: Seed = 0,
     steps: Annotated[int, typer.Option(min=1, help="of imitation, beyond the base's")] = 5000,
     env: Environment = TABLETOP, file: SettingsFile = None, changes: Changes = None,
 ) -> None:  # fmt: skip
     """The control: the base imitates its demonstrations for longer, without any rollout."""
     config = configured(config_in(env, scale, seed), file, changes)
-    _print_rates(run_longer(config, folder, steps), METHODS["longer"])
+    _print_rates(run_sft_control(config, folder, steps), METHODS["longer"])
 
 
 def _print_rates(result: dict[str, Any], method: str) -> None:

@@ -25,7 +25,7 @@ from wovr_lab.measure.video.quality import VideoMetrics
 from wovr_lab.measure.video.rollouts import imagine_videos, long_episodes
 from wovr_lab.outputs import claim_work_folder, replacing
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID
+from wovr_lab.pace.data import TRAINING
 from wovr_lab.pace.settings import described
 from wovr_lab.pace.stages import digest
 from wovr_lab.policy.checkpoints import load_policy
@@ -40,7 +40,7 @@ from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.sampler import FlowSampler
-from wovr_lab.world.training import WorldTraining, train_world
+from wovr_lab.world.training import WorldTrainingConfig, train_world
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
@@ -67,11 +67,13 @@ SHIFTED = "improved"  # rollouts of a policy that no variant has learnt from
 
 
 @configuration
-class Ablation:
+class AblationConfig:
     """The budget of each variant and what all are judged by. `full` is judged with all `sampler_steps`, others with the
     first."""
 
-    training: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(100, 3e-4, 20, ema_decay=0.98)))
+    training: WorldTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(100, 3e-4, 20, ema_decay=0.98))
+    )
     seeds: Annotated[tuple[Natural, ...], Distinct()] = (0, 1, 2)
     rollouts: Annotated[int, Range(2)] = 50  # of play, and of each policy
     horizons: Annotated[tuple[Count, ...], Distinct()] = (32, 64, 128)
@@ -79,7 +81,7 @@ class Ablation:
     temperature: NonNegative = 1.2
 
 
-def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, networks: FeatureNetworks) -> Path:
+def ablate(run: Path, config: LoopConfig, out: Path, ablation: AblationConfig, networks: FeatureNetworks) -> Path:
     """Trains and judges what is not in `out` yet; one JSON file of qualities a (setting, seed) is left there.
 
     Raises UserError if `out` was made with other settings or another backbone, or if the run has no base policy yet.
@@ -115,7 +117,7 @@ def ablate(run: Path, config: LoopConfig, out: Path, ablation: Ablation, network
     return out
 
 
-def _todo(folder: Path, name: str, ablation: Ablation, shifted: bool) -> list[tuple[str, int, str]]:
+def _todo(folder: Path, name: str, ablation: AblationConfig, shifted: bool) -> list[tuple[str, int, str]]:
     """(file, sampler steps, rollouts) that this variant has not been judged by yet."""
     first, *others = ablation.sampler_steps
     wanted = [("all", first, "all")]
@@ -125,7 +127,7 @@ def _todo(folder: Path, name: str, ablation: Ablation, shifted: bool) -> list[tu
     return [entry for entry in wanted if not (folder / f"{entry[0]}.json").exists()]
 
 
-def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation) -> dict[str, Path]:
+def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: AblationConfig) -> dict[str, Path]:
     """Deep real rollouts of play, the base policy and, where there is one, the improved policy: made once."""
     horizon, size, count = max(ablation.horizons), config.resolution, ablation.rollouts
     makers: dict[str, Callable[[], Any]] = {
@@ -147,7 +149,7 @@ def held_out_files(run: Path, config: LoopConfig, out: Path, ablation: Ablation)
 def _table(run: Path, config: LoopConfig, context: ContextBuilder) -> LatentTable:
     """What `train_world` learns from in the loop: play and the rollouts that were paid for."""
     play = list(play_episodes(config.play, config.seed, 0, config.resolution))
-    rollouts = list(EpisodeStore([run / f"episodes/{name}.hdf5" for name in PAID]))
+    rollouts = list(EpisodeStore([run / f"episodes/{name}.hdf5" for name in TRAINING]))
     frames = FrameTable.of(play + rollouts, [1.0] * len(play) + [config.rollout_weight] * len(rollouts))
     return LatentTable.of(frames, _backbone(run, config).codec, context)
 
@@ -170,7 +172,7 @@ def _weights_hash(world: WorldModel) -> str:
 
 
 def _learnt(
-    folder: Path, config: LoopConfig, run: Path, variant: Variant, seed: int, ablation: Ablation,
+    folder: Path, config: LoopConfig, run: Path, variant: Variant, seed: int, ablation: AblationConfig,
     tables: Callable[[int], LatentTable],
 ) -> WorldModel:  # fmt: skip
     """The variant, fine-tuned: from its folder, or now."""
@@ -196,7 +198,7 @@ def with_channels(transformer: ActionWanTransformer, channels: str) -> ActionWan
     return changed.eval()
 
 
-def _metrics(episodes: list[Episode], ablation: Ablation, networks: FeatureNetworks) -> VideoMetrics:
+def _metrics(episodes: list[Episode], ablation: AblationConfig, networks: FeatureNetworks) -> VideoMetrics:
     return VideoMetrics(np.stack([episode.frames for episode in episodes]), ablation.horizons, networks)
 
 

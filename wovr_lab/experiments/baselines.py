@@ -50,7 +50,7 @@ def run_online(config: LoopConfig, folder: Path, trajectories: int) -> dict[str,
     return _run(config, folder, "online", iterations * group, iterations * group, improve_online)
 
 
-def run_longer(config: LoopConfig, folder: Path, steps: int) -> dict[str, Any]:
+def run_sft_control(config: LoopConfig, folder: Path, steps: int) -> dict[str, Any]:
     """Demonstrations, SFT, `steps` more of it as the loop imitates successes, where it does, evaluation.
 
     Returns longer.json: what is gained without any rollout, so that a loop's gain can be told from it.

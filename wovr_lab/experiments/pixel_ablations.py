@@ -17,7 +17,7 @@ import numpy as np
 from wovr_lab.errors import UserError
 from wovr_lab.measure.tabletop.closed_loop import closed_loop
 from wovr_lab.measure.tabletop.probes import StateProbe
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import LoopConfig, PixelSizeConfig
 from wovr_lab.pace.learning import new_pixel_world
 from wovr_lab.runs import Metrics, write_json
 from wovr_lab.seeding import seed_of, stream
@@ -25,7 +25,7 @@ from wovr_lab.types import Episode
 from wovr_lab.world.context import ContextBuilder
 from wovr_lab.world.learning import learn_world
 from wovr_lab.world.pixel_model import NOISE, PixelWorldModel
-from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
 from wovr_lab.world.windows import FrameTable
 
 DEPTHS = (1, 8, 16, 24, 48)
@@ -57,7 +57,7 @@ PIXEL_VARIANTS = {
 
 
 def ablate_pixels(
-    config: LoopConfig, play: Sequence[Episode], held_out: Sequence[Episode], training: PixelTraining, out: Path,
+    config: LoopConfig, play: Sequence[Episode], held_out: Sequence[Episode], training: PixelTrainingConfig, out: Path,
     probe: StateProbe, names: Sequence[str] = tuple(PIXEL_VARIANTS), seeds: Sequence[int] = (0,),
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Trains the variants that are not in `out` yet and judges all of them; the rows are left in `out/rows.json`, too.
@@ -65,7 +65,7 @@ def ablate_pixels(
     Raises UserError on an unknown variant, or if `config` is of a latent world model.
     """
     unknown = sorted(set(names) - PIXEL_VARIANTS.keys())
-    if unknown or not isinstance(config.world_size, PixelSize):
+    if unknown or not isinstance(config.world_size, PixelSizeConfig):
         raise UserError(f"cannot ablate {unknown or 'a latent model'}: variants in pixels: {', '.join(PIXEL_VARIANTS)}")
     table = FrameTable.of(config.real.with_proprio(play))
     rows = []
@@ -87,7 +87,7 @@ def ablate_pixels(
 
 
 def _learnt(
-    config: LoopConfig, variant: PixelVariant, table: FrameTable, training: PixelTraining, seed: int, folder: Path
+    config: LoopConfig, variant: PixelVariant, table: FrameTable, training: PixelTrainingConfig, seed: int, folder: Path
 ) -> PixelWorldModel:
     """The variant from its folder, or trained now."""
     if (folder / "world").exists():

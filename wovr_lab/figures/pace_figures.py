@@ -1,6 +1,6 @@
 """PACE in pictures (paper section 4): over-optimism before and after the world model was refined, and the price.
 
-In: the monitor's looks, the gates, the ledger. Out: figures; real is blue, imagined is vermillion.
+In: the monitor's checks, the gates, the ledger. Out: figures; real is blue, imagined is vermillion.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import plotly.graph_objects as go
 
 from wovr_lab.figures.style import IMAGINED, OTHERS, QUIET, REAL, error_bars, plain, styled
 from wovr_lab.figures.wording import spaced
-from wovr_lab.pace.monitor import Look
+from wovr_lab.pace.monitor import MonitorCheck
 from wovr_lab.pace.stages import Ledger
 
 
-def monitor_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
-    """Imagined and real success of the same actions at every look, the second phase beside the first."""
+def monitor_figure(before: Sequence[MonitorCheck], after: Sequence[MonitorCheck]) -> go.Figure:
+    """Imagined and real success of the same actions at every check, the second phase beside the first."""
     pause = max(1, before[-1].updates // 8)
     figure, offsets = go.Figure(), (0, before[-1].updates + pause - after[0].updates)
-    for offset, looks in zip(offsets, (before, after), strict=True):
+    for offset, checks in zip(offsets, (before, after), strict=True):
         for name, colour in (("imagined", IMAGINED), ("real", REAL)):
-            rates = [getattr(look, name) for look in looks]
+            rates = [getattr(check, name) for check in checks]
             figure.add_scatter(
-                x=[offset + look.updates for look in looks], y=[rate.rate for rate in rates],
-                name=f"{name}, the same actions", legendgroup=name, showlegend=looks is before, mode="lines+markers",
+                x=[offset + check.updates for check in checks], y=[rate.rate for rate in rates],
+                name=f"{name}, the same actions", legendgroup=name, showlegend=checks is before, mode="lines+markers",
                 marker_size=9, line_color=colour, error_y=error_bars(rates, colour),
                 customdata=[rate.n for rate in rates], hovertemplate="%{y:.0%}, n = %{customdata}",
             )  # fmt: skip
@@ -33,8 +33,10 @@ def monitor_figure(before: Sequence[Look], after: Sequence[Look]) -> go.Figure:
         before[-1].updates + pause / 2, line={"color": QUIET, "dash": "dot"}, annotation_text="PACE",
         annotation_font_color=QUIET, annotation_position="bottom right",
     )  # fmt: skip
-    places = [offset + look.updates for offset, looks in zip(offsets, (before, after), strict=True) for look in looks]
-    updates = ["given" if look.updates < 0 else look.updates for look in (*before, *after)]
+    places = [
+        offset + check.updates for offset, checks in zip(offsets, (before, after), strict=True) for check in checks
+    ]
+    updates = ["given" if check.updates < 0 else check.updates for check in (*before, *after)]
     figure.update_xaxes(title_text="GRPO updates in this phase", tickvals=places, ticktext=updates)
     figure.update_yaxes(title_text="success (95 % interval)", tickformat=".0%", range=[0, 1.03])
     return styled(figure, 360)

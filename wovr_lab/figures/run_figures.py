@@ -92,7 +92,7 @@ def learning_curve(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Imagined and real success over the GRPO iterations of both phases, PACE between them. In: metrics rows.
 
     All stand at the iteration that logged them. Real success was measured for the report only and not used for
-    checkpoint selection; the monitor's looks choose the policy that is kept.
+    checkpoint selection; the monitor's checks choose the policy that is kept.
     """
     figure = go.Figure()
     begin = 0

@@ -21,7 +21,7 @@ from wovr_lab.inspector.exchange import begin_uploaded, export, notebook_cell
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.layout import Parts
 from wovr_lab.inspector.links import UPLOAD, Gallery, session_from, write_link
-from wovr_lab.inspector.models import HALLUCINATION, Models, StartOption, find_run
+from wovr_lab.inspector.models import HALLUCINATION, RunModels, StartOption, find_run
 from wovr_lab.inspector.page import compared, futures_view
 from wovr_lab.inspector.serve import LOOPBACK, Server
 from wovr_lab.inspector.session import Session
@@ -42,7 +42,7 @@ you are looking at a hallucination."""
 Wire = Callable[..., None]
 
 
-def build_app(models: Models, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
+def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
     """The page and the sessions behind it."""
     tabs = Tabs(models, Gallery(gallery))
     places = models.start_options()
@@ -198,7 +198,7 @@ def launch(run: Path | None = None, port: int | None = None, host: str = LOOPBAC
     The password for a `host` that others can reach comes from the environment: WOVR_LAB_PASSWORD.
     """
     check("port", port, Port | None)
-    models = Models(find_run(run))
+    models = RunModels(find_run(run))
     server = Server(build_app(models)[0], port, host, os.environ.get("WOVR_LAB_PASSWORD"))
     print(f"{models.run} is open at {server.address} (Ctrl+C ends it)", flush=True)
     server.run()

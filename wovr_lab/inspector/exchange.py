@@ -27,10 +27,10 @@ CELL = """from pathlib import Path
 
 from IPython.display import Image
 from wovr_lab.inspector.links import session_from
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.figures.pictures import save_gif, side_by_side
 
-session = session_from(Models(Path({run!r})), {query!r})
+session = session_from(RunModels(Path({run!r})), {query!r})
 branch = session.branch  # branch.imagined, branch.real: uint8 [T + 1, H, W, 3]; branch.actions: float32 [T, 7]
 save_gif(Path("branch.gif"), side_by_side(branch.real, branch.imagined), scale=6)
 Image("branch.gif")

@@ -8,7 +8,7 @@ import gradio as gr
 
 from wovr_lab.inspector.autopilot import EXPERT
 from wovr_lab.inspector.keys import DIRECTIONS, GRIPPER_KEY, STRENGTH
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.types import CHUNK, MEMORY
 
 KEYPAD = (("q", "w", "e", "r"), ("a", "s", "d", "f"), (GRIPPER_KEY, "enter", "z"))
@@ -100,7 +100,7 @@ def branch_tab() -> Parts:
     return parts
 
 
-def switch_tab(models: Models) -> Parts:
+def switch_tab(models: RunModels) -> Parts:
     """Controls by the name of the switch, in the order of `Switches`."""
     own = models.switches("base")
     steps = sorted({*SAMPLER_STEPS, own.sampler_steps})

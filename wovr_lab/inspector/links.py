@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import MOST_STEPS, Session
 from wovr_lab.inspector.timeline import Branch, Origin, Step, Switches
 from wovr_lab.runs import read_object, write_json
@@ -42,7 +42,7 @@ def write_link(branch: Branch, switches: Switches) -> str:
     return urlencode(place | {"moves": _pack(branch.steps, switches)})
 
 
-def session_from(models: Models, query: str | Mapping[str, str]) -> Session:
+def session_from(models: RunModels, query: str | Mapping[str, str]) -> Session:
     """A session that has done what the link says. Raises UserError if the link is malformed or fits another run."""
     given = dict(parse_qsl(query.lstrip("?"))) if isinstance(query, str) else dict(query)
     origin = _origin(given)

@@ -50,7 +50,7 @@ class StartOption:
     checkpoint: str = "base"  # what a hallucination was imagined by
 
 
-class Models:
+class RunModels:
     """Raises UserError if the folder holds no world model and reward."""
 
     def __init__(self, run: Path):

@@ -16,7 +16,7 @@ import torch
 from wovr_lab.borders import as_actions
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.keys import noop_action
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.timeline import State, Step, Switches
 from wovr_lab.measure.tabletop.probes import read_env
 from wovr_lab.measure.uncertainty import disagreement, noises_for
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 class PairedSimulator:
     """The models of a run, and a simulator of one's own."""
 
-    def __init__(self, models: Models):
+    def __init__(self, models: RunModels):
         self.models = models
         self.env = TabletopEnv(resolution=models.resolution)
 

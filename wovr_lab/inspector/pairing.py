@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from wovr_lab.fields import Count
 from wovr_lab.imagined.environment import ImaginedEnv
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.measure.hallucination import PairedOutcomes, replay_in_simulator
 from wovr_lab.measure.paired import PairedRollouts
 from wovr_lab.measure.tabletop.pairing import pair_rollouts
@@ -24,14 +24,14 @@ from wovr_lab.types import Rollouts, Start
 FIRST_SEED = 9000  # of those that training never draws from and that no published evaluation uses
 
 
-def unseen_starts(models: Models, count: int, first_seed: int = FIRST_SEED) -> list[Start]:
+def unseen_starts(models: RunModels, count: int, first_seed: int = FIRST_SEED) -> list[Start]:
     """`count` initial states that nothing of the run has learnt from, tasks in turn."""
     env, tasks = TabletopEnv(resolution=models.resolution), models.tasks
     return [start_of_seed(env, tasks[row % len(tasks)], first_seed + row) for row in range(count)]
 
 
 def outcomes_in(
-    models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
+    models: RunModels, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
 ) -> PairedOutcomes:  # fmt: skip
     """The policy acts in imagination (`checkpoint` "base" or "evolved") until it believes in success, as in training,
     then the simulator repeats its actions. Raises UserError if the run lacks one of them."""
@@ -46,7 +46,7 @@ def outcomes_in(
 
 
 def pair(
-    models: Models, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
+    models: RunModels, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
 ) -> tuple[PairedRollouts, Rollouts, Rollouts]:
     """The policy acts in imagination and the simulator repeats its actions, all rollouts to their full length whatever
     happens: pairs, imagined and real rollouts."""
@@ -60,7 +60,7 @@ def pair(
     return pair_rollouts(imagined, real, actor, starts, alone, load_probe(), run_seed, "paired", temperature)
 
 
-def _limit_and_temperature(models: Models) -> tuple[int, float]:
+def _limit_and_temperature(models: RunModels) -> tuple[int, float]:
     """How many actions the run allows, and what its GRPO samples with."""
     config = read_object(models.run / "config.json", max_steps=Count, grpo=dict)
     return config["max_steps"], config["grpo"]["temperature"]

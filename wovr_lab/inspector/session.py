@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wovr_lab.errors import UserError
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.paired_simulator import PairedSimulator
 from wovr_lab.inspector.timeline import Branch, Origin, State, Step, Switches
 from wovr_lab.types import Episode, Start
@@ -24,7 +24,7 @@ FIRST = "main"
 class Session:
     """One person's walk through both worlds: `start`, then `step`. Success ends nothing; it latches."""
 
-    def __init__(self, models: Models):
+    def __init__(self, models: RunModels):
         self.models = models
         self.simulator = PairedSimulator(models)
         self.switches: Switches = models.switches("base")

@@ -13,7 +13,7 @@ from wovr_lab.errors import UserError
 from wovr_lab.figures.style import plain
 from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.links import Gallery, session_from, write_link
-from wovr_lab.inspector.models import Models
+from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import view
 from wovr_lab.inspector.session import Session
 
@@ -39,7 +39,7 @@ class Tab:
 class Tabs:
     """The sessions by tab."""
 
-    def __init__(self, models: Models, gallery: Gallery):
+    def __init__(self, models: RunModels, gallery: Gallery):
         self.models, self.gallery = models, gallery
         self.open: dict[str, Tab] = {}
 

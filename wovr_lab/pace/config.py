@@ -19,19 +19,19 @@ from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domain import Domain
 from wovr_lab.real.domains import domain_of
 from wovr_lab.real.tabletop.tasks import TASKS
-from wovr_lab.reward.training import RewardTraining
+from wovr_lab.reward.training import RewardTrainingConfig
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
 from wovr_lab.world.context import ContextBuilder
-from wovr_lab.world.pixel_training import PixelTraining
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 from wovr_lab.world.transformer import WHOLE_WINDOW
 
 SCALES = ("smoke", "demo", "full")
 
 
 @configuration
-class PolicySize:
+class PolicySizeConfig:
     """Width and depth of the VLA."""
 
     hidden_size: Size = 128
@@ -40,7 +40,7 @@ class PolicySize:
 
 
 @configuration
-class WorldSize:
+class WorldSizeConfig:
     """Width and depth of a world model trained from scratch; a backbone brings its own."""
 
     num_attention_heads: Size = 6
@@ -53,7 +53,7 @@ class WorldSize:
 
 
 @configuration
-class PixelSize:
+class PixelSizeConfig:
     """Width and depth of a world model in pixels; its frames' side is the run's."""
 
     grid: Size = 16
@@ -104,31 +104,31 @@ class LoopConfig:
     hold: Natural = 4
     budget: Count = 600  # real episodes, demonstrations aside
     # learning
-    policy: PolicySize = field(default_factory=PolicySize)
+    policy: PolicySizeConfig = field(default_factory=PolicySizeConfig)
     imitation: ImitationConfig = field(default_factory=lambda: ImitationConfig(FitConfig(450, 1e-3, weight_decay=0.05)))
-    reward: RewardTraining = field(default_factory=lambda: RewardTraining(FitConfig(600, 2e-3)))
-    reward_refresh: RewardTraining | None = field(  # on what the monitor executed, after each of its looks
-        default_factory=lambda: RewardTraining(FitConfig(150, 1e-3, 20))
+    reward: RewardTrainingConfig = field(default_factory=lambda: RewardTrainingConfig(FitConfig(600, 2e-3)))
+    reward_refresh: RewardTrainingConfig | None = field(  # on what the monitor executed, after each of its checks
+        default_factory=lambda: RewardTrainingConfig(FitConfig(150, 1e-3, 20))
     )
-    world_refresh: WorldTraining | PixelTraining | None = field(  # the same of the world model
-        default_factory=lambda: WorldTraining(FitConfig(60, 2e-4, 20, ema_decay=0.95))
+    world_refresh: WorldTrainingConfig | PixelTrainingConfig | None = field(  # the same of the world model
+        default_factory=lambda: WorldTrainingConfig(FitConfig(60, 2e-4, 20, ema_decay=0.95))
     )
-    world_size: WorldSize | PixelSize = field(default_factory=WorldSize)
-    codec: CodecTraining = field(
-        default_factory=lambda: CodecTraining(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
+    world_size: WorldSizeConfig | PixelSizeConfig = field(default_factory=WorldSizeConfig)
+    codec: CodecTrainingConfig = field(
+        default_factory=lambda: CodecTrainingConfig(FitConfig(1500, 2e-3, ema_decay=0.995), batch=32)
     )
-    world: WorldTraining | PixelTraining = field(
-        default_factory=lambda: WorldTraining(FitConfig(400, 3e-4, ema_decay=0.99))
+    world: WorldTrainingConfig | PixelTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(400, 3e-4, ema_decay=0.99))
     )
-    refine: WorldTraining | PixelTraining = field(
-        default_factory=lambda: WorldTraining(FitConfig(200, 2e-4, ema_decay=0.98))
+    refine: WorldTrainingConfig | PixelTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(200, 2e-4, ema_decay=0.98))
     )
     context: ContextBuilder = field(default_factory=ContextBuilder)
     sampler_steps: Count = 1
     # interaction
     imitate_successes: ImitationConfig | None = None  # of demonstrations and own real ones, before each phase of RL
     imitate_imagined: bool = False  # these also in imagined pictures
-    imitate_last: bool = False  # once more after the second phase; no look judges what comes of it
+    imitate_last: bool = False  # once more after the second phase; no check judges what comes of it
     grpo: GRPOConfig = field(default_factory=lambda: GRPOConfig(max_resamples=4))  # imagined groups cost nothing real
     mask: SuccessMask | NoMask = field(default_factory=SuccessMask)
     normaliser: Normaliser = field(default_factory=MeanAndStd)
@@ -136,8 +136,8 @@ class LoopConfig:
     kl_coef: NonNegative = 0.0  # of the KL to the policy that a phase begins with; 0, the paper's, lets it go
     iterations: tuple[Natural, Natural] = (8, 8)  # before and after PACE
     monitor_every: tuple[Count, Count] = (4, 4)  # iterations between looks at whether imagined success is real
-    monitor_starts: Count = 32  # a look, paid for; the looks choose the checkpoint
-    monitor_acts: bool = False  # looks see the policy act for real, instead of executing what it imagines
+    monitor_starts: Count = 32  # a check, paid for; the checks choose the checkpoint
+    monitor_acts: bool = False  # checks see the policy act for real, instead of executing what it imagines
     keyframe_share: Share = 0.5
     keyframe_steps: Count = 24  # actions imagined from a keyframe, at most
     # judging
@@ -157,7 +157,8 @@ class LoopConfig:
             raise UserError(f"max_steps and keyframe_steps must be multiples of {CHUNK}")
         if len({type(each) for each in (self.world, self.refine, self.world_refresh) if each is not None}) > 1:
             raise UserError(
-                "world, refine and world_refresh train one model: give all a WorldTraining or all a PixelTraining"
+                "world, refine and world_refresh train one model: "
+                "give all a WorldTrainingConfig or all a PixelTrainingConfig"
             )
         allowed = self.budget * len(self.tasks)
         if self.real_episodes > allowed:
@@ -182,19 +183,19 @@ class LoopConfig:
         so that a policy slower than what it starts from can still succeed."""
         return self.keyframe_steps // 2
 
-    def looks_at_given(self, number: int) -> bool:
+    def checks_initial_policy(self, number: int) -> bool:
         """Whether `improve_NUMBER` first looks at the policy that it is given: the best so far should not be lost by
         imitation. The base is no such policy, and what it can do is known."""
         return number == 2 and self.imitate_successes is not None
 
-    def looks(self, number: int) -> int:
-        """How often the monitor looks during `improve_NUMBER`, at most."""
+    def checks(self, number: int) -> int:
+        """How often the monitor checks during `improve_NUMBER`, at most."""
         during = math.ceil(self.iterations[number - 1] / self.monitor_every[number - 1])
-        return self.looks_at_given(number) + 1 + during
+        return self.checks_initial_policy(number) + 1 + during
 
     @property
     def real_episodes(self) -> int:
         """Real episodes that the whole run will use beside the demonstrations, at most."""
-        monitored = (self.looks(1) + self.looks(2)) * self.monitor_starts
+        monitored = (self.checks(1) + self.checks(2)) * self.monitor_starts
         judged = self.gate_policies * self.gate_episodes + self.gate_groups * self.grpo.group_size
         return len(self.tasks) * (self.examples + self.rollouts + self.confronted + self.fresh + judged + monitored)

@@ -37,7 +37,7 @@ SEEDS = {  # first training seed and size of the range that a purpose draws from
     "confusion": (9000, 1000),
 }
 STARTS = ("demonstrations", "examples", "base")  # episodes that imagination starts in, before PACE
-PAID = (*STARTS, "nearly")  # what reward and world model learn from before PACE
+TRAINING = (*STARTS, "nearly")  # what reward and world model learn from before PACE
 MONITORED, IMAGINED = "monitored", "imagined"  # folders of what the monitor saw for real, and in imagination
 ENVIRONMENTS = 32  # rows in a real environment
 
@@ -221,7 +221,7 @@ def monitored_store(run: Run) -> EpisodeStore:
 
 def reward_episodes(run: Run, number: int) -> list[Episode]:
     """What a reward may have learnt from when phase `number` of RL begins."""
-    stores = [store(run, *PAID), confronted_store(run)]
+    stores = [store(run, *TRAINING), confronted_store(run)]
     if number > 1:
         stores += [executed_for_reward(run), store(run, "fresh")]
     return [episode for each in stores for episode in each]

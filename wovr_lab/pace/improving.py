@@ -117,8 +117,8 @@ def improve(
         given = load_policy(run.path(f"checkpoints/{policy}"))
         models = _models(run, world, reward)
         monitor = Monitor(run, number, _env(run, *models, config.imagined_rows))
-        if config.looks_at_given(number) and not monitor.looks:
-            monitor.look(-1, given)
+        if config.checks_initial_policy(number) and not monitor.checks:
+            monitor.check(-1, given)
         replaying = _replay_env(run, *models)
         improving = imitated(run, number, given, replaying)
         trainer = GRPOTrainer(
@@ -132,20 +132,20 @@ def improve(
         check = _real_check(run, name, improving)
         iterations, every = config.iterations[number - 1], config.monitor_every[number - 1]
 
-        def look(updates: int) -> bool:
-            """Both looks at reality; True if RL has to stop."""
+        def stops(updates: int) -> bool:
+            """Both checks against reality; True if RL has to stop."""
             is_last = updates == iterations
             if updates % config.check_every == 0 or is_last:
                 check(updates)
             if updates % every and not is_last:
                 return False
-            goes_on = monitor.look(updates, improving)
+            goes_on = monitor.check(updates, improving)
             if goes_on and not is_last:
                 refresh.update(updates, monitor.executed(updates))
             return not goes_on
 
-        if trainer.iteration > 0 or not look(0):
-            trainer.train(iterations, lambda iteration, _: look(iteration + 1))
+        if trainer.iteration > 0 or not stops(0):
+            trainer.train(iterations, lambda iteration, _: stops(iteration + 1))
         run.ledger.debit(run.stage, "imagined", _logged(run, name, "trajectories"), _logged(run, name, "frames"))
         run.ledger.debit(run.stage, "measurement", _logged(run, f"{name}/real", "n"), 0)
         best = monitor.finish()

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from wovr_lab.episodes import write_episodes
-from wovr_lab.pace.config import LoopConfig, PixelSize
+from wovr_lab.pace.config import LoopConfig, PixelSizeConfig
 from wovr_lab.pace.data import (
-    PAID,
+    TRAINING,
     confronted_store,
     counted,
     executed_for_reward,
@@ -39,12 +39,12 @@ from wovr_lab.world.learning import learn_world
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
-from wovr_lab.world.pixel_training import PixelTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
 from wovr_lab.world.pretraining import load_backbone
 from wovr_lab.world.protocol import load_world_model
 from wovr_lab.world.sampler import FlowSampler
 from wovr_lab.world.state_head import StateHead
-from wovr_lab.world.training import WorldTraining, train_codec
+from wovr_lab.world.training import WorldTrainingConfig, train_codec
 from wovr_lab.world.transformer import ActionWanTransformer
 from wovr_lab.world.windows import FrameTable
 
@@ -87,7 +87,7 @@ def train_world_stage(run: Run) -> None:
     play = kept(run, "play", lambda: counted(config.real.play(config.play, config.seed), "play", config.play))
     run.debit("pretraining", play)
     write_episodes(run.path("episodes/play.hdf5"), play)
-    rollouts = list(store(run, *PAID))
+    rollouts = list(store(run, *TRAINING))
     weights = [1.0] * len(play) + [config.rollout_weight] * len(rollouts)
     table = FrameTable.of(config.real.with_proprio(play + rollouts), weights)
     if config.backbone is None:
@@ -115,7 +115,7 @@ def world_episodes(run: Run, number: int) -> list[tuple[Episode, float]]:
     config = run.config
     parts = [
         (store(run, "play"), 1.0),
-        (store(run, *PAID), config.rollout_weight),
+        (store(run, *TRAINING), config.rollout_weight),
         (confronted_store(run), config.monitored_weight),
     ]
     if number > 1:
@@ -145,7 +145,11 @@ def _quality(classifier: SuccessClassifier, episodes: list[Episode]) -> dict[str
 
 
 def _learn_world(
-    run: Run, world: WorldModel | PixelWorldModel, table: FrameTable, training: WorldTraining | PixelTraining, name: str
+    run: Run,
+    world: WorldModel | PixelWorldModel,
+    table: FrameTable,
+    training: WorldTrainingConfig | PixelTrainingConfig,
+    name: str,
 ) -> None:
     world.sampler = FlowSampler(run.config.sampler_steps)
     learn_world(world, table, training, seed_of(run.config.seed, name), run.scratch, run.metrics, name)
@@ -154,7 +158,7 @@ def _learn_world(
 
 def _world_from_noise(run: Run, table: FrameTable) -> WorldModel | PixelWorldModel:
     config, folder = run.config, run.scratch / "codec"
-    if isinstance(config.world_size, PixelSize):
+    if isinstance(config.world_size, PixelSizeConfig):
         world = new_pixel_world(config)
         world.network.background.copy_(table.background(stream(config.seed, "background")))
         return world

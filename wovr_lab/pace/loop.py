@@ -12,7 +12,7 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.pace.config import LoopConfig
-from wovr_lab.pace.data import PAID, STARTS, collect, collect_again, confront, demonstrate
+from wovr_lab.pace.data import STARTS, TRAINING, collect, collect_again, confront, demonstrate
 from wovr_lab.pace.improving import gate, improve, may_improve
 from wovr_lab.pace.judging import Improved, evaluate_stage
 from wovr_lab.pace.learning import refine, sft, train_reward_stage, train_world_stage
@@ -25,7 +25,7 @@ WORLD, REWARD = "checkpoints/world", "checkpoints/reward"
 KEPT_UP, EVOLVED, FINAL = (
     (f"checkpoints/world_{name}", f"checkpoints/reward_{name}") for name in ("improved", "evolved", "final")
 )
-LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in PAID), "episodes/fresh.hdf5"
+LEARNT_FROM, FRESH = tuple(f"episodes/{name}.hdf5" for name in TRAINING), "episodes/fresh.hdf5"
 DEMONSTRATIONS, *COLLECTED = LEARNT_FROM
 HELD_OUT, GROUPS, PLAY = "episodes/gate", "episodes/gate_groups.hdf5", "episodes/play.hdf5"
 CONFRONTED, MONITORED = "episodes/confronted", ("episodes/monitored_1", "episodes/imagined_1")

@@ -11,7 +11,7 @@ from typing import Any
 
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.trainer import GRPOConfig
-from wovr_lab.pace.config import LoopConfig, PolicySize, WorldSize
+from wovr_lab.pace.config import LoopConfig, PolicySizeConfig, WorldSizeConfig
 from wovr_lab.pace.pixels import in_pixels
 from wovr_lab.pace.settings import parsed, read_config
 from wovr_lab.policy.exploration import IndependentNoise
@@ -19,10 +19,10 @@ from wovr_lab.policy.imitation import ImitationConfig
 from wovr_lab.real.domains import tasks_of
 from wovr_lab.real.libero.sizes import official_limit, on_table
 from wovr_lab.real.names import TABLETOP, is_libero
-from wovr_lab.reward.training import RewardTraining
+from wovr_lab.reward.training import RewardTrainingConfig
 from wovr_lab.training import FitConfig
 from wovr_lab.types import CHUNK
-from wovr_lab.world.training import CodecTraining, WorldTraining
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig
 
 LATENT, PIXELS = WORLDS = ("latent", "pixels")  # world models as people name them
 
@@ -81,15 +81,15 @@ def _smoke() -> LoopConfig:
         confronted=1,
         fresh=2,
         play=2,
-        policy=PolicySize(32, 1, 2),
+        policy=PolicySizeConfig(32, 1, 2),
         imitation=ImitationConfig(FitConfig(20, 1e-3, 4, checkpoint_every=6, log_every=5), batch=16),
-        reward=RewardTraining(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30),
-        reward_refresh=RewardTraining(FitConfig(4, 1e-3, 2), batch=12),
-        world_size=WorldSize(2, 16, 64, 1, 32, 8),
-        codec=CodecTraining(fast, batch=8),
-        world=WorldTraining(fast, batch=8),
-        refine=WorldTraining(fast, batch=8),
-        world_refresh=WorldTraining(FitConfig(2, 1e-3, 2), batch=8),
+        reward=RewardTrainingConfig(FitConfig(20, 2e-3, 4, checkpoint_every=6, log_every=5), batch=30),
+        reward_refresh=RewardTrainingConfig(FitConfig(4, 1e-3, 2), batch=12),
+        world_size=WorldSizeConfig(2, 16, 64, 1, 32, 8),
+        codec=CodecTrainingConfig(fast, batch=8),
+        world=WorldTrainingConfig(fast, batch=8),
+        refine=WorldTrainingConfig(fast, batch=8),
+        world_refresh=WorldTrainingConfig(FitConfig(2, 1e-3, 2), batch=8),
         sampler_steps=1,
         grpo=GRPOConfig(groups=2, group_size=2, max_resamples=2, minibatch=8),
         iterations=(2, 2),
@@ -111,9 +111,9 @@ def _full() -> LoopConfig:
     """Eighty minutes on two cores: the headline numbers."""
     return LoopConfig(
         scale="full", rollouts=150, gate_episodes=15, fresh=80,
-        world=WorldTraining(FitConfig(4000, 5e-4, ema_decay=0.998)),
-        refine=WorldTraining(FitConfig(1500, 3e-4, ema_decay=0.998)),
-        reward=RewardTraining(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, max_resamples=4),
+        world=WorldTrainingConfig(FitConfig(4000, 5e-4, ema_decay=0.998)),
+        refine=WorldTrainingConfig(FitConfig(1500, 3e-4, ema_decay=0.998)),
+        reward=RewardTrainingConfig(FitConfig(1500, 2e-3)), grpo=GRPOConfig(groups=32, max_resamples=4),
         iterations=(12, 12), monitor_every=(3, 3), monitor_starts=20,
     )  # fmt: skip
 
@@ -155,9 +155,9 @@ def _demo_on_libero(sizes: LoopConfig) -> LoopConfig:
         sizes, max_steps=half + -half % CHUNK, demonstrations=16, demonstration_noise=0.25, rollouts=90,
         rollout_temperatures=(0.5, 0.8), gate_episodes=7, fresh=22, play=play,
         imitation=ImitationConfig(FitConfig(900, 1e-3, weight_decay=0.05), batch=32),
-        world_size=WorldSize(latent_channels=64),
-        codec=CodecTraining(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
-        world=WorldTraining(world), refine=WorldTraining(refine),
+        world_size=WorldSizeConfig(latent_channels=64),
+        codec=CodecTrainingConfig(FitConfig(400, 2e-3, ema_decay=0.99), batch=32),
+        world=WorldTrainingConfig(world), refine=WorldTrainingConfig(refine),
         grpo=replace(sizes.grpo, groups=12, temperature=0.8, max_resamples=3), keyframe_steps=48, iterations=(8, 8),
         monitor_every=(8, 8), monitor_starts=16, monitored_weight=2.5, check_every=8, check_starts=16,
         confusion_rollouts=32, imagined_rows=32,

@@ -32,7 +32,7 @@ def load_openvla(
 
     Raises UserError if the folder is of another model or incomplete.
     """
-    config = config or config_of(read_object(folder / "config.json"), folder)
+    config = config or load_config(read_object(folder / "config.json"), folder)
     if not (folder / "tokenizer.json").is_file():
         raise UserError(f"{folder} holds no tokenizer.json; save Llama's tokenizer there in the fast format")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -51,7 +51,7 @@ def make_buffers(policy: OpenVLAPolicy, dtype: torch.dtype) -> None:
     policy.dino.embeddings.mask_token = torch.nn.Parameter(torch.zeros(1, policy.config.dino.width, dtype=dtype))
 
 
-def config_of(described: dict[str, Any], folder: Path) -> OpenVLAConfig:
+def load_config(described: dict[str, Any], folder: Path) -> OpenVLAConfig:
     """Sizes by the published config.json. Raises UserError if it is of another architecture."""
     wanted = {"timm_model_ids": TOWERS, "use_fused_vision_backbone": True, "n_action_bins": BINS}
     wanted["pad_to_multiple_of"] = PADDING_WORDS

@@ -42,7 +42,7 @@ SHIPPED = "shipped run"
 FEW = 2  # episodes a task of every file
 
 
-def ship(run: Path, out: Path) -> int:
+def export_run(run: Path, out: Path) -> int:
     """Writes the shipped folder, in the place of an earlier one, and returns its size in bytes.
 
     Raises UserError if the run is not finished, if its gate kept it from improving a policy, or if `out` holds
@@ -64,7 +64,7 @@ def ship(run: Path, out: Path) -> int:
             write_json(partial / name, entries)
         _copy_models(run / "checkpoints", partial / "checkpoints")
         if (run / "measure").is_dir():
-            ship_gallery(run / "measure", partial / "measure" / "gallery")
+            export_gallery(run / "measure", partial / "measure" / "gallery")
         write_json(partial / "provenance.json", _provenance(read_json(run / "report.json"), partial))
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
@@ -91,7 +91,7 @@ def _copy_models(source: Path, target: Path) -> None:
         SuccessClassifier.load(source / name).save(target / name)
 
 
-def ship_gallery(measured: Path, out: Path) -> None:
+def export_gallery(measured: Path, out: Path) -> None:
     """One case of each kind that `wovr-lab measure` mined, the one furthest off of those that began at an initial
     state, since the inspector can go through these again."""
     found = [case for case in read_gallery(measured) if case.about["start"] == "initial"]
@@ -103,7 +103,7 @@ def ship_gallery(measured: Path, out: Path) -> None:
 def _provenance(report: dict, shipped: Path) -> dict:
     parts = {f"checkpoints/{name}": text for name, text in (POLICIES | WORLDS | REWARDS).items()} | MINED
     return {
-        "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab ship",
+        "command": f"wovr-lab run --scale {report['scale']} --seed {report['seed']}, then wovr-lab export",
         "commit_of_the_run": report["machine"]["commit"],
         "shipped_by_commit": current_commit(),
         "parts": {name: text for name, text in parts.items() if (shipped / name).is_dir()},

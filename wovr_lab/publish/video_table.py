@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wovr_lab.experiments.ablations import SHIFTED, VARIANTS, Ablation
+from wovr_lab.experiments.ablations import SHIFTED, VARIANTS, AblationConfig
 from wovr_lab.measure.video.feature_networks import FeatureNetworks
 from wovr_lab.measure.video.quality import Quality
 from wovr_lab.pace.config import LoopConfig
@@ -23,7 +23,7 @@ Values = dict[tuple[str, int], list[np.ndarray]]  # metric, depth -> of each see
 
 
 def write_video_table(
-    out: Path, path: Path, config: LoopConfig, ablation: Ablation, command: str, networks: FeatureNetworks
+    out: Path, path: Path, config: LoopConfig, ablation: AblationConfig, command: str, networks: FeatureNetworks
 ) -> dict[str, Any]:
     """Pools what `ablate` left in `out` into the table at `path`."""
     names = networks.names
@@ -92,7 +92,7 @@ def _against(full: list[np.ndarray], other: list[np.ndarray], higher_is_better: 
     return {"difference": {"value": value, "low": low, "high": high}, "than": than}
 
 
-def _protocol(config: LoopConfig, ablation: Ablation, networks: FeatureNetworks) -> dict[str, Any]:
+def _protocol(config: LoopConfig, ablation: AblationConfig, networks: FeatureNetworks) -> dict[str, Any]:
     count, fit = ablation.rollouts, ablation.training.fit
     return {
         "environment": "wovr_lab/Tabletop-v0",

@@ -76,11 +76,11 @@ class Domain(ABC):
         """Each attempt again, stopped so many actions before its success, then `noops` actions of standing still."""
 
     @abstractmethod
-    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+    def play(self, count: int, run_seed: int, first_index: int = 0) -> Iterator[Episode]:
         """Task-agnostic episodes, numbers `first`, `first` + 1, ..., that show a world model what contact does; nothing
         in them claims success."""
 
-    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
+    def driven(self, count: int, run_seed: int, first_index: int = 0) -> Iterator[Episode]:
         """Episodes of play driven as a policy drives, where the world knows how; elsewhere `play` with other
         numbers."""
-        return self.play(count, run_seed + 1, first)
+        return self.play(count, run_seed + 1, first_index)

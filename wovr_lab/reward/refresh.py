@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.reward.frames import LabelledFrames
-from wovr_lab.reward.training import RewardTraining, calibrate, evaluate_classifier, train_reward
+from wovr_lab.reward.training import RewardTrainingConfig, calibrate, evaluate_classifier, train_reward
 from wovr_lab.runs import Metrics, Snapshots
 from wovr_lab.seeding import seed_of
 from wovr_lab.types import Episode
@@ -71,7 +71,7 @@ class RewardRefresh:
     learnt at each number of updates is kept there, and `restore` goes back to it."""
 
     def __init__(
-        self, reward: SuccessClassifier, known: Sequence[Episode], training: RewardTraining, run_seed: int,
+        self, reward: SuccessClassifier, known: Sequence[Episode], training: RewardTrainingConfig, run_seed: int,
         name: str = "refresh", folder: Path | None = None, metrics: Metrics | None = None,
     ):  # fmt: skip
         self.reward, self.training = reward, training

@@ -30,7 +30,7 @@ from wovr_lab.types import Episode
 
 
 @configuration
-class RewardTraining:
+class RewardTrainingConfig:
     """Schedule and batch of the classifier."""
 
     fit: FitConfig
@@ -57,7 +57,7 @@ class SuccessLoss(nn.Module):
 
 
 def train_reward(
-    classifier: SuccessClassifier, data: LabelledFrames, config: RewardTraining, run_seed: int,
+    classifier: SuccessClassifier, data: LabelledFrames, config: RewardTrainingConfig, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None, name: str = "reward",
     newest: LabelledFrames | None = None,
 ) -> SuccessClassifier:  # fmt: skip

@@ -20,7 +20,7 @@ from wovr_lab.seeding import stream
 from wovr_lab.training import FitConfig
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.pixel_network import PixelNetwork
-from wovr_lab.world.pixel_training import PixelTraining, train_pixel_world
+from wovr_lab.world.pixel_training import PixelTrainingConfig, train_pixel_world
 from wovr_lab.world.pretraining import (
     claim_backbone,
     collect_in_batches,
@@ -29,31 +29,31 @@ from wovr_lab.world.pretraining import (
     save_backbone,
 )
 from wovr_lab.world.state_head import StateHead
-from wovr_lab.world.state_training import StateTraining, train_state_head
+from wovr_lab.world.state_training import StateTrainingConfig, train_state_head
 from wovr_lab.world.windows import FrameTable
 
 DRIVEN_WEIGHT = 1.2  # of a driven episode's windows against those of play
 
 
 @configuration
-class PixelPretraining:
+class PixelPretrainingConfig:
     """How much play and driving, the network's depth, how long both parts learn."""
 
     episodes: Count = 10_000
     driven: Count = 10_000
     num_layers: Size = 3
-    states: StateTraining = field(
-        default_factory=lambda: StateTraining(FitConfig(1500, 3e-3, weight_decay=1e-4, final_fraction=0.02))
+    states: StateTrainingConfig = field(
+        default_factory=lambda: StateTrainingConfig(FitConfig(1500, 3e-3, weight_decay=1e-4, final_fraction=0.02))
     )
-    world: PixelTraining = field(
-        default_factory=lambda: PixelTraining(
+    world: PixelTrainingConfig = field(
+        default_factory=lambda: PixelTrainingConfig(
             FitConfig(8000, 2e-3, 300, ema_decay=0.998, muon="blocks matrix"), ramp=0.3
         )
     )
 
 
 def pretrain_in_pixels(
-    real: Domain, out: Path, run: Path, config: PixelPretraining, run_seed: int
+    real: Domain, out: Path, run: Path, config: PixelPretrainingConfig, run_seed: int
 ) -> PixelWorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out`; `run` keeps episodes, metrics and what a resume needs.
 
@@ -84,7 +84,12 @@ def pretrain_in_pixels(
 
 
 def _learn(
-    world: PixelWorldModel, table: FrameTable, config: PixelPretraining, run_seed: int, run: Path, metrics: Metrics
+    world: PixelWorldModel,
+    table: FrameTable,
+    config: PixelPretrainingConfig,
+    run_seed: int,
+    run: Path,
+    metrics: Metrics,
 ) -> None:
     """Both parts, one after the other. The first leaves itself beside the run's metrics, so that a resume of the second
     goes on with the same one."""
@@ -97,7 +102,7 @@ def _learn(
     train_pixel_world(world, table, config.world, run_seed, run, metrics)
 
 
-def new_backbone(real: Domain, table: FrameTable, config: PixelPretraining, run_seed: int) -> PixelWorldModel:
+def new_backbone(real: Domain, table: FrameTable, config: PixelPretrainingConfig, run_seed: int) -> PixelWorldModel:
     """An untrained one for this world, which is told the robot's state where the world describes it."""
     robot = real.robot.to_dict() if real.robot else None
     with torch.random.fork_rng(devices=[]):

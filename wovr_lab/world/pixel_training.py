@@ -24,7 +24,7 @@ from wovr_lab.world.pixel_model import PixelContext, PixelWorldModel
 from wovr_lab.world.pixel_network import Heard
 from wovr_lab.world.pixel_windows import check_states, pixel_window
 from wovr_lab.world.sampler import SMALLEST_SIGMA, FlowSampler, add_noise, shifted
-from wovr_lab.world.state_training import StateTraining
+from wovr_lab.world.state_training import StateTrainingConfig
 from wovr_lab.world.training import imagined_chunks
 from wovr_lab.world.windows import FrameTable
 
@@ -32,10 +32,10 @@ MOVED = 0.05  # mean squared change of a pixel's channels that counts as moved a
 
 
 @configuration
-class PixelTraining:
+class PixelTrainingConfig:
     """Batch and schedule of the network. `self_forcing[n]` is the share of batches that continue from n imagined
-    chunks, as in `WorldTraining`; `histogram_share` is how much of the squared error's gradient the colour histogram
-    gets, none of it at 0, over the first `histogram_ramp` of the steps growing linearly."""
+    chunks, as in `WorldTrainingConfig`; `histogram_share` is how much of the squared error's gradient the colour
+    histogram gets, none of it at 0, over the first `histogram_ramp` of the steps growing linearly."""
 
     fit: FitConfig
     batch: Count = 16
@@ -49,7 +49,7 @@ class PixelTraining:
     prior_weight: NonNegative = 0.05  # of how surprised the prior is by the hypothesis that came nearest
     true_states: Share = 0.2  # share of the rows that are told true states instead of imagined ones
     state_noise: NonNegative = 0.1  # usual steps by which the true states of a row are off
-    states: StateTraining | None = None  # of the state head, first; None leaves it as it is
+    states: StateTrainingConfig | None = None  # of the state head, first; None leaves it as it is
 
     def __post_init__(self) -> None:
         if not self.self_forcing or abs(sum(self.self_forcing) - 1) > 1e-6:
@@ -63,7 +63,7 @@ class PixelTraining:
 class PixelFlowLoss(nn.Module):
     """x-prediction's flow-matching loss on future pictures, heavier where they move, and the histogram of colours."""
 
-    def __init__(self, world: PixelWorldModel, config: PixelTraining):
+    def __init__(self, world: PixelWorldModel, config: PixelTrainingConfig):
         super().__init__()
         self.world, self.config = world, config
         self.own_sampler = FlowSampler(1)
@@ -144,7 +144,7 @@ def moved(future: Tensor, latest: Tensor) -> Tensor:
     return ((future - latest[:, None]) ** 2).mean(2, keepdim=True).div(MOVED).clamp(max=1)
 
 
-def pixel_noise(batch: dict[str, Tensor], generator: torch.Generator, config: PixelTraining) -> dict[str, Tensor]:
+def pixel_noise(batch: dict[str, Tensor], generator: torch.Generator, config: PixelTrainingConfig) -> dict[str, Tensor]:
     """The random parts of a training batch, as `flow_noise` for latents."""
     rows, chunks, _, height, width, _ = batch["future"].shape
     sigma = shifted(torch.rand(rows, generator=generator)).clamp_min(SMALLEST_SIGMA)
@@ -159,7 +159,7 @@ def pixel_noise(batch: dict[str, Tensor], generator: torch.Generator, config: Pi
 
 
 def train_pixel_world(
-    world: PixelWorldModel, table: FrameTable, config: PixelTraining, run_seed: int,
+    world: PixelWorldModel, table: FrameTable, config: PixelTrainingConfig, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None, name: str = "world",
 ) -> PixelWorldModel:  # fmt: skip
     """Trains the network in place on windows of the table; the state head stays as it is. Raises UserError if the model

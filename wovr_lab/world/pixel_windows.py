@@ -19,11 +19,11 @@ def pixel_window(table: FrameTable, index: np.ndarray, chunks: int) -> dict[str,
     """Windows whose latest real frame is `index` [B]: pictures uint8 anchor [B, H, W, 3], memory [B, 4, H, W, 3] and
     future [B, n, 8, H, W, 3]; memory_actions [B, 4, 7] and actions [B, n, 8, 7]; memory_states [B, 4, D] and states
     [B, n * 8, D], D = 0 where the table has none."""
-    before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), table.first[index][:, None])
+    before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), table.first_index[index][:, None])
     after = index[:, None] + np.arange(1, chunks * CHUNK + 1)
     states = np.zeros((len(table.frames), 0), np.float32) if table.proprio is None else table.proprio
     arrays = {
-        "anchor": table.frames[table.first[index]],
+        "anchor": table.frames[table.first_index[index]],
         "memory": table.frames[before],
         "future": table.frames[after],
         "memory_actions": table.actions[before],

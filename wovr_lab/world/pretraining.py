@@ -31,7 +31,7 @@ from wovr_lab.world.codec import LATENT_SIDE, FrameGroupCodec
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
 from wovr_lab.world.protocol import load_world_model
-from wovr_lab.world.training import CodecTraining, WorldTraining, train_codec, train_world
+from wovr_lab.world.training import CodecTrainingConfig, WorldTrainingConfig, train_codec, train_world
 from wovr_lab.world.transformer import WHOLE_WINDOW, ActionWanTransformer
 from wovr_lab.world.windows import FrameTable, LatentTable
 
@@ -42,15 +42,17 @@ PRETRAINING_FILES = (
 
 
 @configuration
-class Pretraining:
+class PretrainingConfig:
     """How much play, and how long the codec and the transformer learn from it."""
 
     episodes: Count = 6000
     latent_channels: Size = 32
-    codec: CodecTraining = field(
-        default_factory=lambda: CodecTraining(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
+    codec: CodecTrainingConfig = field(
+        default_factory=lambda: CodecTrainingConfig(FitConfig(3500, 2e-3, ema_decay=0.998), batch=32)
     )
-    world: WorldTraining = field(default_factory=lambda: WorldTraining(FitConfig(6000, 2e-3, 200, ema_decay=0.998)))
+    world: WorldTrainingConfig = field(
+        default_factory=lambda: WorldTrainingConfig(FitConfig(6000, 2e-3, 200, ema_decay=0.998))
+    )
 
 
 def collect_in_batches(
@@ -67,7 +69,7 @@ def collect_in_batches(
 
 
 def pretrain(
-    real: Domain, out: Path, run: Path, config: Pretraining, run_seed: int, from_scratch: bool = False
+    real: Domain, out: Path, run: Path, config: PretrainingConfig, run_seed: int, from_scratch: bool = False
 ) -> WorldModel:  # fmt: skip
     """Trains (or goes on training) the backbone in `out` on play of this world; `run` keeps the play, the metrics and
     what a resume needs.

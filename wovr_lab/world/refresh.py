@@ -16,8 +16,8 @@ from wovr_lab.types import Episode
 from wovr_lab.world.learning import learn_world
 from wovr_lab.world.model import WorldModel
 from wovr_lab.world.pixel_model import PixelWorldModel
-from wovr_lab.world.pixel_training import PixelTraining
-from wovr_lab.world.training import WorldTraining
+from wovr_lab.world.pixel_training import PixelTrainingConfig
+from wovr_lab.world.training import WorldTrainingConfig
 from wovr_lab.world.windows import FrameTable
 
 NEWEST = 0.5  # share of the windows that begin in the newest rollouts
@@ -35,7 +35,7 @@ class WorldRefresh:
         world: WorldModel | PixelWorldModel,
         known: Sequence[tuple[Episode, float]],
         weight: float,
-        training: WorldTraining | PixelTraining,
+        training: WorldTrainingConfig | PixelTrainingConfig,
         run_seed: int,
         name: str = "refresh",
         folder: Path | None = None,

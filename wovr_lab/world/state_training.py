@@ -31,7 +31,7 @@ RATES = 0.5  # of an error in a velocity
 
 
 @configuration
-class StateTraining:
+class StateTrainingConfig:
     """Batch and schedule of the state head."""
 
     fit: FitConfig = field(default_factory=lambda: FitConfig(1200, 3e-3, weight_decay=1e-4, final_fraction=0.02))
@@ -70,7 +70,7 @@ def blurred(pictures: Tensor, amount: Tensor) -> Tensor:
 
 
 def train_state_head(
-    world: PixelWorldModel, table: FrameTable, config: StateTraining, run_seed: int,
+    world: PixelWorldModel, table: FrameTable, config: StateTrainingConfig, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None, name: str = "states",
 ) -> PixelWorldModel:  # fmt: skip
     """Trains the world's state head in place; does nothing for a model without one. Raises UserError if the table has
@@ -97,7 +97,7 @@ def train_state_head(
     return world.eval()
 
 
-def _weighted(head: StateHead, table: FrameTable, config: StateTraining) -> tuple[np.ndarray, np.ndarray]:
+def _weighted(head: StateHead, table: FrameTable, config: StateTrainingConfig) -> tuple[np.ndarray, np.ndarray]:
     """Windows and the cumulative distribution to draw them by: those in which the hand is blocked more often."""
     index, _ = table.candidates(1)
     height = table.proprio[:, head.body.hand[2]]

@@ -26,7 +26,7 @@ from wovr_lab.world.windows import FrameTable, LatentTable
 
 
 @configuration
-class CodecTraining:
+class CodecTrainingConfig:
     """Batch and schedule of the codec."""
 
     fit: FitConfig
@@ -35,7 +35,7 @@ class CodecTraining:
 
 
 def train_codec(
-    codec: FrameGroupCodec, table: FrameTable, config: CodecTraining, run_seed: int,
+    codec: FrameGroupCodec, table: FrameTable, config: CodecTrainingConfig, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None,
 ) -> FrameGroupCodec:  # fmt: skip
     """Trains the codec in place on groups of the table's frames and sets its latent statistics."""
@@ -57,7 +57,7 @@ def train_codec(
 
 
 @configuration
-class WorldTraining:
+class WorldTrainingConfig:
     """Batch and schedule of the transformer. `self_forcing[n]` is the share of batches that continue from n imagined
     chunks; it grows linearly from none over the first `ramp` of the steps."""
 
@@ -126,7 +126,7 @@ def motion(future: Tensor, memory: Tensor) -> Tensor:
 
 
 def train_world(
-    world: WorldModel, table: LatentTable, config: WorldTraining, run_seed: int,
+    world: WorldModel, table: LatentTable, config: WorldTrainingConfig, run_seed: int,
     folder: Path | None = None, metrics: Metrics | None = None, name: str = "world",
 ) -> WorldModel:  # fmt: skip
     """Trains the transformer in place on windows of the table; the codec stays as it is."""

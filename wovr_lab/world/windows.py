@@ -28,7 +28,7 @@ class FrameTable:
 
     frames: np.ndarray  # uint8 [F, H, W, 3]
     actions: np.ndarray  # float32 [F, 7], what produced each frame; NOOP for first frames
-    first: np.ndarray  # int64 [F], index of the episode's first frame
+    first_index: np.ndarray  # int64 [F], index of the episode's first frame
     last: np.ndarray  # int64 [F], index of the episode's last frame
     weight: np.ndarray  # float64 [F], how much windows starting here matter
     proprio: np.ndarray | None = None  # float32 [F, D], the robot's own state, if every episode has it
@@ -48,7 +48,7 @@ class FrameTable:
         return cls(
             frames=np.concatenate([episode.frames for episode in episodes]),
             actions=actions,
-            first=np.repeat(begin, lengths),
+            first_index=np.repeat(begin, lengths),
             last=np.repeat(begin + lengths - 1, lengths),
             weight=weight,
             proprio=_joined_proprio(episodes),
@@ -57,14 +57,14 @@ class FrameTable:
     def groups(self, index: np.ndarray) -> np.ndarray:
         """The groups o_{t-3..t} uint8 [len(index), 4, H, W, 3]; o_0 is repeated before an episode's beginning."""
         steps = index[:, None] + np.arange(1 - FRAMES_PER_LATENT, 1)
-        return self.frames[np.maximum(steps, self.first[index][:, None])]
+        return self.frames[np.maximum(steps, self.first_index[index][:, None])]
 
     def candidates(self, chunks: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames from which `chunks` whole chunks follow, and the cumulative distribution to draw them by.
 
         Raises UserError if there are none.
         """
-        index = np.arange(len(self.first))
+        index = np.arange(len(self.first_index))
         valid = index[index + chunks * CHUNK <= self.last]
         if not len(valid):
             raise UserError(f"no episode has {chunks * CHUNK} actions; collect longer ones or train on fewer chunks")
@@ -124,11 +124,11 @@ class LatentTable:
         memory_actions [B, 4, 7], actions [B, n, 8, 7]."""
         begin = torch.as_tensor(index)
         ends = begin[:, None] + FRAMES_PER_LATENT * torch.arange(1, 2 * chunks + 1)
-        before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), self.table.first[index][:, None])
+        before = np.maximum(index[:, None] + np.arange(1 - MEMORY, 1), self.table.first_index[index][:, None])
         future = self.future[ends].float().unflatten(1, (chunks, 2)).transpose(2, 3)
         steps = begin[:, None] + torch.arange(1, chunks * CHUNK + 1)
         return {
-            "anchor": self.future[torch.as_tensor(self.table.first[index])].float(),
+            "anchor": self.future[torch.as_tensor(self.table.first_index[index])].float(),
             "memory": self.memory[begin].float(),
             "memory_actions": self.actions[torch.as_tensor(before)],
             "future": future,

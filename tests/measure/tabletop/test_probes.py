@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wovr_lab.errors import UserError
-from wovr_lab.measure.tabletop.probe_training import ProbeData, ProbeTraining, make_probe, practice, probe_errors
+from wovr_lab.measure.tabletop.probe_training import ProbeData, ProbeTrainingConfig, make_probe, practice, probe_errors
 from wovr_lab.measure.tabletop.probes import (
     COLUMNS,
     SHIPPED,
@@ -64,7 +64,7 @@ def test_the_shipped_probe_sees_what_it_never_saw(episodes):
 
 
 def test_a_probe_is_made_by_one_call_and_reads_the_same_after_loading(tmp_path):
-    config = ProbeTraining(episodes=3, held_out=3, fit=FitConfig(20, 2e-3), batch=8)
+    config = ProbeTrainingConfig(episodes=3, held_out=3, fit=FitConfig(20, 2e-3), batch=8)
     provenance = make_probe(tmp_path / "probe", config, run_seed=0)
     assert read_json(tmp_path / "probe" / "probe.json")["held_out"] == provenance["held_out"]
     assert provenance["frames"] > 80

@@ -18,10 +18,10 @@ def episodes():
 
 
 def test_any_split_gives_the_same_episodes_and_another_seed_others(episodes):
-    part = list(driven_episodes(2, run_seed=0, first=7, resolution=16))
+    part = list(driven_episodes(2, run_seed=0, first_index=7, resolution=16))
     for one, two in zip(part, episodes[7:9], strict=True):
         assert (one.frames == two.frames).all() and (one.actions == two.actions).all() and one.seed == two.seed
-    other = next(driven_episodes(1, run_seed=1, first=7, resolution=16))
+    other = next(driven_episodes(1, run_seed=1, first_index=7, resolution=16))
     assert (other.actions != episodes[7].actions).any()
 
 

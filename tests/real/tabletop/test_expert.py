@@ -64,11 +64,13 @@ def test_a_failed_demonstration_ends_at_the_limit_and_says_so():
 def test_an_attempt_is_broken_off_before_its_success_and_stands_still_with_its_gripper_as_it_was(task):
     whole = next(expert_episodes(task, [3], noise=0.2))
     stop = whole.first_success - 3
-    nearly = truncated_before_success(TabletopEnv(task, 32), whole, 3, noops=5)
-    assert len(nearly) == stop + 5 and not nearly.success.any()
-    assert (nearly.frames[: stop + 1] == whole.frames[: stop + 1]).all()
-    assert (nearly.states[: stop + 1] == whole.states[: stop + 1]).all()
-    assert not nearly.actions[stop:, :6].any() and (nearly.actions[stop:, 6] == whole.actions[stop - 1, 6]).all()
+    near_misses = truncated_before_success(TabletopEnv(task, 32), whole, 3, noops=5)
+    assert len(near_misses) == stop + 5 and not near_misses.success.any()
+    assert (near_misses.frames[: stop + 1] == whole.frames[: stop + 1]).all()
+    assert (near_misses.states[: stop + 1] == whole.states[: stop + 1]).all()
+    assert (
+        not near_misses.actions[stop:, :6].any() and (near_misses.actions[stop:, 6] == whole.actions[stop - 1, 6]).all()
+    )
 
 
 def test_only_an_attempt_that_succeeds_later_can_be_broken_off():

@@ -36,7 +36,7 @@ NOISES = (0.1, 0.4, 0.8)  # of experts: the more noise, the further the hand str
 
 
 @configuration
-class ProbeTraining:
+class ProbeTrainingConfig:
     """How many episodes, how long, and how much pictures are augmented."""
 
     episodes: Annotated[int, Range(3)] = 1800  # two thirds play, one third noisy experts
@@ -66,12 +66,12 @@ class ProbeData:
         return cls(np.concatenate([episode.frames for episode in episodes]), read_states(states))
 
 
-def practice(count: int, run_seed: int, first: int, resolution: int) -> Iterator[Episode]:
+def practice(count: int, run_seed: int, first_index: int, resolution: int) -> Iterator[Episode]:
     """`count` real episodes, two thirds play, one third noisy experts at all tasks, numbered from `first` on."""
     experts = count // 3
-    yield from play_episodes(count - experts, run_seed, first, resolution)
+    yield from play_episodes(count - experts, run_seed, first_index, resolution)
     tasks = list(TASKS)
-    for number in range(first, first + experts):
+    for number in range(first_index, first_index + experts):
         seed = seed_of(run_seed, "probe start", number) % TRAINING_SEEDS
         task, noise = tasks[number % len(tasks)], NOISES[number // len(tasks) % len(NOISES)]
         own_noise = seed_of(run_seed, "probe expert")  # never an expert's episode of a run
@@ -93,7 +93,7 @@ class ProbeLoss(nn.Module):
         return F.smooth_l1_loss(self.probe(batch["pictures"]), wanted, beta=0.1), {}
 
 
-def train_probe(probe: StateProbe, data: ProbeData, config: ProbeTraining, run_seed: int) -> StateProbe:
+def train_probe(probe: StateProbe, data: ProbeData, config: ProbeTrainingConfig, run_seed: int) -> StateProbe:
     """Trains the probe in place."""
     probe.mean.copy_(torch.as_tensor(data.readouts.mean(0)))
     probe.scale.copy_(torch.as_tensor(data.readouts.std(0)).clamp_min(1e-4))
@@ -107,7 +107,7 @@ def train_probe(probe: StateProbe, data: ProbeData, config: ProbeTraining, run_s
     return probe.eval()
 
 
-def augmented(pictures: Tensor, config: ProbeTraining, generator: torch.Generator) -> Tensor:
+def augmented(pictures: Tensor, config: ProbeTrainingConfig, generator: torch.Generator) -> Tensor:
     """Pictures [B, 3, H, W] brighter or darker, half of them blurred, all a little noisy."""
 
     def each(kind: str) -> Tensor:
@@ -131,7 +131,7 @@ def probe_errors(found: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, fl
     }
 
 
-def make_probe(out: Path, config: ProbeTraining, run_seed: int) -> dict[str, Any]:
+def make_probe(out: Path, config: ProbeTrainingConfig, run_seed: int) -> dict[str, Any]:
     """Collects, trains, tests and saves a probe with its provenance, which it returns. Raises UserError first if `out`
     holds anything but a probe."""
     out = claim_folder(out, StateProbe.__name__)

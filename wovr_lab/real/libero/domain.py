@@ -68,8 +68,8 @@ class LiberoDomain(Domain):
     def truncated_before_success(self, attempts: Sequence[tuple[Episode, int]], noops: int) -> Iterator[Episode]:
         return _workers(self).each(truncated_before_success, [(episode, ahead, noops) for episode, ahead in attempts])
 
-    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
-        numbers = range(first, first + count)
+    def play(self, count: int, run_seed: int, first_index: int = 0) -> Iterator[Episode]:
+        numbers = range(first_index, first_index + count)
         return _workers(self).each(play_episode, [(number, run_seed, PLAY_STEPS) for number in numbers])
 
 

@@ -57,11 +57,11 @@ class TabletopDomain(Domain):
         env = self._env()
         return (truncated_before_success(env, episode, ahead, noops) for episode, ahead in attempts)
 
-    def play(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
-        return play_episodes(count, run_seed, first, self.resolution)
+    def play(self, count: int, run_seed: int, first_index: int = 0) -> Iterator[Episode]:
+        return play_episodes(count, run_seed, first_index, self.resolution)
 
-    def driven(self, count: int, run_seed: int, first: int = 0) -> Iterator[Episode]:
-        return driven_episodes(count, run_seed, first, self.resolution, self.max_steps)
+    def driven(self, count: int, run_seed: int, first_index: int = 0) -> Iterator[Episode]:
+        return driven_episodes(count, run_seed, first_index, self.resolution, self.max_steps)
 
     def _env(self) -> TabletopEnv:
         return TabletopEnv(resolution=self.resolution, max_steps=self.max_steps)

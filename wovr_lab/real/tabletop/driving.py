@@ -28,17 +28,19 @@ Perturbation = Callable[[np.ndarray], np.ndarray]
 
 
 def driven_episodes(
-    count: int, run_seed: int, first: int = 0, resolution: int = 32, steps: int = 48
+    count: int, run_seed: int, first_index: int = 0, resolution: int = 32, steps: int = 48
 ) -> Iterator[Episode]:  # fmt: skip
     """`count` episodes of `steps` actions, numbers `first`, `first` + 1, ...: any split gives the same ones.
 
     Their initial states have training seeds. `task` is "play" and success is never claimed. Raises UserError on a
     negative count or number.
     """
-    if count < 0 or first < 0 or steps < 1:
-        raise UserError(f"cannot drive {count} episodes of {steps} steps from number {first}; use positive numbers")
+    if count < 0 or first_index < 0 or steps < 1:
+        raise UserError(
+            f"cannot drive {count} episodes of {steps} steps from number {first_index}; use positive numbers"
+        )
     env = TabletopEnv(resolution=resolution, max_steps=steps)
-    for number in range(first, first + count):
+    for number in range(first_index, first_index + count):
         yield _drive(env, run_seed, number, steps)
 
 
