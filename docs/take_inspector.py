@@ -51,7 +51,7 @@ def drive(page: Page) -> None:
 
 
 def last_frame(page: Page) -> int:
-    """Of the branch that is shown."""
+    """The last frame of the branch that is shown."""
     return int(page.locator("#scrub").get_attribute("max"))
 
 

@@ -20,7 +20,7 @@ OTHERS = (  # what the core must do without, and this package as it is installed
 
 @pytest.fixture(scope="module")
 def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a fresh environment with both wheels and no more than links to what the core depends on."""
+    """Python of a fresh environment with both wheels and no more than links to what the core depends on."""
     folder = tmp_path_factory.mktemp("wheels")
     for name, source in (("code", ROOT), ("data", ROOT / "data")):
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=source, capture_output=True, text=True, check=True)

@@ -24,7 +24,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Of n imagined frames of a task."""
+    """How near n imagined frames of a task are to the real ones."""
 
     patch: np.ndarray  # float32 [n], mean absolute luminance error of the worst 8 x 8 patch, grey levels
     hand: np.ndarray | None = None  # float32 [n], cm; None where no probe reads such frames

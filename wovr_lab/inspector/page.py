@@ -102,7 +102,7 @@ def crosses(step: Step) -> dict[str, list[Any]] | None:
 
 
 def rounded(values: np.ndarray | None) -> list[Any] | None:
-    """As JSON lists of a few digits."""
+    """Numbers as JSON lists of a few digits."""
     return None if values is None else np.round(values.astype(float), DIGITS).tolist()
 
 

@@ -131,7 +131,7 @@ class PairedSimulator:
         return Step("re-anchor", actions, switches, frames, frames, states, empty, empty, no, no, after, nothing)
 
     def fidelity(self, task: str, imagined: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Fidelity:
-        """Of frames uint8 [n, H, W, 3] at a truth float32 [n, 10] in metres, read by the probe if there is one."""
+        """How near frames uint8 [n, H, W, 3] are to a truth float32 [n, 10] in metres, by the probe if there is one."""
         found = None if self.models.probe is None else self.models.probe.read(imagined)
         return fidelity_of(task, imagined, real, found, truth)
 

@@ -41,9 +41,9 @@ from wovr_lab.world.protocol import ImaginingModel, load_world_model
 from wovr_lab.world.refresh import WorldRefresh
 
 
-def imagined_env(run: Run, simulator: Simulator, rows: int, hold: int = 0) -> ImaginedEnv:
-    """A simulator as an environment, success held for `hold` frames."""
-    return _env(run, *_models(run, simulator), rows, hold)
+def imagined_env(run: Run, simulator: Simulator, rows: int, hold_after_success: int = 0) -> ImaginedEnv:
+    """A simulator as an environment, success held for so many frames."""
+    return _env(run, *_models(run, simulator), rows, hold_after_success)
 
 
 def replay_env(run: Run, simulator: Simulator) -> ImaginedEnv:

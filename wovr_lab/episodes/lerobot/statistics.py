@@ -23,7 +23,7 @@ class SetStatistics:
         self._frames = 0
 
     def add(self, numbers: dict[str, np.ndarray], camera: str, frames: np.ndarray) -> dict[str, dict[str, Any]]:
-        """Of one episode: columns [T + 1, ...] and frames uint8 [T + 1, H, W, 3]. Returns its own statistics."""
+        """Adds one episode: columns [T + 1, ...] and frames uint8 [T + 1, H, W, 3]. Returns its own statistics."""
         sampled = frames[np.linspace(0, len(frames) - 1, min(FRAMES_SAMPLED, len(frames))).astype(int)]
         pixels = (sampled[:, ::4, ::4] if min(frames.shape[1:3]) > 64 else sampled).reshape(-1, 3)
         for name, values in numbers.items():
@@ -33,13 +33,13 @@ class SetStatistics:
         return {**{name: spread(values) for name, values in numbers.items()}, camera: _colours(pixels, len(frames))}
 
     def total(self) -> dict[str, dict[str, Any]]:
-        """Of all episodes so far, as JSON keeps it."""
+        """The statistics of all episodes so far, as JSON keeps them."""
         found = {name: spread(np.concatenate(values)) for name, values in self._numbers.items()}
         return found | {name: _colours(np.concatenate(pixels), self._frames) for name, pixels in self._pixels.items()}
 
 
 def spread(values: np.ndarray) -> dict[str, Any]:
-    """Of rows [n, ...], entry by entry."""
+    """The statistics of rows [n, ...], entry by entry."""
     rows = np.asarray(values, np.float64).reshape(len(values), -1)
     found = {
         "min": np.nanmin(rows, 0),
