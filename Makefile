@@ -1,7 +1,7 @@
 # One command for each thing people do here; `make` alone lists them.
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,inspector,lab,lerobot
+EXTRAS := dev,inspector,lab,lerobot,serve
 SYSTEM_PACKAGES := chromium libegl1 libgl1 libosmesa6
 LIBERO_TASK := libero:object/pick_up_the_cream_cheese_and_place_it_in_the_basket
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)

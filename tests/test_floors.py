@@ -31,7 +31,7 @@ FLOORS = (
     ("imagined",),
     ("measure", "grpo"),
     ("pace",),
-    ("experiments", "publish", "face"),
+    ("experiments", "publish", "face", "serve"),
     ("figures", "report", "notebook", "inspector", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

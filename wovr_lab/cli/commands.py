@@ -20,6 +20,7 @@ from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.options import Commands
 from wovr_lab.cli.pixels import pretrain_pixels
 from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, online, sft_control
+from wovr_lab.cli.serving import serve
 from wovr_lab.cli.study import study
 from wovr_lab.errors import UserError
 from wovr_lab.experiments.ablations import AblationConfig, ablate
@@ -131,6 +132,7 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 
 
 app.add_typer(study, name="study")
+app.add_typer(serve, name="serve")
 for real_command in (convert, evaluate, demonstrations, online, sft_control, pretrain_pixels):
     app.command()(real_command)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy

@@ -18,16 +18,16 @@ class SuccessDetector:
 
     def __init__(self, reward: SuccessClassifier, rows: int):
         self.reward = reward
-        self._recent = np.zeros((rows, reward.config.consecutive - 1), np.float32)
+        self.recent = np.zeros((rows, reward.config.consecutive - 1), np.float32)
 
     def reset(self, rows: np.ndarray) -> None:
         """These rows (indices) are at a start: nothing before it counts."""
-        self._recent[rows] = 0
+        self.recent[rows] = 0
 
     def detect(self, rows: np.ndarray, frames: np.ndarray, instructions: Sequence[str]) -> ChunkFrames:
         """The next frames uint8 [len(rows), K, H, W, 3] of these rows with their success, by the reward alone."""
         probability = self.reward.probability(frames, instructions)
-        joined = np.concatenate([self._recent[rows], probability], 1)
-        hits = self.reward.hits(joined)[:, self._recent.shape[1] :]
-        self._recent[rows] = joined[:, joined.shape[1] - self._recent.shape[1] :]
+        joined = np.concatenate([self.recent[rows], probability], 1)
+        hits = self.reward.hits(joined)[:, self.recent.shape[1] :]
+        self.recent[rows] = joined[:, joined.shape[1] - self.recent.shape[1] :]
         return ChunkFrames(frames, hits, {"success_probability": probability})
