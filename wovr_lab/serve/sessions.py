@@ -18,7 +18,7 @@ import torch
 
 from wovr_lab.errors import UserError
 from wovr_lab.reward.classifier import SuccessClassifier
-from wovr_lab.reward.judge import SuccessJudge
+from wovr_lab.reward.detector import SuccessDetector
 from wovr_lab.seeding import torch_stream
 from wovr_lab.start_checks import check_start
 from wovr_lab.types import Start
@@ -72,7 +72,7 @@ class Sessions:
         side = self.world.resolution
         for start in starts:
             check_start(start, (side, side, 3))
-        context = self.world.begin(starts)
+        context = self.world.initial_context(starts)
         recent = np.zeros(self.reward.config.consecutive - 1 if self.reward else 0, np.float32)
         begun = []
         for number, (start, row) in enumerate(zip(starts, rows, strict=True)):
@@ -128,7 +128,7 @@ class Sessions:
         """What the reward says of the frames, and its latest answers of each row."""
         if self.reward is None:
             return {"success": np.zeros(frames.shape[:2], bool)}, np.stack([moment.recent for moment in latest])
-        judge = SuccessJudge(self.reward, len(frames))
+        judge = SuccessDetector(self.reward, len(frames))
         judge.recent = np.stack([moment.recent for moment in latest])
         judged = judge.judge(np.arange(len(frames)), frames, instructions)
         return {"success": judged.success, **judged.extra}, judge.recent

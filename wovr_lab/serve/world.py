@@ -199,7 +199,7 @@ class RemoteWorldEnv(ChunkEnv):
             raise UserError("an imagined environment needs real frames to begin from: pass starts to reset or to it")
         return self._source.draw(count, stream(seed, "starts"))
 
-    def begin(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
+    def reset_rows(self, rows: np.ndarray, starts: Sequence[Start], seed: int) -> dict[str, np.ndarray]:
         """Closes the rows' sessions and begins others."""
         if not len(rows):
             return {}
@@ -210,7 +210,7 @@ class RemoteWorldEnv(ChunkEnv):
         self._sessions |= dict(zip(rows.tolist(), begun, strict=True))
         return {} if self.robot is None else {"proprio": np.stack([start.proprio[-1] for start in starts])}
 
-    def advance(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
+    def step_rows(self, rows: np.ndarray, actions: np.ndarray) -> ChunkFrames:
         """Has a chunk imagined in these rows."""
         names = [self._sessions[row] for row in rows.tolist()]
         told = self._connection.ask({"op": "step", "sessions": names, "actions": actions})
