@@ -19,6 +19,7 @@ from wovr_lab.cli.data import convert
 from wovr_lab.cli.doctor import findings
 from wovr_lab.cli.options import Commands
 from wovr_lab.cli.pixels import pretrain_pixels
+from wovr_lab.cli.publishing import export, results, tables
 from wovr_lab.cli.real import Environment, Folder, Scale, Seed, console, demonstrations, evaluate, online, sft_control
 from wovr_lab.cli.serving import serve
 from wovr_lab.cli.study import study
@@ -38,12 +39,9 @@ from wovr_lab.pace.layout import REPORT
 from wovr_lab.pace.loop import STAGE_NAMES, run_loop
 from wovr_lab.pace.presets import LATENT, config_for
 from wovr_lab.pace.settings import read_config
-from wovr_lab.publish.export import export_run
 from wovr_lab.publish.hallucination_table import write_hallucination_table
-from wovr_lab.publish.libero_results import collect_libero_results
-from wovr_lab.publish.results import collect_results, render_tables
 from wovr_lab.publish.video_table import write_video_table
-from wovr_lab.real.names import TABLETOP, is_libero
+from wovr_lab.real.names import TABLETOP
 from wovr_lab.report.gate_history import write_gate_history
 from wovr_lab.report.hallucination_tables import hallucination_sentence
 from wovr_lab.report.run_report import write_report
@@ -133,8 +131,8 @@ def resume(folder: Annotated[Path, typer.Argument(help="run folder")], force: Fo
 
 app.add_typer(study, name="study")
 app.add_typer(serve, name="serve")
-for real_command in (convert, evaluate, demonstrations, online, sft_control, pretrain_pixels):
-    app.command()(real_command)
+for other in (convert, evaluate, demonstrations, online, sft_control, pretrain_pixels, results, export, tables):
+    app.command()(other)
 for stage_name in STAGE_NAMES[:-1]:  # `evaluate` judges any policy
     app.command(stage_name.replace("_", "-"), rich_help_panel="Stages")(_loop_command(stage_name))
 
@@ -216,32 +214,6 @@ def pretrain_command(
     pretrain(sizes.real, out, folder, config, seed, from_scratch)
 
 
-@app.command()
-def results(
-    name: Annotated[str, typer.Argument(help="setting, e.g. online_grpo_6000")],
-    folders: Annotated[list[Path], typer.Argument(help="run folders, one a seed")],
-    add: Annotated[bool, typer.Option("--add", help="to the seeds that the table has already")] = False,
-) -> None:  # fmt: skip
-    """Pool finished runs of several seeds into data/results: tabletop.json at the demo scale, else tabletop_SCALE.json;
-    libero.json if they ran there."""
-    first = read_config(folders[0])
-    if is_libero(first.get("tasks", ())):
-        collect_libero_results(Path("data/results/libero.json"), name, folders, add)
-    else:
-        scale = "" if first.get("scale") == "demo" else f"_{first.get('scale')}"
-        collect_results(Path(f"data/results/tabletop{scale}.json"), name, folders, add)
-    tables()
-
-
-@app.command("export")
-def export_command(
-    folder: Annotated[Path, typer.Argument(help="finished run folder")],
-    out: Annotated[Path, typer.Option(help="where the small copy goes")] = Path("data/demo"),
-) -> None:
-    """Make a small copy of a finished run: its models, its numbers, a few episodes."""
-    console.print(f"{out}: {export_run(folder, out) / 1e6:.1f} MB")
-
-
 @app.command("ablate")
 def ablate_command(
     folder: Annotated[Path, typer.Argument(help="run folder with base rollouts and policies")] = Path("runs/demo"),
@@ -265,12 +237,6 @@ def ablate_command(
     command += f" --weights {weights}" if weights else ""
     write_video_table(out, table, config, ablation, command, networks)
     draw_ablations(out, picture, ablation.seeds[0], ablation.horizons)
-
-
-@app.command()
-def tables() -> None:
-    """Render the tables of data/results into the README."""
-    render_tables(Path("README.md"), Path("data/results"))
 
 
 @app.command()
