@@ -80,8 +80,8 @@ contexts = {
     "all mechanisms": ContextBuilder(anchor=anchor),
     "without the anchor": ContextBuilder(anchor=False),
     "a memory of one frame": ContextBuilder(anchor=anchor, memory=1),
-    "memory disturbed as in training": NoisyMemory(anchor=anchor, noise=0.21),
-    "memory disturbed twice as much": NoisyMemory(anchor=anchor, noise=0.42),
+    "memory disturbed as in training": NoisyMemory(anchor=anchor, noise=world.context.noise),
+    "memory disturbed twice as much": NoisyMemory(anchor=anchor, noise=2 * world.context.noise),
 }
 films = {name: imagine_videos(with_context(world, context), episodes, seed) for name, context in contexts.items()}
 

@@ -7,17 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from wovr_lab.figures.style import IMAGINED, INK, OTHERS, error_bars, plain, styled
+from wovr_lab.figures.style import IMAGINED, INK, OTHERS, error_bars, styled
+from wovr_lab.measure.tabletop.control import STILL_HAND
 from wovr_lab.types import Interval
 
-COLOURS = {"both": IMAGINED, "modulation": OTHERS[2], "attention": OTHERS[1]}
+COLOURS = {"both": IMAGINED, "modulation": OTHERS[2], "attention": OTHERS[1], STILL_HAND: OTHERS[0]}
+LABELS = {"both": "both channels", "modulation": "modulation left", "attention": "attention left"}
 
 
 def agreement_figure(found: Mapping[str, Interval], strength: Mapping[str, float]) -> go.Figure:
     """Correlation of imagined with real effects by the action channels that are left, with intervals, and beside it how
     strong the imagined effects are. In: by the names of `COLOURS`."""
     rates = list(found.values())
-    names = [f"{plain(name)} left" if name != "both" else "both channels" for name in found]
+    names = [LABELS.get(name, name) for name in found]
     figure = go.Figure()
     figure.add_bar(
         x=names, y=[rate.rate for rate in rates], name="agrees with the real effect (correlation)", offsetgroup=0,
