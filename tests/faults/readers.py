@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from wovr_lab.pace.scales import config_of, scale_config
 
 from wovr_lab.cli.configuring import configured
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.figures.wording import interval
 from wovr_lab.measure.paired import PairedRollouts
-from wovr_lab.pace.config import LoopConfig
+from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.loop import run_loop
-from wovr_lab.pace.settings import described, parsed
+from wovr_lab.pace.presets import preset
+from wovr_lab.pace.settings import from_dict, to_dict
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import SIZES
 from wovr_lab.report.run_report import write_report
-from wovr_lab.report.sentences import load_report
+from wovr_lab.report_schema import load_report
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.rlinf import export_starts, import_start
 from wovr_lab.runs import load_metrics, load_tensors, read_rows
@@ -70,7 +70,7 @@ def add_files(folder: Path) -> None:
     episode = EpisodeStore(folder / "episodes/demonstrations.hdf5")[0]
     export_starts(folder, [start_at(episode, 9)])
     (folder / START).exists() or (folder / "step_9_traj0_kir.npy").rename(folder / START)
-    lines = ["seed = 3", "sampler_steps = 2", 'tasks = ["push_red"]', "grpo.groups = 4", "monitor_every = [2, 2]"]
+    lines = ["seed = 3", "world.sampler_steps = 2", 'tasks = ["push_red"]', "rl.groups = 4", "rl.iterations = [1, 1]"]
     (folder / TABLE).write_text("\n".join(lines) + "\n")
     shape, cells = (2, 8), (2, 9, 10)
     numbers = {"probability": np.full(shape, 0.5, np.float32), "psnr": np.full(shape, 20, np.float32)}
@@ -154,8 +154,8 @@ def check_policy(found: Any, whole: Any) -> None:
     assert len(found.instructions.tokenizer) <= whole.config.vocab_size
 
 
-def check_config(found: LoopConfig, whole: LoopConfig) -> None:
-    assert parsed(LoopConfig, described(found)) == found
+def check_config(found: RunConfig, whole: RunConfig) -> None:
+    assert from_dict(RunConfig, to_dict(found)) == found
 
 
 def check_rows(found: list[dict[str, Any]], whole: list[dict[str, Any]]) -> None:
@@ -203,7 +203,7 @@ def _report(folder: Path) -> dict[str, Any]:
 
 def _demonstrations(folder: Path) -> str:
     """Goes on with a run that has demonstrated, whose record is read or whose work is done again."""
-    run_loop(config_of(folder), folder, until="demonstrate")
+    run_loop(load_config(folder), folder, until="demonstrate")
     return (folder / "episodes/demonstrations.hdf5").read_bytes().hex()
 
 
@@ -239,9 +239,9 @@ READERS = {
     "sizes of a codec": Reader("json", "checkpoints/world/codec/config.json", _world, check_world),
     "sizes of a transformer": Reader("json", "checkpoints/world/transformer/config.json", _world, check_world),
     "weights of a world": Reader("safetensors", f"checkpoints/world/transformer/{NETWORK}", _world, check_world),
-    "settings of a run": Reader("json", "config.json", config_of, check_config),
+    "settings of a run": Reader("json", "config.json", load_config, check_config),
     "settings in a table": Reader(
-        "toml", TABLE, lambda folder: configured(scale_config("smoke"), folder / TABLE, None), check_config
+        "toml", TABLE, lambda folder: configured(preset("smoke"), folder / TABLE, None), check_config
     ),
     "metrics": Reader("jsonl", "metrics.jsonl", load_metrics, check_rows),
     "report": Reader("json", "report.json", _report, check_report),

@@ -24,27 +24,27 @@ run --scale smoke --run thesis.txt/new
 run --scale smoke --run new --env moon
 run --scale smoke --run new --env libero:
 run --scale smoke --run new --world dreams
-run --scale smoke --run new --set grpo.groups
+run --scale smoke --run new --set rl.groups
 run --scale smoke --run new --set =3
-run --scale smoke --run new --set grpo.gruops=3
-run --scale smoke --run new --set grpo.groups=0
-run --scale smoke --run new --set grpo.groups=NaN
-run --scale smoke --run new --set grpo.groups=[1]
-run --scale smoke --run new --set grpo.learning_rate=-1
-run --scale smoke --run new --set grpo.learning_rate=1e999
+run --scale smoke --run new --set rl.gruops=3
+run --scale smoke --run new --set rl.groups=0
+run --scale smoke --run new --set rl.groups=NaN
+run --scale smoke --run new --set rl.groups=[1]
+run --scale smoke --run new --set rl.learning_rate=-1
+run --scale smoke --run new --set rl.learning_rate=1e999
 run --scale smoke --run new --set scale=full
 run --scale smoke --run new --set tasks=["push_red","push_red"]
 run --scale smoke --run new --set tasks=["push_rad"]
-run --scale smoke --run new --set keyframe_steps=7
-run --scale smoke --run new --set budget=1
-run --scale smoke --run new --set mask.x=1
+run --scale smoke --run new --set rl.keyframe_steps=7
+run --scale smoke --run new --set data.budget=1
+run --scale smoke --run new --set rl.mask.x=1
 run --scale smoke --run new --set world.kind=FitConfig
 run --scale smoke --run new --config nowhere.toml
 run --scale smoke --run new --config thesis.txt
 run --scale smoke --run new --config thesis
 run --scale smoke --run run --seed 5
 run --scale demo --run run
-sft --scale smoke --run run --set sampler_steps=3
+sft --scale smoke --run run --set world.sampler_steps=3
 run --bogus
 dream
 resume

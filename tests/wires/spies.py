@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from wovr_lab.episodes import EpisodeStore
+from wovr_lab.pace.settings import KIND, flattened, to_dict
 from wovr_lab.runs import read_json
 from wovr_lab.types import Episode
 
@@ -76,3 +78,20 @@ def spy_on(seen: Seen, name: str, place: str, patch: pytest.MonkeyPatch) -> None
         return found
 
     patch.setattr(owner, last, noted)
+
+
+def at(config: Any, name: str) -> Any:
+    """A setting, or a part, by its dotted name."""
+    return functools.reduce(getattr, name.split("."), config)
+
+
+def unfollowed(part: Any, followed: Collection[str]) -> list[str]:
+    """Names of the settings of `part`, those of its parts among them, that are not among the `followed`, neither
+    themselves nor within what is. A schedule is asked for its rates, all its settings with it."""
+    names = [name for name in flattened(to_dict(part), into_kinds=True) if name.split(".")[-1] != KIND]
+    return [name for name in names if not any(_holds(each, name) for each in followed)]
+
+
+def _holds(followed: str, name: str) -> bool:
+    whole = followed.removesuffix(".learning_rate") if followed.endswith(".fit.learning_rate") else followed
+    return f"{name}.".startswith(f"{whole}.")
