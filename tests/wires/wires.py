@@ -51,12 +51,12 @@ def _monitored(seen: Seen, number: int) -> list[int]:
 
 
 def _weights(seen: Seen) -> list[set[float]]:
-    """Of the episodes of each table that a world model learnt from."""
+    """Weights of the episodes of each table that a world model learnt from."""
     return [{round(weight, 3) for weight in weights} for weights in seen.all("table", "weights")]
 
 
 def _kept_up(seen: Seen) -> list[float]:
-    """Of the episodes that a world model that is kept up with the policy goes on learning from."""
+    """Weights of the episodes that a world model that is kept up with the policy goes on learning from."""
     return [weight for known in seen.all("refresh", "known") for _, weight in known]
 
 
