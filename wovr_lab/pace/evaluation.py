@@ -44,9 +44,8 @@ class Improved:
     simulator: Simulator
 
 
-def evaluate_stage(improved: Improved | None, refused: tuple[str, ...] = ()) -> Stage:
-    """The stage that judges the base, and the improved policy that the loop ended with if there is one; `refused` names
-    the verdict that ended it early."""
+def evaluate_stage(improved: Improved | None) -> Stage:
+    """The stage that judges the base, and the improved policy that the loop ended with if there is one."""
     policies = {"base": Improved(BASE, Simulator.of())} | ({"wovr": improved} if improved else {})
 
     def work(run: Run) -> None:
@@ -61,7 +60,7 @@ def evaluate_stage(improved: Improved | None, refused: tuple[str, ...] = ()) -> 
         write_json(run.path(EVALUATION), result)
 
     reads = {name for judged in policies.values() for name in (judged.policy, *judged.simulator.names)}
-    return Stage("evaluate", work, (*sorted(reads), GATE, *refused), (EVALUATION, COMPARISON))
+    return Stage("evaluate", work, (*sorted(reads), GATE), (EVALUATION, COMPARISON))
 
 
 def _judge(run: Run, name: str, judged: Improved) -> tuple[dict[str, Any], Evaluation]:

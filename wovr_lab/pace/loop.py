@@ -113,12 +113,11 @@ def run_loop(config: RunConfig, folder: Path, force: bool = False, until: str | 
     names = stage_names(config)
     if until not in (None, *names):
         raise UserError(f"unknown stage {until!r}; stages: {', '.join(names)}")
-    run, improved, refused = open_run(folder, config, force), None, ()
+    run, improved = open_run(folder, config, force), None
     if _done(run, preparation(config), until):
         return None
     for phase in rounds(config):
         if not may_improve(run, phase):
-            refused = (phase.verdict,)
             break
         if _done(run, stages_after_gate(config, phase), until):
             return None
@@ -127,7 +126,7 @@ def run_loop(config: RunConfig, folder: Path, force: bool = False, until: str | 
         raise UserError(
             f"{until} needs RL in imagination, which the gate refused ({run.path(phase.verdict)}); --force overrules it"
         )
-    run_stages(run, [evaluate_stage(improved, refused)])
+    run_stages(run, [evaluate_stage(improved)])
     write_report_json(run)
     return read_json(run.path(REPORT))
 
