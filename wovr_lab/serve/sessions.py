@@ -128,10 +128,10 @@ class Sessions:
         """What the reward says of the frames, and its latest answers of each row."""
         if self.reward is None:
             return {"success": np.zeros(frames.shape[:2], bool)}, np.stack([moment.recent for moment in latest])
-        judge = SuccessDetector(self.reward, len(frames))
-        judge.recent = np.stack([moment.recent for moment in latest])
-        judged = judge.judge(np.arange(len(frames)), frames, instructions)
-        return {"success": judged.success, **judged.extra}, judge.recent
+        detector = SuccessDetector(self.reward, len(frames))
+        detector.recent = np.stack([moment.recent for moment in latest])
+        detected = detector.detect(np.arange(len(frames)), frames, instructions)
+        return {"success": detected.success, **detected.extra}, detector.recent
 
     def _session(self, name: str) -> Session:
         if name not in self.open:
