@@ -165,8 +165,7 @@ def _record(run: Run, stage: Stage, inputs: dict[str, str]) -> dict[str, Any] | 
     if not path.exists() or not all(run.path(name).exists() for name in stage.writes):
         return None
     record = read_object(path, inputs=dict, ledger=list, seconds=NonNegative)
-    # inputs of earlier versions that the stage no longer reads do not matter
-    return record if inputs.items() <= record["inputs"].items() else None
+    return record if record["inputs"] == inputs else None
 
 
 def _entries(path: Path, found: list[Any]) -> list[Entry]:
