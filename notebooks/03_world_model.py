@@ -137,13 +137,9 @@ both, modulation, attention = (found[name].rate for name in ("both", "modulation
 record(both=both, modulation=modulation, attention=attention, strength=size["both"], silenced=size["attention"])
 assert both >= 0.45, f"imagined effects hardly agree with real ones ({both:.2f}): it does not do what it is told"
 assert abs(both - modulation) < 0.1, "the attention channel matters: change the text below"
-if STILL_HAND in found:  # a world model in pixels
-    still = found[STILL_HAND].rate
-    record(still=still, strength_still=size[STILL_HAND])
-    assert still < both - 0.15 and size[STILL_HAND] < 0.5, "a hand imagined to stand still moves all the same"
-else:
-    message = "without the modulation the actions move as much as with it"
-    assert attention < both - 0.15 and size["attention"] < 0.5, message
+carrier = STILL_HAND if STILL_HAND in found else "attention"  # what is left without the way that carries control
+message = f"with {carrier} alone, the actions move as much as with all that it hears"
+assert found[carrier].rate < both - 0.15 and size[carrier] < 0.5, message
 
 # %% [markdown]
 # ## What we learnt

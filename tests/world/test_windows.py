@@ -28,7 +28,7 @@ def close(latents: torch.Tensor, exact: torch.Tensor) -> bool:
 def test_the_table_knows_where_each_frame_stands_and_what_made_it(noisy_table, make_episode):
     episode = make_episode(1, 30)
     assert len(noisy_table.frames) == 13 + 31 + 21
-    assert noisy_table.first[[0, 12, 13, 43, 44]].tolist() == [0, 0, 13, 13, 44]
+    assert noisy_table.first_index[[0, 12, 13, 43, 44]].tolist() == [0, 0, 13, 13, 44]
     assert noisy_table.last[[0, 12, 13, 43, 64]].tolist() == [12, 12, 43, 43, 64]
     assert (noisy_table.frames[13 + 7] == episode.frames[7]).all()
     assert (noisy_table.actions[13] == NOOP).all() and (noisy_table.actions[13 + 7] == episode.actions[6]).all()
