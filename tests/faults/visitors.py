@@ -26,7 +26,7 @@ from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
-from wovr_lab.inspector.tabs import Tabs
+from wovr_lab.inspector.tabs import KEPT_FOR, Tabs
 from wovr_lab.real.tabletop.expert import expert_episodes
 from wovr_lab.seeding import stream
 
@@ -45,6 +45,7 @@ TEXTS = (
 )
 NUMBERS = (None, 0, 0, 1, 2, 3, 8, -1, 20, 999, 10_000, 2**31, 10**30)
 LEAVES = 0.01  # how often one closes the tab and comes back
+WARM_UP = 25  # actions of each of the first visitors, until everything has been loaded once
 MEGABYTE = 2**20
 
 
@@ -70,9 +71,11 @@ def visit(run: Path, folder: Path, visitors: int, actions: int, seed: int, resul
     page, tabs = build_app(RunModels(run), folder / "gallery")
     write_episodes(folder / "good.hdf5", expert_episodes("push_red", [3], 0.0))
     rng = stream(seed, "visitors")
-    faults = list(walk(page, tabs, [f"first {n}" for n in range(visitors)], min(actions, 100), rng, folder))
+    faults = list(walk(page, tabs, [f"first {n}" for n in range(visitors)], WARM_UP, rng, folder))
+    forget(tabs)
     before = used()
     faults += walk(page, tabs, [f"tab {n}" for n in range(visitors)], actions, rng, folder)
+    forget(tabs)
     results.write_text(json.dumps({"faults": faults, "grown": used() - before}))
 
 
@@ -83,19 +86,44 @@ def walk(
     crowd = [Visitor(name, tabs) for name in names]
     handlers = [each for each in page.fns.values() if each.fn not in (tabs.opened, tabs.closed)]
     for visitor in crowd:
-        tabs.opened(visitor.request, 1.0)
+        tabs.opened(visitor.request)
     for number in range(actions * len(crowd)):
         visitor = crowd[number % len(crowd)]
         if rng.random() < LEAVES:
             tabs.closed(visitor.request)
-            tabs.opened(visitor.request, 1.0)
+            tabs.opened(visitor.request)
         handler = handlers[rng.integers(len(handlers))]
         values = [value_for(each, visitor, rng, folder) for each in handler.inputs]
+        if "event" in inspect.signature(handler.fn).parameters:
+            values.insert(0, gr.EventData(None, deed_of(visitor, rng)))
         fault = fault_of(handler, visitor, values)
         if fault:
             yield f"action {number} of {visitor.name}, {handler.name} with {str(values)[:300]}: {fault}"
     for visitor in crowd:
         tabs.closed(visitor.request)
+
+
+def forget(tabs: Tabs) -> None:
+    """Lets the hour pass for which closed sessions are kept."""
+    now = tabs.clock()
+    tabs.clock = lambda: now + 2 * KEPT_FOR
+    last = Visitor("last", tabs)
+    tabs.opened(last.request)
+    tabs.closed(last.request)
+    tabs.closed_ones.clear()  # the last one's own
+
+
+def deed_of(visitor: Visitor, rng: np.random.Generator) -> Any:
+    """What the page's scripts may say was done: keys, ways through branches and scenes, and what they never say."""
+    deeds = ("key", "key", "key", "commit", "undo", "redo", "go", "scene", "nothing", None)
+    deed = {
+        "do": deeds[rng.integers(len(deeds))],
+        "key": ("w", "a", "s", "d", "r", "f", " ", "?", None)[rng.integers(9)],
+        "branch": (None, visitor.session.name, "nobody's", 7)[rng.integers(4)],
+        "at": (None, None, 0, 1, 2, -1, 10_000, 1.5, "x")[rng.integers(9)],
+        "index": (0, 1, 7, -1, None)[rng.integers(5)],
+    }
+    return deed if rng.random() < 0.9 else (None, [], "x")[rng.integers(3)]
 
 
 def fault_of(handler: Any, visitor: Visitor, values: list[Any]) -> str:

@@ -6,7 +6,7 @@ Everything that touches a world runs one at a time; each tab has a session of it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Ta
         views = [stage, branches["other"], pilot["pilot"], leaving["link"], *switches.values()]
 
         def wire(trigger: Callable[..., Any], action: Callable[..., object], *inputs: gr.components.Component) -> None:
-            trigger(tabs.doing(action), list(inputs), views, trigger_mode="multiple", **SHOWS)
+            trigger(tabs.doing(action, _labels(inputs)), list(inputs), views, trigger_mode="multiple", **SHOWS)
 
         app.load(tabs.opened, None, [*views, begin["task"], begin["seed"]], **SHOWS)
         app.unload(tabs.closed)
@@ -62,6 +62,11 @@ def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Ta
         _wire_futures(wire, futures, tabs)
         _wire_leaving(leaving, begin["place"], tabs, places)
     return app, tabs
+
+
+def _labels(inputs: Sequence[gr.components.Component]) -> list[str]:
+    """Of each input its name, if it is a number that people may leave empty, else ""."""
+    return [str(each.label) if isinstance(each, gr.Number) else "" for each in inputs]
 
 
 def _choices(places: list[StartOption], gallery: Gallery) -> list[tuple[str, str]]:
@@ -77,7 +82,8 @@ def _wire_stage(stage: gr.HTML, parts: Parts, tabs: Tabs, views: list) -> None:
     shown = tabs.doing(act)
 
     def handler(request: gr.Request, event: gr.EventData, kind: int, strength: float, previews: bool) -> list[Any]:
-        return shown(request, event._data, kind, strength, previews)
+        deed = event._data if isinstance(event._data, dict) else {}  # anything may be sent
+        return shown(request, deed, kind, strength, previews)
 
     inputs = [parts["kind"], parts["strength"], parts["preview"]]
     stage.input(handler, inputs, views, trigger_mode="multiple", **SHOWS)
