@@ -65,7 +65,7 @@ def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Ta
 
 
 def _labels(inputs: Sequence[gr.components.Component]) -> list[str]:
-    """Of each input its name, if it is a number that people may leave empty, else ""."""
+    """What number fields are called, which people may leave empty; "" for other parts of the page."""
     return [str(each.label) if isinstance(each, gr.Number) else "" for each in inputs]
 
 
