@@ -206,7 +206,7 @@ def _real_env(config: RunConfig, rows: int, every_frame: bool = True) -> RealChu
 
 
 def _imagined_env(run: Run, part: Part, count: int) -> ImaginedEnv:
-    """The world model, going on after success, with its uncertainty where the part asks for them."""
+    """The world model, going on after success, with its uncertainty where the part asks for it."""
     config, world = run.config, load_world_model(run.path(part.simulator.world))
     rows = -(-count // -(-count // config.world.imagined_rows))  # groups of one size, none larger than the run's
     reward = SuccessClassifier.load(run.path(part.simulator.reward))
