@@ -42,10 +42,10 @@ def test_goals_that_are_not_to_pick_and_place_are_refused(soup):
 def test_it_grasps_as_far_beside_as_it_is_wrong_about_its_hand(bowl):
     from wovr_lab.real.libero.expert import Expert
 
-    def lowest(aside: np.ndarray) -> np.ndarray:
+    def lowest(aim_offset: np.ndarray) -> np.ndarray:
         bowl.reset_to(None, 1, None)
         expert, hands = Expert(bowl.simulator), []
-        expert.aside = aside
+        expert.aim_offset = aim_offset
         for _ in range(40):
             bowl.apply_action(expert.act())
             hands.append(bowl.simulator.hand())
