@@ -134,24 +134,25 @@ print("PSNR (dB) by sampler steps:", {steps: round(value, 1) for steps, value in
 
 # %% tags=["claims"]
 both, modulation, attention = (found[name].rate for name in ("both", "modulation", "attention"))
-record(both=both, modulation=modulation, attention=attention, strength=size["both"], silenced=size["attention"])
 assert both >= 0.45, f"imagined effects hardly agree with real ones ({both:.2f}): it does not do what it is told"
 assert abs(both - modulation) < 0.1, "the attention channel matters: change the text below"
 carrier = STILL_HAND if STILL_HAND in found else "attention"  # what is left without the way that carries control
+record(both=both, modulation=modulation, attention=attention, strength=size["both"])
+record(carrier=found[carrier].rate, silenced=size[carrier])
 message = f"with {carrier} alone, the actions move as much as with all that it hears"
 assert found[carrier].rate < both - 0.15 and size[carrier] < 0.5, message
 
 # %% [markdown]
 # ## What we learnt
 # - The imagined hand goes where it is told, from the same frame to six different places.
-# - *In latents* (the shipped run): cut the modulation, and control vanishes; cut the attention, and hardly anything
-#   changes. *In pixels* (what `make demo` makes): the hand is imagined first, from the actions and its own state, and
-#   pixels are drawn round it. Let it stand still, and control vanishes (agreement .93 to .19, n = 16); cut either
-#   channel, and nothing changes. Both channels were there in training, so this says what a model uses, not what it
+# - *In pixels* (the shipped run): the hand is imagined first, from the actions and its own state, and pixels are drawn
+#   round it. Let it stand still, and control vanishes (agreement .93 to .19, n = 16); cut either channel, and nothing
+#   changes. *In latents* (`wovr-lab run --world latent`): cut the modulation, and control vanishes; cut the attention,
+#   and hardly anything changes. Both channels were there in training, so this says what a model uses, not what it
 #   could have learnt without. The paper uses both, and gives no ablation of them.
 # - One sampler step is enough here: a chunk is nearly determined by its actions.
 #
 # ## Try to break it
-# - Set `channels = "attention"`, or of a run in pixels `"a still hand"`: which claim falls?
+# - Set `channels = "a still hand"`, or of a run in latents `"attention"`: which claim falls?
 # - Make the moves stronger (`STRENGTH` in `wovr_lab/measure/tabletop/control.py`): where do the two worlds part?
 # - Compare the evolved model: `models.switches("evolved")`. Is it better where the hand touches a cube?

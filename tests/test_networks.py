@@ -13,19 +13,23 @@ from wovr_lab.networks import load_model
 from wovr_lab.reward.classifier import SuccessClassifier
 from wovr_lab.runs import read_json
 from wovr_lab.world.codec import FrameGroupCodec
+from wovr_lab.world.pixel_network import PixelNetwork
+from wovr_lab.world.state_head import StateHead
 from wovr_lab.world.transformer import ActionWanTransformer
 
-CHECKPOINTS = Path(__file__).parent.parent / "data/demo/checkpoints"
+DATA = Path(__file__).parent.parent / "data"
 NETWORKS = {
-    "reward": SuccessClassifier,
-    "world/codec": FrameGroupCodec,
-    "world/transformer": ActionWanTransformer,
+    "demo/checkpoints/reward": SuccessClassifier,
+    "demo/checkpoints/world/network": PixelNetwork,
+    "demo/checkpoints/world/state_head": StateHead,
+    "backbone/codec": FrameGroupCodec,
+    "backbone/transformer": ActionWanTransformer,
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_damaged_sizes_are_one_error(tmp_path, name):
-    copy = shutil.copytree(CHECKPOINTS / name, tmp_path / "copy")
+    copy = shutil.copytree(DATA / name, tmp_path / "copy")
     good = read_json(copy / "config.json")
     sizes = [entry for entry, value in good.items() if type(value) is int]
     assert sizes

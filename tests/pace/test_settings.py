@@ -8,10 +8,10 @@ import pytest
 
 from wovr_lab.errors import UserError
 from wovr_lab.grpo.formulas import NoMask
-from wovr_lab.pace.config import SCALES, DataConfig, EvaluationConfig, RunConfig, load_config
+from wovr_lab.pace.config import SCALES, DataConfig, EvaluationConfig, PixelWorldConfig, RunConfig, load_config
 from wovr_lab.pace.presets import WORLDS, config_for, preset
 from wovr_lab.pace.settings import assignment, changed, flattened, from_dict, to_dict
-from wovr_lab.policy.exploration import IndependentNoise
+from wovr_lab.policy.exploration import ChunkSharedNoise
 
 LIBERO = ("libero_goal/put_the_bowl_on_the_plate", "libero_goal/put_the_bowl_on_the_stove")
 
@@ -52,8 +52,9 @@ def test_what_an_older_version_did_not_write_has_its_default():
 
 def test_the_shipped_run_says_how_it_was_made():
     config = load_config(Path(__file__).parents[2] / "data/demo")
-    assert (config.scale, config.seed, config.rl.temperature) == ("demo", 0, 1.2)
-    assert config.rl.noise == IndependentNoise() and config.reward.refresh is None
+    assert (config.scale, config.seed, config.rl.temperature) == ("demo", 0, 0.8)
+    assert config.rl.noise == ChunkSharedNoise() and config.reward.refresh
+    assert isinstance(config.world, PixelWorldConfig)
 
 
 def test_changes_by_dotted_name_reach_where_they_point_and_nothing_else():

@@ -41,13 +41,16 @@ def test_models_come_back_at_full_precision_and_almost_equal(smoke_run, shipped)
     )
 
 
-def test_it_opens_in_the_inspector_and_its_keyframes_have_their_episodes(shipped):
+def test_it_opens_in_the_inspector_and_its_keyframes_have_their_episodes(smoke_run, shipped):
     session = Session(RunModels(shipped))
     session.start("push_red", 10_000)
     session.switch(checkpoint="evolved")
     assert session.branch.origin.task == "push_red"
     stores = {name: EpisodeStore([shipped / f"episodes/{name}.hdf5"]) for name in ("base", "fresh")}
     assert all(0 < len(store.select(task="push_red")) <= FEW for store in stores.values())
+    checks = ("gate_groups.hdf5", "monitored_1", "imagined_1")
+    assert all((smoke_run / "episodes" / name).exists() for name in checks), "the smoke run no longer checks itself"
+    assert not any((shipped / "episodes" / name).exists() for name in checks), "episodes that only checked are shipped"
     files = [shipped / f"episodes/{name}.hdf5" for name in ("demonstrations", "examples", "base", "fresh")]
     starts = import_keyframes(shipped / "keyframes-improve_2.json", EpisodeStore(files))
     assert starts and all(start.state is not None for start in starts)

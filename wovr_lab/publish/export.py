@@ -16,7 +16,7 @@ from wovr_lab.machine import current_commit
 from wovr_lab.measure.tabletop.gallery import KINDS, read_gallery, write_gallery
 from wovr_lab.outputs import claim_folder, replacing
 from wovr_lab.pace.config import RunConfig, load_config
-from wovr_lab.pace.layout import BASE, COMPARISON, CONFIG, EVALUATION, REPORT
+from wovr_lab.pace.layout import BASE, COMPARISON, CONFIG, EVALUATION, GATE_GROUPS, REPORT
 from wovr_lab.pace.rounds import Simulator, rounds
 from wovr_lab.policy.checkpoints import load_policy, save_policy
 from wovr_lab.report_schema import load_report
@@ -27,6 +27,7 @@ from wovr_lab.world.protocol import load_world_model
 MINED = {"measure/gallery": "hallucinations of these models, mined by wovr-lab measure"}
 NUMBERS = (CONFIG, REPORT, EVALUATION, "metrics.jsonl")
 SHIPPED = "shipped run"
+MEASURED = "measure.json"
 FEW = 2  # episodes a task of every file
 
 
@@ -48,7 +49,7 @@ def export_run(run: Path, out: Path) -> int:
         for name in numbers:
             shutil.copy(run / name, partial / name)
         shutil.copytree(run / COMPARISON, partial / COMPARISON)
-        kept = _copy_episodes(run / "episodes", partial / "episodes")
+        kept = _copy_episodes(run, partial, _checks(config))
         for name in keyframes:
             entries = [entry for entry in read_json(run / name) if (entry["task"], entry["seed"]) in kept]
             write_json(partial / name, entries)
@@ -57,7 +58,8 @@ def export_run(run: Path, out: Path) -> int:
         for each in simulators:  # at half precision; they are loaded to full precision again
             load_world_model(run / each.world).half().save(partial / each.world)
             SuccessClassifier.load(run / each.reward).save(partial / each.reward)
-        if (run / "measure").is_dir():
+        if (run / MEASURED).exists():
+            shutil.copy(run / MEASURED, partial / MEASURED)
             export_gallery(run / "measure", partial / "measure" / "gallery")
         rewards = {each.reward: f"learnt beside `{Path(each.world).name}`" for each in simulators}
         parts = policies | {each.world: text for each, text in simulators.items()} | rewards | MINED
@@ -86,14 +88,23 @@ def _simulators(config: RunConfig) -> dict[Simulator, str]:
     return worlds
 
 
-def _copy_episodes(source: Path, target: Path) -> set[tuple[str, int]]:
-    """The first few of every task of every file; the (task, seed) of those that are kept."""
+def _checks(config: RunConfig) -> set[str]:
+    """Episodes that only checked a policy or a simulator while it learnt: their numbers are shipped, they are not."""
+    return {GATE_GROUPS, *(name for each in rounds(config) for name in (each.monitored, each.imagined))}
+
+
+def _copy_episodes(run: Path, target: Path, left_out: set[str]) -> set[tuple[str, int]]:
+    """The first few of every task of every file but those that are `left_out`, by their names or their folders'; the
+    (task, seed) of those that are kept."""
     kept = set()
-    for path in sorted(source.rglob("*.hdf5")):
+    for path in sorted((run / "episodes").rglob("*.hdf5")):
+        name = path.relative_to(run)
+        if not left_out.isdisjoint((name.as_posix(), name.parent.as_posix())):
+            continue
         store = EpisodeStore([path])
         tasks = sorted({summary.task for summary in store.summaries})
         few = [episode for task in tasks for episode in islice(store.select(task=task), FEW)]
-        write_episodes(target / path.relative_to(source), few)
+        write_episodes(target / name, few)
         kept |= {(episode.task, episode.seed) for episode in few}
     return kept
 
