@@ -139,20 +139,21 @@ def _wire_switches(wire: Wire, parts: Parts) -> None:
 
 
 def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, views: list) -> None:
-    def fly(session: Session, name: str | None, sees: str) -> None:
-        session.step(propose(session, name, sees))
+    def fly(session: Session, name: str, sees: str, candidates: int) -> None:
+        session.step(propose(session, name, sees, candidates))
 
-    def played(request: gr.Request, name: str | None, sees: str) -> list[Any]:
+    def played(request: gr.Request, name: str, sees: str, candidates: int) -> list[Any]:
         session = tabs.of(request).session
         before = session.position
-        shown = tabs.doing(fly)(request, name, sees)
+        shown = tabs.doing(fly)(request, name, sees, candidates)
         goes_on = session.position > before and len(session.branch.actions) < PLAYED
         return [*shown, gr.Timer(active=goes_on)]
 
-    wire(parts["once"].click, fly, parts["pilot"], parts["sees"])
+    chosen = [parts["pilot"], parts["sees"], parts["candidates"]]
+    wire(parts["once"].click, fly, *chosen)
     parts["play"].click(lambda: gr.Timer(active=True), None, parts["timer"], api_visibility="private")
     parts["pause"].click(lambda: gr.Timer(active=False), None, parts["timer"], api_visibility="private")
-    parts["timer"].tick(played, [parts["pilot"], parts["sees"]], [*views, parts["timer"]], **SHOWS)
+    parts["timer"].tick(played, chosen, [*views, parts["timer"]], **SHOWS)
 
 
 def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:
