@@ -23,7 +23,7 @@ from wovr_lab.inspector.layout import Parts
 from wovr_lab.inspector.links import UPLOAD, Gallery, session_from, write_link
 from wovr_lab.inspector.models import HALLUCINATION, RunModels, StartOption, find_run
 from wovr_lab.inspector.panels import comparison_html, futures_html
-from wovr_lab.inspector.serve import LOOPBACK, Server
+from wovr_lab.inspector.serve import LOOPBACK, Root, Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import ALONE, MOST_TABS, SHOWS, Tab, Tabs
 
@@ -33,9 +33,9 @@ PLAYED = 48  # actions after which an autopilot that plays gives the robot back
 Wire = Callable[..., None]
 
 
-def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
-    """The page and the sessions behind it."""
-    tabs = Tabs(models, Gallery(gallery))
+def build_app(models: RunModels, gallery: Path = GALLERY, root: Root = Root()) -> tuple[gr.Blocks, Tabs]:  # noqa: B008
+    """The page, which browsers find at `root`, and the sessions behind it."""
+    tabs = Tabs(models, Gallery(gallery), root.address)
     places = models.start_options()
     with gr.Blocks(title="Hallucination inspector", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as app:
         with gr.Row(elem_id="page"):
@@ -179,13 +179,17 @@ def _wire_leaving(parts: Parts, place: gr.Dropdown, tabs: Tabs, places: list[Sta
     parts["save"].click(tabs.telling(keep, 2), parts["name"], [parts["name"], place], **ALONE)
 
 
-def launch(run: Path | None = None, port: int | None = None, host: str = LOOPBACK[0]) -> None:
-    """Opens the inspector on a run folder's models, until interrupted. Raises UserError where there are none.
+def launch(
+    run: Path | None = None, port: int | None = None, host: str = LOOPBACK[0], root_path: str = Root().address
+) -> None:
+    """Opens the inspector on a run folder's models, until interrupted, at `root_path` where a proxy has it so. Raises
+    UserError where there are no models.
 
     The password for a `host` that others can reach comes from the environment: WOVR_LAB_PASSWORD.
     """
     check("port", port, Port | None)
-    models = RunModels(find_run(run))
-    server = Server(build_app(models)[0], port, host, os.environ.get("WOVR_LAB_PASSWORD"))
+    root, models = Root(root_path), RunModels(find_run(run))
+    page, _ = build_app(models, root=root)
+    server = Server(page, port, host, password=os.environ.get("WOVR_LAB_PASSWORD"), root=root)
     print(f"{models.run} is open at {server.address} (Ctrl+C ends it)", flush=True)
     server.run()

@@ -46,8 +46,11 @@ class Tab:
 class Tabs:
     """The sessions by tab."""
 
-    def __init__(self, models: RunModels, gallery: Gallery, clock: Callable[[], float] = time.monotonic):
-        self.models, self.gallery, self.clock = models, gallery, clock
+    def __init__(
+        self, models: RunModels, gallery: Gallery, root: str = "/", clock: Callable[[], float] = time.monotonic
+    ):
+        """`root` is the path or the address at which browsers find the page."""
+        self.models, self.gallery, self.root, self.clock = models, gallery, root, clock
         self.open: dict[str, Tab] = {}
         self.closed_ones: dict[str, tuple[float, Session]] = {}  # by key: until when, and what
 
@@ -179,7 +182,8 @@ class Tabs:
             query = write_link(session.branch, session.switches)
         except UserError as error:
             return "", str(error)
-        return query, f"http://{request.headers.get('host', '')}/?{query}"
+        own = self.root if "//" in self.root else f"http://{request.headers.get('host', '')}{self.root}"
+        return query, f"{own.rstrip('/')}/?{query}"
 
     def _close(self, name: str) -> None:
         tab = self.open.pop(name, None)
