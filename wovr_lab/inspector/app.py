@@ -79,10 +79,13 @@ def _wire_stage(stage: gr.HTML, parts: Parts, tabs: Tabs, views: list) -> None:
     def act(session: Session, deed: dict[str, Any], kind: int, strength: float, previews: bool) -> None:
         perform(session, tabs.scenes, deed, KeyPress(kind, strength, previews))
 
-    shown = tabs.doing(act)
+    shown, recorded = tabs.doing(act), tabs.telling(tabs.record, 1)
 
     def handler(request: gr.Request, event: gr.EventData, kind: int, strength: float, previews: bool) -> list[Any]:
         deed = event._data if isinstance(event._data, dict) else {}  # anything may be sent
+        if deed.get("do") == "record":
+            recorded(request)
+            deed = {"do": "go"}
         return shown(request, deed, kind, strength, previews)
 
     inputs = [parts["kind"], parts["strength"], parts["preview"]]

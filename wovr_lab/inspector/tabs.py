@@ -18,6 +18,7 @@ from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.links import Gallery, session_from, write_link
 from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import WORDS, Sent, payload, rail_of
+from wovr_lab.inspector.recorder import Recorder
 from wovr_lab.inspector.scenes import Scene, rail
 from wovr_lab.inspector.session import Session
 
@@ -51,6 +52,7 @@ class Tabs:
     ):
         """`root` is the path or the address at which browsers find the page."""
         self.models, self.gallery, self.root, self.clock = models, gallery, root, clock
+        self.recorder = Recorder(gallery.folder / "recorded")
         self.open: dict[str, Tab] = {}
         self.closed_ones: dict[str, tuple[float, Session]] = {}  # by key: until when, and what
 
@@ -146,6 +148,15 @@ class Tabs:
             return values if count > 1 else values[0]
 
         return handler
+
+    def record(self, tab: Tab) -> tuple[str]:
+        """Keeps the branch of a tab as an episode, says where, and gives the path."""
+        path = self.recorder.record(tab.session)
+        gr.Info(
+            plain(f"{path} holds what really happened; wovr-lab convert {path.parent} OUT --to lerobot"),
+            title="Recorded",
+        )
+        return (str(path),)
 
     def shown(self, request: gr.Request, tab: Tab, more: dict[str, Any]) -> list[Any]:
         """Values of all views: what the page's scripts are told, then the side panel's controls.
