@@ -40,7 +40,8 @@ def propose(session: Session, pilot: str, sees: str = "imagined", candidates: in
 
 
 def _best_of(session: Session, pilot: str, sees: str, candidates: int) -> np.ndarray:
-    """Of the policy's likeliest chunk and samples beside it, the one whose imagined frames the reward likes most."""
+    """The chunk float32 [8, 7] whose imagined frames the reward likes most, of the policy's likeliest one and samples
+    of it. Raises UserError if the run has no such policy."""
     start = session.state.imagined if sees == "imagined" else session.state.real
     policy, frame, instruction = session.models.policy(pilot), start.memory[-1:], (start.instruction,)
     generator = torch_stream(session.switches.noise, "autopilot", session.position)
