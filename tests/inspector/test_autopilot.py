@@ -53,3 +53,23 @@ def test_pilots_that_are_not_there_are_refused(session: Session):
     ):
         with pytest.raises(UserError, match=message):
             propose(session, pilot)
+
+
+def test_the_best_of_several_chunks_is_the_one_whose_imagination_the_reward_likes_most(session: Session):
+    likeliest = propose(session, "base policy")
+    best = propose(session, "base policy", candidates=16)
+    np.testing.assert_array_equal(best, propose(session, "base policy", candidates=16))
+    believed = [session.preview(actions).probability_imagined.max() for actions in (likeliest, best)]
+    assert believed[1] > believed[0]  # and so another chunk than the likeliest
+    liked = session.simulator.imagined_success(session.state, np.stack([likeliest, best]), session.switches, 0)
+    np.testing.assert_array_equal(liked, np.array(believed, np.float32))  # as the step then imagines it
+
+
+def test_a_choice_among_chunks_that_cannot_be_is_refused(session: Session):
+    for pilot, candidates, message in (
+        ("base policy", 0, "1 to 16"),
+        ("base policy", 99, "1 to 16"),
+        (EXPERT, 4, "one chunk"),
+    ):
+        with pytest.raises(UserError, match=message):
+            propose(session, pilot, candidates=candidates)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from wovr_lab.episodes import EpisodeStore
+from wovr_lab.inspector.autopilot import propose
 from wovr_lab.inspector.keys import direction_chunk
 from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.session import Session
@@ -93,6 +95,42 @@ def test_a_chunk_is_resampled_and_a_future_becomes_a_branch(page: Page, visitor:
     expect(visitor.readout).to_contain_text("branch 3, step 1 of 1")
     visitor.settle()
     assert (visitor.picture("imagined") != first).any()
+
+
+def test_a_policy_acts_by_the_best_of_several_imagined_chunks(page: Page, visitor: Any, inspector: tuple[str, Tabs]):
+    visitor.stand(0, "step 0 of")
+    visitor.press("d", "step 1 of 1")
+    (tab,) = inspector[1].open.values()
+    expected = propose(tab.session, "base policy", candidates=16)
+    assert (expected != propose(tab.session, "base policy")).any()
+    visitor.tab("Autopilot")
+    page.get_by_label("Pilot").click()
+    page.get_by_role("option", name="base policy").click()
+    page.get_by_label("16", exact=True).check()
+    page.get_by_role("button", name="One chunk").click()
+    expect(visitor.readout).to_contain_text("step 2 of 2")
+    np.testing.assert_array_equal(tab.session.steps[-1].actions, expected)
+    page.get_by_label("Pilot").click()
+    page.get_by_role("option", name="scripted expert").click()
+    page.get_by_role("button", name="One chunk").click()
+    expect(page.get_by_text("the scripted expert has one chunk to offer")).to_be_visible()
+
+
+def test_a_key_records_what_really_happened_as_an_episode(page: Page, visitor: Any, inspector: tuple[str, Tabs]):
+    visitor.stand(0, "step 0 of")
+    page.keyboard.press("x")
+    expect(page.get_by_text("nothing has happened on this branch yet")).to_be_visible()
+    visitor.press("d", "branch 2, step 1 of 1")
+    visitor.press("s", "step 2 of 2")
+    visitor.press("z", "step 1 of 2")
+    (tab,) = inspector[1].open.values()
+    for number in (1, 2):  # no file is replaced
+        page.keyboard.press("x")
+        expect(page.get_by_text(f"push_red_{number:03}.hdf5 holds what really happened")).to_be_visible()
+        (episode,) = EpisodeStore([inspector[1].recorder.folder / f"push_red_{number:03}.hdf5"])
+        np.testing.assert_array_equal(episode.actions, tab.session.branch.actions[:8])
+        np.testing.assert_array_equal(episode.frames, tab.session.branch.real[:9])
+    expect(visitor.readout).to_contain_text("step 1 of 2")  # and the session stands where it stood
 
 
 def test_a_link_gives_identical_frames_in_another_tab_and_a_broken_one_a_message(

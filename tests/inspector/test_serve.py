@@ -11,7 +11,7 @@ import pytest
 from wovr_lab.errors import UserError
 from wovr_lab.inspector.app import build_app
 from wovr_lab.inspector.models import RunModels
-from wovr_lab.inspector.serve import Server
+from wovr_lab.inspector.serve import Root, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -81,3 +81,29 @@ def test_it_stops_quietly_while_a_page_is_open(models: RunModels, tmp_path: Path
         assert "ALIVE" in next(page.iter_text())
         server.stop()
     assert not server.thread.is_alive() and not caplog.records
+
+
+def test_behind_a_proxy_its_host_its_origin_and_its_path_are_known_and_no_others(models: RunModels, tmp_path: Path):
+    root = Root("https://hub.example/user/me/proxy/7860/")
+    server = Server(build_app(models, tmp_path, root)[0], root=root)
+    assert server.start().endswith("/user/me/proxy/7860/")
+    hub = {"Origin": "https://hub.example"}
+    with httpx.Client(base_url=server.address.removesuffix("user/me/proxy/7860/"), timeout=120) as client:
+        for path in ("/user/me/proxy/7860/", "/"):  # whether the proxy leaves the path on or takes it off
+            answer = client.get(path, headers={"Host": "hub.example"})
+            assert answer.status_code == 200 and '"root":"https://hub.example/user/me/proxy/7860"' in answer.text
+            upload = f"{path}gradio_api/upload"
+            assert client.post(upload, files={"files": ("x.hdf5", b"x")}, headers=hub).status_code == 200
+            for origin in ("https://evil.example", "https://hub.example:1", "null"):
+                refused = client.post(upload, files={"files": ("x.hdf5", b"x")}, headers={"Origin": origin})
+                assert refused.status_code == 403
+        assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "path", ["lab", "//evil.example/", "ftp://hub.example/", "/lab/?a=b", "/la b/", "https:///x", ""]
+)
+def test_root_paths_that_are_none_are_refused(path: str):
+    with pytest.raises(UserError, match="such as /lab/"):
+        Root(path)

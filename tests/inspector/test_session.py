@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from wovr_lab.inspector.models import EPISODE, HALLUCINATION, KEYFRAME, RunModel
 from wovr_lab.inspector.readout import readout
 from wovr_lab.inspector.session import MOST_BRANCHES, Session
 from wovr_lab.inspector.timeline import FALSE, MISSED, OPEN, SAME, Origin, Step, outcome
+from wovr_lab.inspector.worlds import last_refined
 from wovr_lab.measure.tabletop.probes import read_states
 from wovr_lab.real.tabletop.env import TabletopEnv
 from wovr_lab.real.tabletop.expert import expert_episodes
@@ -341,7 +343,7 @@ def test_frames_that_no_probe_reads_have_no_places(session: Session, monkeypatch
 
 def test_doubt_is_said_of_every_imagined_step_and_is_the_same_again(session: Session):
     first = session.step(RIGHT)
-    assert first.uncertainty > 0 and f"Uncertainty {first.uncertainty:.2f}" in readout(session)
+    assert first.uncertainty > 0 and f"Uncertainty {first.uncertainty:.3f}" in readout(session)
     session.undo()
     assert session.step(RIGHT).uncertainty == first.uncertainty
     assert session.reanchor().uncertainty == 0
@@ -371,3 +373,22 @@ def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "runs/demo/checkpoints/world").mkdir()
     assert find_run() == Path("runs/demo")
     assert find_run(Path("runs/x/checkpoints/world")) == Path("runs/x")
+
+
+def test_every_world_model_that_has_a_reward_is_offered_in_the_order_of_the_run(run_folder: Path, tmp_path: Path):
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    checkpoints = run / "checkpoints"
+    for name in ("improved", "evolved_2", "final"):
+        for kind in ("world", "reward"):
+            shutil.copytree(checkpoints / f"{kind}_evolved", checkpoints / f"{kind}_{name}")
+    shutil.copytree(checkpoints / "world", checkpoints / "world_alone")
+    models = RunModels(run)
+    assert models.checkpoints == ("base", "improved", "evolved", "evolved_2", "final")
+    assert last_refined(models.checkpoints) == "evolved_2"
+    session = Session(models)
+    session.switch(checkpoint="final")
+    session.start("push_red", 3)
+    assert session.step(RIGHT).switches.checkpoint == "final"
+    for name in ("alone", "../checkpoints", "nothing"):
+        with pytest.raises(UserError, match="choose one of base, improved, evolved"):
+            session.switch(checkpoint=name)

@@ -244,13 +244,14 @@ def inspect(
     folder: Annotated[Path | None, typer.Argument(help="run folder; runs/demo, else data/demo, if not given")] = None,
     port: Annotated[int | None, typer.Option(help="the first free one from 7860, if not given")] = None,
     host: Annotated[str, typer.Option(help="others than 127.0.0.1 need a password: WOVR_LAB_PASSWORD")] = "127.0.0.1",
+    root_path: Annotated[str, typer.Option(help="path or whole address at which a proxy serves it, as /lab/")] = "/",
 ) -> None:
     """Open the hallucination inspector on the models of a run."""
     require_extra("inspector", "gradio")
     check_proxies()
     from wovr_lab.inspector.app import launch  # loads what makes pages, which no other command needs
 
-    launch(folder, port, host)
+    launch(folder, port, host, root_path=root_path)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from wovr_lab.inspector.layout import Parts
 from wovr_lab.inspector.links import UPLOAD, Gallery, session_from, write_link
 from wovr_lab.inspector.models import HALLUCINATION, RunModels, StartOption, find_run
 from wovr_lab.inspector.panels import comparison_html, futures_html
-from wovr_lab.inspector.serve import LOOPBACK, Server
+from wovr_lab.inspector.serve import LOOPBACK, Root, Server
 from wovr_lab.inspector.session import Session
 from wovr_lab.inspector.tabs import ALONE, MOST_TABS, SHOWS, Tab, Tabs
 
@@ -33,9 +33,9 @@ PLAYED = 48  # actions after which an autopilot that plays gives the robot back
 Wire = Callable[..., None]
 
 
-def build_app(models: RunModels, gallery: Path = GALLERY) -> tuple[gr.Blocks, Tabs]:
-    """The page and the sessions behind it."""
-    tabs = Tabs(models, Gallery(gallery))
+def build_app(models: RunModels, gallery: Path = GALLERY, root: Root = Root()) -> tuple[gr.Blocks, Tabs]:  # noqa: B008
+    """The page, which browsers find at `root`, and the sessions behind it."""
+    tabs = Tabs(models, Gallery(gallery), root.address)
     places = models.start_options()
     with gr.Blocks(title="Hallucination inspector", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as app:
         with gr.Row(elem_id="page"):
@@ -79,10 +79,13 @@ def _wire_stage(stage: gr.HTML, parts: Parts, tabs: Tabs, views: list) -> None:
     def act(session: Session, deed: dict[str, Any], kind: int, strength: float, previews: bool) -> None:
         perform(session, tabs.scenes, deed, KeyPress(kind, strength, previews))
 
-    shown = tabs.doing(act)
+    shown, recorded = tabs.doing(act), tabs.telling(tabs.record, 1)
 
     def handler(request: gr.Request, event: gr.EventData, kind: int, strength: float, previews: bool) -> list[Any]:
         deed = event._data if isinstance(event._data, dict) else {}  # anything may be sent
+        if deed.get("do") == "record":
+            recorded(request)
+            deed = {"do": "go"}
         return shown(request, deed, kind, strength, previews)
 
     inputs = [parts["kind"], parts["strength"], parts["preview"]]
@@ -139,20 +142,21 @@ def _wire_switches(wire: Wire, parts: Parts) -> None:
 
 
 def _wire_pilot(wire: Wire, parts: Parts, tabs: Tabs, views: list) -> None:
-    def fly(session: Session, name: str | None, sees: str) -> None:
-        session.step(propose(session, name, sees))
+    def fly(session: Session, name: str, sees: str, candidates: int) -> None:
+        session.step(propose(session, name, sees, candidates))
 
-    def played(request: gr.Request, name: str | None, sees: str) -> list[Any]:
+    def played(request: gr.Request, name: str, sees: str, candidates: int) -> list[Any]:
         session = tabs.of(request).session
         before = session.position
-        shown = tabs.doing(fly)(request, name, sees)
+        shown = tabs.doing(fly)(request, name, sees, candidates)
         goes_on = session.position > before and len(session.branch.actions) < PLAYED
         return [*shown, gr.Timer(active=goes_on)]
 
-    wire(parts["once"].click, fly, parts["pilot"], parts["sees"])
+    chosen = [parts["pilot"], parts["sees"], parts["candidates"]]
+    wire(parts["once"].click, fly, *chosen)
     parts["play"].click(lambda: gr.Timer(active=True), None, parts["timer"], api_visibility="private")
     parts["pause"].click(lambda: gr.Timer(active=False), None, parts["timer"], api_visibility="private")
-    parts["timer"].tick(played, [parts["pilot"], parts["sees"]], [*views, parts["timer"]], **SHOWS)
+    parts["timer"].tick(played, chosen, [*views, parts["timer"]], **SHOWS)
 
 
 def _wire_futures(wire: Wire, parts: Parts, tabs: Tabs) -> None:
@@ -178,13 +182,17 @@ def _wire_leaving(parts: Parts, place: gr.Dropdown, tabs: Tabs, places: list[Sta
     parts["save"].click(tabs.telling(keep, 2), parts["name"], [parts["name"], place], **ALONE)
 
 
-def launch(run: Path | None = None, port: int | None = None, host: str = LOOPBACK[0]) -> None:
-    """Opens the inspector on a run folder's models, until interrupted. Raises UserError where there are none.
+def launch(
+    run: Path | None = None, port: int | None = None, host: str = LOOPBACK[0], root_path: str = Root().address
+) -> None:
+    """Opens the inspector on a run folder's models, until interrupted, at `root_path` where a proxy has it so. Raises
+    UserError where there are no models.
 
     The password for a `host` that others can reach comes from the environment: WOVR_LAB_PASSWORD.
     """
     check("port", port, Port | None)
-    models = RunModels(find_run(run))
-    server = Server(build_app(models)[0], port, host, os.environ.get("WOVR_LAB_PASSWORD"))
+    root, models = Root(root_path), RunModels(find_run(run))
+    page, _ = build_app(models, root=root)
+    server = Server(page, port, host, password=os.environ.get("WOVR_LAB_PASSWORD"), root=root)
     print(f"{models.run} is open at {server.address} (Ctrl+C ends it)", flush=True)
     server.run()

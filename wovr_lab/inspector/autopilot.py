@@ -12,6 +12,7 @@ from wovr_lab.real.tabletop.expert import expert_action
 from wovr_lab.seeding import torch_stream
 from wovr_lab.types import CHUNK
 
+MOST_CANDIDATES, TEMPERATURE = 16, 1.0  # chunks that are imagined for one decision; what further ones are drawn at
 EXPERT, RECORDING = "scripted expert", "recorded actions"
 
 
@@ -21,19 +22,37 @@ def pilots(session: Session) -> list[str]:
     return [*session.models.policies, EXPERT, *recorded]
 
 
-def propose(session: Session, pilot: str, sees: str = "imagined") -> np.ndarray:
-    """What a pilot does now. A policy is greedy and sees the "imagined" or the "real" frame; the expert knows the real
-    simulator's state. Raises UserError on an unknown pilot, and at the end of a recording."""
+def propose(session: Session, pilot: str, sees: str = "imagined", candidates: int = 1) -> np.ndarray:
+    """What a pilot does now. A policy sees the "imagined" or the "real" frame; it takes its likeliest chunk, or the
+    best of so many that are imagined first. The expert knows the real simulator's state. Raises UserError on an unknown
+    pilot, at the end of a recording, and where there can be no such choice."""
+    if not 1 <= candidates <= MOST_CANDIDATES:
+        raise UserError(f"a choice among {candidates} chunks is not possible; choose 1 to {MOST_CANDIDATES}")
     if pilot in POLICIES:
-        start = session.state.imagined if sees == "imagined" else session.state.real
-        observation = {"frame": start.memory[-1:]}
-        generator = torch_stream(session.switches.noise, "autopilot", session.position)
-        return session.models.policy(pilot).act(observation, (start.instruction,), generator, 0.0).actions[0]
+        return _best_of(session, pilot, sees, candidates)
+    if candidates > 1 and pilot in pilots(session):
+        raise UserError(f"the {pilot} has one chunk to offer; choose best of 1, or a policy")
     if pilot == EXPERT:
         return _expert(session)
     if pilot == RECORDING:
         return _recorded(session)
     raise UserError(f"there is no pilot {pilot!r}; choose one of {', '.join(pilots(session))}")
+
+
+def _best_of(session: Session, pilot: str, sees: str, candidates: int) -> np.ndarray:
+    """The chunk float32 [8, 7] whose imagined frames the reward likes most, of the policy's likeliest one and samples
+    of it. Raises UserError if the run has no such policy."""
+    start = session.state.imagined if sees == "imagined" else session.state.real
+    policy, frame, instruction = session.models.policy(pilot), start.memory[-1:], (start.instruction,)
+    generator = torch_stream(session.switches.noise, "autopilot", session.position)
+    likeliest = policy.act({"frame": frame}, instruction, generator, 0.0).actions
+    if candidates == 1:
+        return likeliest[0]
+    others = candidates - 1
+    drawn = policy.act({"frame": frame.repeat(others, 0)}, instruction * others, generator, TEMPERATURE).actions
+    chunks = np.concatenate([likeliest, drawn])
+    liked = session.simulator.imagined_success(session.state, chunks, session.switches, session.position)
+    return chunks[liked.argmax()]
 
 
 def _expert(session: Session) -> np.ndarray:

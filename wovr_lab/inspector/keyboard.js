@@ -18,9 +18,9 @@ function listen(inspector) {
   listenToGamepad(inspector);
 }
 
-const PADS = { 12: "w", 13: "s", 14: "a", 15: "d", 3: "r", 0: "f", 4: "q", 5: "e", 2: "space", 1: "z", 9: "enter" };
+const PADS = { 12: "w", 13: "s", 14: "a", 15: "d", 3: "r", 0: "f", 4: "q", 5: "e", 2: "space", 1: "z", 9: "enter", 8: "x" };
 
-// A gamepad's buttons: directions move, Y and A lift and lower, X is the gripper, B goes back.
+// A gamepad's buttons: directions move, Y and A lift and lower, X is the gripper, B goes back, Back records.
 function listenToGamepad(inspector) {
   const held = new Set();
   const look = () => {

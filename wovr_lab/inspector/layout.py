@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from wovr_lab.inspector.autopilot import EXPERT
+from wovr_lab.inspector.autopilot import EXPERT, MOST_CANDIDATES
 from wovr_lab.inspector.keys import DIRECTIONS, GRIPPER_KEY, STRENGTH
 from wovr_lab.inspector.models import RunModels
 from wovr_lab.types import CHUNK, MEMORY
@@ -17,7 +17,7 @@ NAMES = {GRIPPER_KEY: "Space: gripper", "enter": "Enter: commit", "z": "Z: back"
 ARROWS = {"w": " ↑", "a": " ←", "s": " ↓", "d": " →"}
 STEP_KINDS = {"a chunk of 8 actions": CHUNK, "one action (off the protocol)": 1}
 FOLDER = Path(__file__).parent
-SAMPLER_STEPS = (1, 2, 3, 5, 10)
+SAMPLER_STEPS, CANDIDATES = (1, 2, 3, 5, 10), (1, 4, 8, MOST_CANDIDATES)
 Parts = dict[str, Any]
 
 
@@ -124,11 +124,12 @@ def switch_tab(models: RunModels) -> Parts:
 
 
 def pilot_tab() -> Parts:
-    """Who acts instead, and what a policy sees."""
+    """Who acts instead, what a policy sees, among how many imagined chunks it chooses."""
     with gr.Tab("Autopilot"), _row():
         return {
             "pilot": gr.Dropdown([EXPERT], value=EXPERT, label="Pilot", min_width=160),
             "sees": gr.Radio(["imagined", "real"], value="imagined", label="Frame that a policy sees"),
+            "candidates": gr.Radio(CANDIDATES, value=1, label="Best of N (imagined first; the reward chooses)"),
             "once": _button("One chunk"),
             "play": _button("Play"),
             "pause": _button("Stop autopilot"),

@@ -17,6 +17,7 @@ from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Natural
 from wovr_lab.inspector.timeline import Origin, Switches
+from wovr_lab.inspector.worlds import BASE, checkpoint_folder, last_refined, world_names
 from wovr_lab.measure.tabletop.probes import SHIPPED, StateProbe, load_probe
 from wovr_lab.policy.checkpoints import load_policy
 from wovr_lab.policy.vla import VLAPolicy
@@ -30,7 +31,6 @@ from wovr_lab.world.protocol import ImaginingModel, load_world_model
 from wovr_lab.world.sampler import FlowSampler
 
 OWN_RUN, SHIPPED_RUN = Path("runs/demo"), Path("data/demo")
-SUFFIXES = {"base": "", "evolved": "_evolved"}  # of checkpoint folders
 POLICIES = {"base policy": "base", "improved policy": "improved_*"}  # checkpoints, of which the last is taken
 MOST_PLACES = 100  # of a kind in the page's list
 OUTCOMES_OF = {  # by the kind of a hallucination: what was imagined, what was real
@@ -66,8 +66,8 @@ class RunModels:
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        """Those of "base" and "evolved" that are there."""
-        return tuple(name for name, suffix in SUFFIXES.items() if (self._checkpoint(f"world{suffix}")).is_dir())
+        """World models that are there with their rewards, in the order in which a run makes them."""
+        return world_names(self.run)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class RunModels:
         if cases.is_file():
             world = read_rows(cases, world=str)[origin.index]["world"]
             return world if world in self.checkpoints else "base"
-        return self.checkpoints[-1] if "/wovr-" in origin.source else "base"
+        return last_refined(self.checkpoints) if "/wovr-" in origin.source else BASE
 
     def paired_sources(self) -> list[tuple[str, list[tuple[int, str, int]]]]:
         """Real sides of recorded pairs that began at initial states: (file, [(index, task, seed)])."""
@@ -191,7 +191,7 @@ class RunModels:
                 label = f"{summary.task}, seed {summary.seed} ({Path(source).stem}, {outcome})"
                 is_hallucination = "-imagined_only-imagined" in source
                 improved = is_hallucination and "/wovr-" in source
-                checkpoint = self.checkpoints[-1] if improved else "base"
+                checkpoint = last_refined(self.checkpoints) if improved else BASE
                 if is_hallucination:
                     where = f"{'improved' if improved else 'base'} policy, seed {summary.seed}"
                     label = f"{TASKS[summary.task].instruction}: {OUTCOMES_OF['imagined_only']} ({where})"
@@ -251,9 +251,9 @@ class RunModels:
         return self._worlds[checkpoint]
 
     def _existing(self, kind: str, checkpoint: str) -> Path:
-        if checkpoint not in SUFFIXES:
-            raise UserError(f"there is no checkpoint {checkpoint!r}; choose one of {', '.join(SUFFIXES)}")
-        folder = self._checkpoint(f"{kind}{SUFFIXES[checkpoint]}")
+        if checkpoint not in self.checkpoints:
+            raise UserError(f"there is no checkpoint {checkpoint!r}; choose one of {', '.join(self.checkpoints)}")
+        folder = checkpoint_folder(self.run, kind, checkpoint)
         if not folder.is_dir():
             raise UserError(f"{folder} does not exist; finish a run first (make demo) or give another run folder")
         return folder
@@ -261,9 +261,6 @@ class RunModels:
     def _policy_folder(self, name: str) -> Path | None:
         found = self.run.glob(f"checkpoints/{POLICIES[name]}") if name in POLICIES else ()
         return max(found, key=lambda folder: (len(folder.name), folder.name), default=None)
-
-    def _checkpoint(self, name: str) -> Path:
-        return self.run / "checkpoints" / name
 
 
 def _parted(about: dict[str, Any]) -> str:

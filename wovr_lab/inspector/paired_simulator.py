@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,8 +92,7 @@ class PairedSimulator:
         padding = np.tile(noop_action(float(actions[-1, -1])), (CHUNK - kept, 1))
         world, reward = self.models.world(switches), self.models.reward(switches.checkpoint)
         chunk = np.concatenate([actions, padding])[None]
-        same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
-        context = before.context if same and before.context is not None else world.initial_context([before.imagined])
+        context = self._context(before, switches)
         noise = torch_stream(switches.noise, "inspect", number)
         answer = world.imagine(context, chunk, [noise])
         others = noises_for(world, 1, torch_stream(switches.noise, "inspect doubt", number))
@@ -117,6 +117,25 @@ class PairedSimulator:
             kind, actions, switches, imagined, real, states, believed, judged, success, success_real, after,
             self.fidelity(before.real.task, imagined, real, truth), uncertainty,
         )  # fmt: skip
+
+    @one_thread()
+    def imagined_success(self, before: State, chunks: np.ndarray, switches: Switches, number: int) -> np.ndarray:
+        """float32 [N]: for each of chunks [N, 8, 7], the highest success probability in the frames that `simulate`
+        would imagine. Reality takes no part."""
+        world, reward, found = self.models.world(switches), self.models.reward(switches.checkpoint), []
+        context, instruction = self._context(before, switches), (before.imagined.instruction,)
+        for chunk in chunks:
+            noise = torch_stream(switches.noise, "inspect", number)
+            frames = world.imagine(context, chunk[None], [noise]).frames
+            found.append(reward.probability(frames, instruction).max())
+        return np.array(found, np.float32)
+
+    def _context(self, before: State, switches: Switches) -> Any:
+        """What the world model goes on from: its own latents, or frames to be encoded where it is another one."""
+        same = (switches.checkpoint, switches.memory) == (before.switches.checkpoint, before.switches.memory)
+        if same and before.context is not None:
+            return before.context
+        return self.models.world(switches).initial_context([before.imagined])
 
     def reanchor(self, before: State, switches: Switches) -> Step:
         """Replaces the imagined frames by the real ones of this moment, as an imagined rollout from a keyframe has it

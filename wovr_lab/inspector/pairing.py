@@ -32,7 +32,7 @@ def unseen_starts(models: RunModels, count: int, first_seed: int = FIRST_SEED) -
 def outcomes_in(
     models: RunModels, policy: str, checkpoint: str, starts: Sequence[Start], run_seed: int
 ) -> PairedOutcomes:  # fmt: skip
-    """The policy acts in imagination (`checkpoint` "base" or "evolved") until it believes in success, as in training,
+    """The policy acts in imagination (`checkpoint`: one of theirs) until it believes in success, as in training,
     then the simulator repeats its actions. Raises UserError if the run lacks one of them."""
     world, reward = models.world(models.switches(checkpoint)), models.reward(checkpoint)
     steps, temperature = _limit_and_temperature(models)

@@ -87,7 +87,7 @@ def _horizon(session: Session, last: Step | None) -> str:
 def _notes(session: Session, last: Step | None) -> list[str]:
     notes = []
     if last is not None and last.kind != "recorded":
-        notes.append(f"Uncertainty {last.uncertainty:.2f} (std over noise seeds; 0: always the same answer).")
+        notes.append(f"Uncertainty {last.uncertainty:.3f} (std over noise seeds; 0: always the same answer).")
     if session.models.probe is not None:
         notes.append("Positions: imagined, as the state probe reads the frame; real, as the simulator knows them.")
     if session.recording is not None and not session.position:

@@ -92,6 +92,7 @@ class Inspector {
     if (key === "?") return byId("help").showModal(), true;
     if (key === "p") return this.playOrPause(), true;
     if (key === "," || key === ".") return this.goTo(Math.floor(this.cursor) + (key === "." ? 1 : -1), true), true;
+    if (key === "x" && !repeated) return this.say({ do: "record" }), true;
     if (/^[1-9]$/.test(key)) return Number(key) <= this.rail.length && this.open(Number(key) - 1);
     if (!this.told || (!document.querySelector(`[data-key="${key}"]`) && key !== "enter")) return false;
     if (repeated && (this.awaiting || (this.film && !this.film.round && this.film.to - this.cursor > AHEAD))) return true;

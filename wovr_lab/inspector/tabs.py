@@ -18,6 +18,7 @@ from wovr_lab.inspector.autopilot import pilots
 from wovr_lab.inspector.links import Gallery, session_from, write_link
 from wovr_lab.inspector.models import RunModels
 from wovr_lab.inspector.page import WORDS, Sent, payload, rail_of
+from wovr_lab.inspector.recorder import Recorder
 from wovr_lab.inspector.scenes import Scene, rail
 from wovr_lab.inspector.session import Session
 
@@ -46,8 +47,12 @@ class Tab:
 class Tabs:
     """The sessions by tab."""
 
-    def __init__(self, models: RunModels, gallery: Gallery, clock: Callable[[], float] = time.monotonic):
-        self.models, self.gallery, self.clock = models, gallery, clock
+    def __init__(
+        self, models: RunModels, gallery: Gallery, root: str = "/", clock: Callable[[], float] = time.monotonic
+    ):
+        """`root` is the path or the address at which browsers find the page."""
+        self.models, self.gallery, self.root, self.clock = models, gallery, root, clock
+        self.recorder = Recorder(gallery.folder / "recorded")
         self.open: dict[str, Tab] = {}
         self.closed_ones: dict[str, tuple[float, Session]] = {}  # by key: until when, and what
 
@@ -144,6 +149,15 @@ class Tabs:
 
         return handler
 
+    def record(self, tab: Tab) -> tuple[str]:
+        """Keeps the branch of a tab as an episode, says where, and gives the path."""
+        path = self.recorder.record(tab.session)
+        gr.Info(
+            plain(f"{path} holds what really happened; wovr-lab convert {path.parent} OUT --to lerobot"),
+            title="Recorded",
+        )
+        return (str(path),)
+
     def shown(self, request: gr.Request, tab: Tab, more: dict[str, Any]) -> list[Any]:
         """Values of all views: what the page's scripts are told, then the side panel's controls.
         Controls that stay as they were told are left alone, since the page takes its time with each."""
@@ -179,7 +193,8 @@ class Tabs:
             query = write_link(session.branch, session.switches)
         except UserError as error:
             return "", str(error)
-        return query, f"http://{request.headers.get('host', '')}/?{query}"
+        own = self.root if "//" in self.root else f"http://{request.headers.get('host', '')}{self.root}"
+        return query, f"{own.rstrip('/')}/?{query}"
 
     def _close(self, name: str) -> None:
         tab = self.open.pop(name, None)

@@ -30,7 +30,7 @@ class Switches:
     memory: int = MEMORY  # latest frames that it is told, 4 or 1
     sampler_steps: int = 1
     noise: int = 0  # names the random stream
-    checkpoint: str = "base"  # "base" or "evolved": the world model, and the reward learnt beside it
+    checkpoint: str = "base"  # of `RunModels.checkpoints`: the world model, and the reward learnt beside it
     threshold: float = 0.5  # success probability from which the reward believes in success
 
     def __post_init__(self) -> None:
