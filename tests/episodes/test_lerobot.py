@@ -144,6 +144,18 @@ def put(file: str, column: str, row: int, value: object) -> Callable[[Path], Non
     return change
 
 
+def put_bytes(file: str, column: str, content: bytes) -> Callable[[Path], None]:
+    """The texts of a column are these bytes, whatever they are."""
+
+    def change(folder: Path) -> None:
+        table = pq.read_table(folder / file)
+        texts = pa.array([content] * len(table), pa.binary()).view(pa.string())
+        kept = pa.ListArray.from_arrays(range(len(table) + 1), texts) if column == "tasks" else texts
+        pq.write_table(table.set_column(table.column_names.index(column), column, kept), folder / file)
+
+    return change
+
+
 def drop(file: str, column: str) -> Callable[[Path], None]:
     return lambda folder: pq.write_table(pq.read_table(folder / file).drop_columns(column), folder / file)
 
@@ -171,7 +183,7 @@ DEFECTS = {
     "has no camera": info(lambda i: i["features"].pop(CAMERA)),
     "its actions are missing; 7 numbers": info(lambda i: i["features"].pop("action")),
     r"its actions are of shape \[6\]": feature("action", shape=[6]),
-    "pictures of three colours are read": feature(CAMERA, shape=[8, 8, 1]),
+    "pictures of three colours are read": feature(CAMERA, shape=[8, 8, 1], names={"height": 0}),
     "not as large as info.json says": feature(CAMERA, shape=[9, 9, 3]),
     "'observation.state' does not hold 4 numbers": feature("observation.state", shape=[4]),
     "leads out of the data set": info(lambda i: i.update(data_path="../{chunk_index:03d}")),
@@ -192,6 +204,7 @@ DEFECTS = {
     "episode 2: observation.state holds NaN or infinity": put(ROWS, "observation.state", 20, [float("inf")] * 3),
     "those of another": put(ROWS, "episode_index", 9, 0),
     "ends within it": lambda folder: pq.write_table(pq.read_table(folder / ROWS).slice(0, 18), folder / ROWS),
+    "holds values that cannot be read": put_bytes(TABLE, "tasks", b"push \xff"),
     "is damaged": put(ROWS, CAMERA, 0, {"bytes": b"GIF89a", "path": "x"}),
     "embed them": put(ROWS, CAMERA, 0, {"bytes": None, "path": "/etc/passwd"}),
 }

@@ -16,6 +16,7 @@ from wovr_lab.runs import write_json
 TABLE = Path(__file__).parents[2] / "data" / "results" / "faults.json"
 ROWS = pytest.StashKey[list[dict[str, Any]]]()
 FULL = pytest.StashKey[bool]()
+PARTS = {"command_lines", "full_disk", "kills", "mutants", "inspector"}  # of a whole campaign
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         of = "" if row["task"] == "all" else f" ({row['task']})"
         told = f"{row['setting']}{of}: {round(row['value'] * row['n'])} of {row['n']} {row['metric']}"
         terminalreporter.write_line(told)
-    if config.stash.get(FULL, False) and exitstatus == pytest.ExitCode.OK:
+    whole = config.stash.get(FULL, False) and {row["setting"] for row in rows} == PARTS
+    if whole and exitstatus == pytest.ExitCode.OK:
         table = {"schema": 1, "title": "Faults: what was done to it, and how often all went well"}
         table |= {"command": "make faults", **provenance(), "protocol": {"seed": 0, "scale": "smoke"}, "rows": rows}
         write_json(TABLE, table)

@@ -113,8 +113,9 @@ def test_frames_of_another_shape_or_type_are_refused(policy, wrong, said):
 
 
 def test_a_temperature_without_probabilities_is_refused(policy, frames):
-    with pytest.raises(UserError, match="temperature -1"):
-        policy.act({"frame": frames}, INSTRUCTIONS, generator(), -1.0)
+    for temperature in (-1.0, 1e-300, float("nan")):
+        with pytest.raises(UserError, match=f"temperature {temperature}"):
+            policy.act({"frame": frames}, INSTRUCTIONS, generator(), temperature)
     with pytest.raises(UserError, match="temperature 0"):
         policy.log_prob({"frame": frames}, INSTRUCTIONS, torch.zeros(3, 8, 7, dtype=torch.long), 0.0)
 

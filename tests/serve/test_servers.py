@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import msgpack
@@ -93,9 +94,23 @@ def test_arrays_come_back_as_they_were_and_objects_do_not_pass():
     assert found["b"] == sent["b"]
     with pytest.raises(TypeError, match="plain numbers"):
         pack({"a": np.array([object()])})
-    for array in ({"dtype": "|O", "shape": [1], "data": b"12345678"}, {"dtype": "<f4", "shape": [2**40], "data": b""}):
+    for array in (
+        {"dtype": "|O", "shape": [1], "data": b"12345678"},
+        {"dtype": "<f4", "shape": [2**40], "data": b""},
+        {"dtype": "<f4", "shape": [0, 2**63], "data": b""},
+        {"dtype": "(1,", "shape": [0], "data": b""},
+        {"dtype": {"names": []}, "shape": [0], "data": b""},
+    ):
         with pytest.raises(UserError, match="no msgpack of plain arrays"):
             unpack(msgpack.packb({"__ndarray__": True, **array}))
+
+
+@pytest.mark.parametrize(
+    "kind, value", [("|u1", 300), ("<u4", -1), ("<i8", float("inf")), ("<f4", [1, 2]), ("f4,(", 1)]
+)
+def test_a_number_that_its_type_does_not_hold_does_not_pass(kind, value):
+    with pytest.raises(UserError, match="no msgpack of plain arrays"):
+        unpack(msgpack.packb({"__npgeneric__": True, "dtype": kind, "data": value}))
 
 
 def test_openpis_requests_are_answered_by_the_policys_own_actions(policy, serve):
@@ -214,14 +229,14 @@ def test_malformed_messages_are_answered_and_leave_the_server_as_it_was(world, p
     sessions = Sessions(world)
     for service in (WorldService(sessions), PolicyService(policy, 32)):
         server = serve(service)
-        with connect(server.address, compression=None) as socket:
-            socket.recv()
+        with connect(server.address, compression=None) as client:
+            client.recv()
             for number in range(100):
                 message = bytearray(whole[number % 3][: 2000 if number % 2 else None])
                 for place in rng.integers(0, min(len(message), 200), 5):
                     message[place] = rng.integers(256)
-                socket.send("text" if number % 10 == 9 else bytes(message))
-                assert socket.recv() is not None
+                client.send("text" if number % 10 == 9 else bytes(message))
+                assert client.recv() is not None
 
 
 WRONG = {
@@ -246,6 +261,18 @@ def test_starts_of_another_size_are_refused(world, starts):
     small = replace(starts[0], anchor=starts[0].anchor[:16])
     with pytest.raises(UserError, match="a start of"):
         Sessions(world).begin([small], 0, [0])
+
+
+def test_a_token_twice_or_of_any_bytes_is_refused_and_nothing_is_logged(policy, serve, caplog):
+    port = int(serve(PolicyService(policy, 32), token="a" * 16).address.rpartition(":")[2])
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    head += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    for lines in (b"Authorization: Api-Key " + b"a" * 16 + b"\r\n") * 2, b"Authorization: \xff\xfe\r\n":
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(head + lines + b"\r\n")
+            assert b" 401 " in client.recv(200)
+    socket.create_connection(("127.0.0.1", port)).close()  # goes away before it has said anything
+    assert not [each for each in caplog.records if each.exc_info]
 
 
 def test_others_need_the_token(policy, serve):

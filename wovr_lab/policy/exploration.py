@@ -18,6 +18,8 @@ from wovr_lab.contracts import Observation, TrainablePolicy
 from wovr_lab.errors import UserError
 from wovr_lab.types import ActionChunk
 
+COLDEST = 1e-3  # temperature, below which logits leave the range of float32
+
 
 @dataclass(frozen=True)
 class IndependentNoise:
@@ -55,7 +57,7 @@ def choose_tokens(
     logits: Tensor, generator: torch.Generator, temperature: float, noise: Noise
 ) -> tuple[Tensor, Tensor | None]:
     """Tokens int64 [N, K, 7] of logits float [N, K, 7, bins] and their log-probabilities: the likeliest at temperature
-    0, without any, else a sample. Raises UserError on a negative temperature."""
+    0, without any, else a sample. Raises UserError on other temperatures below `COLDEST`."""
     if temperature == 0:
         return logits.argmax(-1), None
     log_probs = _tempered(logits, temperature)
@@ -64,14 +66,16 @@ def choose_tokens(
 
 
 def log_prob_of(logits: Tensor, tokens: Tensor, temperature: float) -> Tensor:
-    """Log-probabilities float [N, K, 7] of `tokens` int64 [N, K, 7]. Raises UserError unless the temperature is
-    positive."""
+    """Log-probabilities float [N, K, 7] of `tokens` int64 [N, K, 7]. Raises UserError on temperatures
+    below `COLDEST`."""
     return _chosen(_tempered(logits, temperature), tokens)
 
 
 def _tempered(logits: Tensor, temperature: float) -> Tensor:
-    if temperature <= 0:
-        raise UserError(f"temperature {temperature} has no log-probabilities: sample above 0, or act greedily at 0")
+    if not temperature >= COLDEST:
+        raise UserError(
+            f"temperature {temperature} has no log-probabilities: sample at {COLDEST} or above, or act greedily at 0"
+        )
     return (logits / temperature).log_softmax(-1)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from wovr_lab.errors import UserError
 
 LARGEST = 2**26  # bytes of a message; 64 starts of 128 x 128 pixels are 16 million
-PLAIN = "uifb"  # NumPy kinds; no objects, no text
+_KINDS = [np.dtype(code).newbyteorder(order) for order in "><=" for code in "?bBhHiIqQefd"]
+PLAIN = {name: kind for kind in _KINDS for name in (kind.str, kind.name)}  # no objects, no text, no fields
 MOST_DIMENSIONS = 8
 
 
@@ -29,14 +30,14 @@ def unpack(message: bytes | str) -> Any:
         raise UserError(f"a message must be msgpack bytes, not text: {message[:60]!r}")
     try:
         return msgpack.unpackb(message, object_hook=_unpacked, strict_map_key=False)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise UserError(f"a message of {len(message)} bytes is no msgpack of plain arrays ({error})") from error
 
 
 def _packed(value: Any) -> dict[bytes, Any]:
-    if isinstance(value, np.ndarray) and value.dtype.kind in PLAIN:
+    if isinstance(value, np.ndarray) and value.dtype.str in PLAIN:
         return {b"__ndarray__": True, b"data": value.tobytes(), b"dtype": value.dtype.str, b"shape": value.shape}
-    if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
+    if isinstance(value, np.generic) and value.dtype.str in PLAIN:
         return {b"__npgeneric__": True, b"data": value.item(), b"dtype": value.dtype.str}
     raise TypeError(f"{type(value).__name__} cannot be sent; send plain numbers")
 
@@ -46,7 +47,7 @@ def _unpacked(found: dict[Any, Any]) -> Any:
     if "__ndarray__" in named:
         return _array(named)
     if "__npgeneric__" in named:
-        return _plain(named["dtype"]).type(named["data"])
+        return _number(named)
     return found
 
 
@@ -59,8 +60,15 @@ def _array(named: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(named["data"], kind).reshape(shape).copy()  # bytes cannot be written to
 
 
+def _number(named: dict[str, Any]) -> np.generic:
+    if not isinstance(named["data"], bool | int | float):
+        raise ValueError(f"a number that is {type(named['data']).__name__}")
+    return _plain(named["dtype"]).type(named["data"])
+
+
 def _plain(name: Any) -> np.dtype:
-    kind = np.dtype(name.decode() if isinstance(name, bytes) else name)
-    if kind.kind not in PLAIN:
-        raise ValueError(f"an array of {kind}")
-    return kind
+    """The type of that name; NumPy itself would take the name for a small language."""
+    text = name.decode() if isinstance(name, bytes) else name
+    if text not in PLAIN:
+        raise ValueError(f"an array of {str(text)[:40]!r}")
+    return PLAIN[text]

@@ -80,8 +80,9 @@ class Server:
         self._thread.join()
 
     def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
-        given = request.headers.get("Authorization", "")
-        if self._token and not hmac.compare_digest(given.encode(), f"Api-Key {self._token}".encode()):
+        given = request.headers.get_all("Authorization")  # none, one or more, of any bytes
+        told = given[0].encode(errors="surrogateescape") if len(given) == 1 else b""
+        if self._token and not hmac.compare_digest(told, f"Api-Key {self._token}".encode()):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "give the server's token\n")
         return None
 

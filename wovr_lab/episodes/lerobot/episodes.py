@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wovr_lab.episodes.lerobot.schema import EPISODES, LONGEST_EPISODE, MOST_ROWS, OUR_SEED, OUR_TASK, Camera, SetInfo
-from wovr_lab.episodes.lerobot.tables import parquet, read_rows
+from wovr_lab.episodes.lerobot.tables import as_rows, parquet, read_rows
 from wovr_lab.errors import UserError
 
 LONGEST_TEXT = 4096
@@ -52,7 +52,8 @@ def _table(path: Path, camera: Camera) -> list[dict[str, Any]]:
     with parquet(path) as file:
         there = set(file.schema_arrow.names)
     wanted = [*COUNTS, "tasks", *(_video_columns(camera) if camera.is_video else ())]
-    return read_rows(path, [*wanted, *(name for name in (OUR_TASK, OUR_SEED) if name in there)]).to_pylist()
+    wanted += [name for name in (OUR_TASK, OUR_SEED) if name in there]
+    return as_rows(read_rows(path, wanted), path)
 
 
 def _video_columns(camera: Camera) -> tuple[str, str, str]:

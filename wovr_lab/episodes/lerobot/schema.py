@@ -162,8 +162,8 @@ def _feature(path: Path, name: str, found: Any) -> dict[str, Any]:
 
 def _camera(path: Path, name: str, feature: dict[str, Any]) -> Camera:
     """Sizes are [H, W, 3] as LeRobot writes them, or [3, H, W] where the names or the sizes say so."""
-    shape, names = feature["shape"], feature.get("names") or []
-    first_is_channel = bool(names) and str(names[0]).startswith("channel")
+    shape, names = feature["shape"], feature.get("names")
+    first_is_channel = isinstance(names, list) and bool(names) and str(names[0]).startswith("channel")
     if len(shape) == 3 and (first_is_channel or shape[2] != 3):
         shape = [*shape[1:], shape[0]]
     if len(shape) != 3 or shape[2] != 3 or max(shape) > LARGEST_SIDE:

@@ -87,7 +87,15 @@ def numbers(table: pa.Table, name: str, width: int, path: Path) -> np.ndarray:
 
 def pictures(table: pa.Table, camera: Camera, path: Path) -> np.ndarray:
     """uint8 [rows, H, W, 3]. Raises UserError if one is missing, no picture, or of another size than declared."""
-    return np.stack([_picture(value, camera, path) for value in table[camera.name].to_pylist()])
+    return np.stack([_picture(row[camera.name], camera, path) for row in as_rows(table, path)])
+
+
+def as_rows(table: pa.Table, path: Path) -> list[dict[str, Any]]:
+    """The rows as Python's own values. Raises UserError on text that is no UTF-8, times that no calendar has."""
+    try:
+        return table.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        raise UserError(f"{path} holds values that cannot be read ({error}); fetch it again") from error
 
 
 def _picture(value: Any, camera: Camera, path: Path) -> np.ndarray:
