@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "wovr_lab"
 
 # A module imports only from lower floors, from its own folder, or from names before it on its own floor.
 FLOORS = (
-    ("errors", "types", "seeding", "borders", "fields", "machine", "pixels", "robot", "shipped"),
+    ("errors", "types", "seeding", "borders", "fields", "machine", "pixels", "robot", "hub", "shipped"),
     (
         "outputs",
         "start_checks",

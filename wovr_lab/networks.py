@@ -12,13 +12,15 @@ from torch import nn
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Range, check
+from wovr_lab.hub import REVISION, Pushable
 from wovr_lab.runs import check_finite, read_object, replacing
+from wovr_lab.shipped import folder_of
 
 LARGEST_SIZE, MOST_LAYERS = 2**17, 2**10  # in the configuration of a network
 Model = TypeVar("Model", bound=ModelMixin)
 
 
-class Network(ModelMixin, ConfigMixin):
+class Network(Pushable, ModelMixin, ConfigMixin):
     """One of our own, saved by itself."""
 
     def save(self, folder: Path) -> None:
@@ -30,6 +32,18 @@ class Network(ModelMixin, ConfigMixin):
     def load(cls, folder: Path) -> Self:
         """What `save` wrote, in eval mode. Raises UserError if the folder holds no whole network of this class."""
         return load_model(cls, folder)
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, *, revision: str = REVISION, **options: Any) -> Self:
+        """As diffusers' own, options too, of a folder, of what is shipped under that name, or of a repository
+        OWNER/NAME of the hub. Raises UserError as `load` does; with options, errors in the files are diffusers'."""
+        folder = folder_of(name, revision)
+        if not options:
+            return load_model(cls, folder)
+        made = super().from_pretrained(folder, **options | {"local_files_only": True, "use_safetensors": True})
+        model = made[0] if isinstance(made, tuple) else made  # with output_loading_info it is a pair
+        model.register_to_config(_name_or_path=folder.name)  # not this machine's path, which would be saved again
+        return made
 
 
 def convolutions(width: int) -> list[nn.Module]:

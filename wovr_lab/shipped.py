@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.hub import download, is_hub_name
 
 DATA = "wovr_lab_data"  # the wheel's package
 CHECKOUT = Path(__file__).resolve().parent.parent / "data"
@@ -34,14 +35,19 @@ def is_shipped(name: str) -> bool:
     return place is not None and bool(name) and Path(name).name == name and (place / name).is_dir()
 
 
-def folder_of(path: Path | str) -> Path:
-    """`path` itself, if it is there; else what is shipped under that name, `demo` or `data/demo`, or is in it; else
-    `path`."""
+def folder_of(path: Path | str, revision: str | None = None) -> Path:
+    """`path` itself, if it is there; else what is shipped under that name, `demo` or `data/demo`, or is in it; else,
+    if a revision is given and `path` has the form OWNER/NAME, what the hub has of that name; else `path`.
+
+    Raises UserError if the hub is asked and does not give it, naming what is cached.
+    """
     given = as_path(path)
     name, *rest = given.parts[given.parts[:1] == (CHECKOUT.name,) :] or ("",)
-    if given.exists() or given.is_absolute() or ".." in rest or not is_shipped(name):
+    if given.exists() or given.is_absolute() or ".." in rest:
         return given
-    found = shipped(name).joinpath(*rest)
+    found = shipped(name).joinpath(*rest) if is_shipped(name) else given
+    if not found.exists() and revision is not None and is_hub_name(given):
+        return download(str(given), revision)
     return found if found.exists() else given
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 from wovr_lab.episodes import EpisodeStore
 from wovr_lab.errors import UserError
+from wovr_lab.hub import REVISION, Card, push
 from wovr_lab.imagined.environment import ImaginedEnv
 from wovr_lab.pace.config import RunConfig, load_config
 from wovr_lab.pace.layout import EVALUATION, checkpoint, episodes, stage_record
@@ -34,6 +36,30 @@ class RunFolder:
         self.path = folder_of(path)
         self.config: RunConfig = load_config(self.path)
         self._loaded: dict[Path, Any] = {}
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, revision: str = REVISION) -> RunFolder:
+        """A run of a folder, one that is shipped, or one of a repository OWNER/NAME of the hub. Raises UserError if
+        there is none."""
+        return cls(folder_of(name, revision))
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """A copy of an exported run in a new folder. Raises UserError on a run that was not exported."""
+        if not (self.path / "provenance.json").is_file():
+            raise UserError(
+                f"{self.path} is too large to send whole; make it small with wovr-lab export, then send that"
+            )
+        copytree(self.path, folder)
+
+    def push_to_hub(self, name: str, licence: str = Card.licence, private: bool = False) -> str:
+        """Sends an exported run, with a card made of its report, to the repository OWNER/NAME; the commit's address.
+        Raises UserError if it was not exported, or if the hub does not take it."""
+        report, origin = self.report(), read_object(self.path / "provenance.json", base=dict)
+        protocol = "\n".join(f"- {key}: {value}" for key, value in report["protocol"].items())
+        card = Card(
+            f"`{origin['command']}`, commit {origin['commit_of_the_run']}.", protocol, report["verdict"], licence
+        )
+        return push(self.save_pretrained, name, card.text(name, type(self).__name__), private)
 
     @property
     def domain(self) -> Domain:

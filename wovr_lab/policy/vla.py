@@ -10,11 +10,18 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, SiglipVisionConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    SiglipVisionConfig,
+)
 from transformers import initialization as init
 from transformers.models.siglip.modeling_siglip import SiglipEncoder
 
@@ -22,11 +29,13 @@ from wovr_lab.borders import as_frames, as_texts
 from wovr_lab.contracts import Observation
 from wovr_lab.errors import UserError
 from wovr_lab.fields import Range, Size, check_fields
+from wovr_lab.hub import REVISION, Pushable
 from wovr_lab.pixels import to_float
 from wovr_lab.policy.exploration import IndependentNoise, Noise, choose_tokens, log_prob_of
 from wovr_lab.policy.language import Instructions, load_tokenizer
 from wovr_lab.policy.tokens import ActionTokens
 from wovr_lab.seeding import seed_of
+from wovr_lab.shipped import folder_of
 from wovr_lab.types import ACTION_DIM, CHUNK, ActionChunk
 
 SIZES = (
@@ -85,7 +94,7 @@ def _convolution(before: int, after: int, size: int, stride: int) -> nn.Sequenti
     return nn.Sequential(nn.Conv2d(before, after, size, stride, padding), nn.GroupNorm(8, after), nn.SiLU())
 
 
-class VLAPolicy(PreTrainedModel):
+class VLAPolicy(Pushable, PreTrainedModel):
     """A `TrainablePolicy` that saves and loads with its tokenizer. No dropout: training and acting agree."""
 
     config_class = VLAConfig
@@ -189,17 +198,21 @@ class VLAPolicy(PreTrainedModel):
         """
         return log_prob_of(self.logits(observation, instructions), tokens.to(self.device), temperature)
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes weights, configuration and tokenizer into a folder; `checkpoints.save_policy` does it atomically."""
-        super().save_pretrained(folder)
+    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
+        """Writes weights, configuration and tokenizer into a folder; `checkpoints.save_policy` does it atomically.
+        Options, such as `max_shard_size`, are the library's."""
+        super().save_pretrained(folder, **options)
         self.instructions.tokenizer.save_pretrained(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> VLAPolicy:
-        """The policy that `save_pretrained` wrote, in eval mode."""
-        config = VLAConfig.from_pretrained(folder, local_files_only=True)
-        tokenizer = load_tokenizer(Path(folder), config.vocab_size)
-        return super().from_pretrained(folder, tokenizer, local_files_only=True, use_safetensors=True)
+    def from_pretrained(cls, name: str | Path, *, revision: str = REVISION, **options: Any) -> VLAPolicy:
+        """The policy that `save_pretrained` wrote, in eval mode: of a folder, of what is shipped under that name, or of
+        a repository OWNER/NAME of the hub. Options, such as `dtype`, are the library's."""
+        folder = folder_of(name, revision)
+        config = options.pop("config", None) or VLAConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = load_tokenizer(folder, config.vocab_size)
+        options |= {"config": config, "local_files_only": True, "use_safetensors": True}
+        return super().from_pretrained(folder, tokenizer, **options)
 
 
 def _encoder_config(config: VLAConfig) -> SiglipVisionConfig:
@@ -211,3 +224,7 @@ def _encoder_config(config: VLAConfig) -> SiglipVisionConfig:
     )
     encoder._attn_implementation = "sdpa"  # set by PreTrainedModel usually; this encoder stands alone
     return encoder
+
+
+AutoConfig.register(VLAConfig.model_type, VLAConfig)
+AutoModel.register(VLAConfig, VLAPolicy)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.hub import REVISION, Pushable
 from wovr_lab.networks import load_model
 from wovr_lab.outputs import replacing
 from wovr_lab.runs import read_object, write_json
+from wovr_lab.shipped import folder_of
 from wovr_lab.types import Start
 from wovr_lab.world.codec import FrameGroupCodec
 from wovr_lab.world.context import Context, ContextBuilder, Imagined
@@ -27,7 +29,7 @@ PREDICTIONS: dict[str, type] = {"residual": ResidualPrediction, "velocity": Velo
 FUTURE = 2  # latents in a chunk of 8 frames
 
 
-class WorldModel(nn.Module):
+class WorldModel(Pushable, nn.Module):
     """Imagines chunks of 8 frames, autoregressively, in latent space."""
 
     folder_kind = "world model"  # what `save` marks a folder as
@@ -120,6 +122,15 @@ class WorldModel(nn.Module):
             self.codec.save_pretrained(partial / "codec")
             self.transformer.save_pretrained(partial / "transformer")
             write_json(partial / "world.json", settings)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """As `save`, under the name that transformers and diffusers give it."""
+        self.save(Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, revision: str = REVISION) -> WorldModel:
+        """As `load`, of a folder, of what is shipped under that name, or of a repository OWNER/NAME of the hub."""
+        return cls.load(folder_of(name, revision))
 
     @classmethod
     def load(cls, folder: Path) -> WorldModel:

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from wovr_lab.borders import as_path
 from wovr_lab.errors import UserError
+from wovr_lab.hub import REVISION, Pushable
 from wovr_lab.outputs import replacing
 from wovr_lab.pixels import to_float, to_uint8
 from wovr_lab.robot import Robot
 from wovr_lab.runs import read_object, write_json
+from wovr_lab.shipped import folder_of
 from wovr_lab.types import CHUNK, MEMORY, Start
 from wovr_lab.world.context import ChunkContext, ContextBuilder, Imagined
 from wovr_lab.world.pixel_network import Heard, PixelNetwork
@@ -39,7 +41,7 @@ class PixelContext(ChunkContext):
     states: Tensor  # float32 [B, 4, D], the robot's at the memory frames; D = 0 without a robot
 
 
-class PixelWorldModel(nn.Module):
+class PixelWorldModel(Pushable, nn.Module):
     """Imagines chunks of 8 frames, autoregressively, in pixels. Raises UserError if only one of its parts knows a robot
     or they know different ones."""
 
@@ -183,6 +185,15 @@ class PixelWorldModel(nn.Module):
             if self.state_head is not None:
                 self.state_head.save_pretrained(partial / "state_head")
             write_json(partial / "world.json", settings)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """As `save`, under the name that transformers and diffusers give it."""
+        self.save(Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, revision: str = REVISION) -> PixelWorldModel:
+        """As `load`, of a folder, of what is shipped under that name, or of a repository OWNER/NAME of the hub."""
+        return cls.load(folder_of(name, revision))
 
     @classmethod
     def load(cls, folder: Path) -> PixelWorldModel:
