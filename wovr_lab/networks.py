@@ -35,7 +35,7 @@ class Network(Pushable, ModelMixin, ConfigMixin):
 
     @classmethod
     def from_pretrained(cls, name: Path | str, *, revision: str = REVISION, **options: Any) -> Self:
-        """As diffusers' own, options too, of a folder, of what is shipped under that name, or of a repository
+        """Loads with the options of diffusers, of a folder, of what is shipped under that name, or of a repository
         OWNER/NAME of the hub. Raises UserError as `load` does; with options, errors in the files are diffusers'."""
         folder = folder_of(name, revision)
         if not options:

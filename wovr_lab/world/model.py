@@ -124,12 +124,12 @@ class WorldModel(Pushable, nn.Module):
             write_json(partial / "world.json", settings)
 
     def save_pretrained(self, folder: Path | str) -> None:
-        """As `save`, under the name that transformers and diffusers give it."""
+        """Saves the model like `save`; this is the name that transformers and diffusers give it."""
         self.save(Path(folder))
 
     @classmethod
     def from_pretrained(cls, name: Path | str, revision: str = REVISION) -> WorldModel:
-        """As `load`, of a folder, of what is shipped under that name, or of a repository OWNER/NAME of the hub."""
+        """Loads the model like `load`: from a folder, from what is shipped, or from OWNER/NAME on the hub."""
         return cls.load(folder_of(name, revision))
 
     @classmethod
