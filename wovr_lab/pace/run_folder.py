@@ -54,7 +54,8 @@ class RunFolder:
     def push_to_hub(self, name: str, licence: str = Card.licence, private: bool = False) -> str:
         """Sends an exported run, with a card made of its report, to the repository OWNER/NAME; the commit's address.
         Raises UserError if it was not exported, or if the hub does not take it."""
-        report, origin = self.report(), read_object(self.path / "provenance.json", base=dict)
+        report = self.report()
+        origin = read_object(self.path / "provenance.json", command=str, commit_of_the_run=str)
         protocol = "\n".join(f"- {key}: {value}" for key, value in report["protocol"].items())
         card = Card(
             f"`{origin['command']}`, commit {origin['commit_of_the_run']}.", protocol, report["verdict"], licence
