@@ -35,7 +35,7 @@ Wire = Callable[..., None]
 
 def build_app(models: RunModels, gallery: Path = GALLERY, root: Root = Root()) -> tuple[gr.Blocks, Tabs]:  # noqa: B008
     """The page, which browsers find at `root`, and the sessions behind it."""
-    tabs = Tabs(models, Gallery(gallery), root.address)
+    tabs = Tabs(models, Gallery(gallery), root=root.address)
     places = models.start_options()
     with gr.Blocks(title="Hallucination inspector", analytics_enabled=False, fill_width=True, delete_cache=KEPT) as app:
         with gr.Row(elem_id="page"):

@@ -48,7 +48,7 @@ class Tabs:
     """The sessions by tab."""
 
     def __init__(
-        self, models: RunModels, gallery: Gallery, root: str = "/", clock: Callable[[], float] = time.monotonic
+        self, models: RunModels, gallery: Gallery, clock: Callable[[], float] = time.monotonic, root: str = "/"
     ):
         """`root` is the path or the address at which browsers find the page."""
         self.models, self.gallery, self.root, self.clock = models, gallery, root, clock
