@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ class Hub(BaseHTTPRequestHandler):
         return self.answer({"commitUrl": f"{constants.ENDPOINT}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path = unquote(self.path.partition("?")[0])
         found = re.fullmatch(r"(?:/api/models)?/(\w+/\w+)(?:/(revision|tree|resolve)/(main|\w{40})(?:/(.+))?)?", path)
         name, kind, _, file = found.groups() if found else ("", "", "", "")
         files = self.repositories.get(name)

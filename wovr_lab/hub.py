@@ -81,7 +81,7 @@ def cached() -> list[str]:
     """The names of the model repositories in the cache, sorted."""
     if not Path(constants.HF_HUB_CACHE).is_dir():
         return []
-    return sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
+    return sorted(repo.repo_id for repo in scan_cache_dir(constants.HF_HUB_CACHE).repos if repo.repo_type == "model")
 
 
 def push(write: Callable[[Path], Any], name: str, text: str, private: bool = False) -> str:
