@@ -69,9 +69,18 @@ def film(page: Page) -> None:
     frames += [_stage(page, frame) for frame in range(DRIVEN_FROM, last_frame(page) + 1)]
     durations = [FRAME_MS] * len(frames)
     durations[0] = durations[-1] = durations[-(8 * len(KEYS)) - 2] = HELD_MS
-    first, *rest = frames
+    first, *rest = _of_one_size(frames)
     path = OUT / FILM
     first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, quality=QUALITY, method=4)
+
+
+def _of_one_size(frames: list[Image.Image]) -> list[Image.Image]:
+    """The captions are of one line or two: shorter frames go on below in the colour of their last corner."""
+    height = max(frame.height for frame in frames)
+    made = [Image.new("RGB", (frame.width, height), frame.getpixel((0, frame.height - 1))) for frame in frames]
+    for frame, whole in zip(frames, made, strict=True):
+        whole.paste(frame)
+    return made
 
 
 def _stage(page: Page, frame: int) -> Image.Image:

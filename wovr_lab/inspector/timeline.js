@@ -80,7 +80,7 @@ function axes(x, last, threshold, belief, most) {
   for (const p of [0, 0.5, 1]) drawn += `<text x="${LEFT - 6}" y="${belief(p) + 4}" text-anchor="end">${p}</text><path d="M${LEFT} ${belief(p)}H${x(last)}" class="grid"/>`;
   const [top, bottom] = SPAN.errors;
   drawn += `<text x="${LEFT - 6}" y="${top + 8}" text-anchor="end">${most} cm</text><text x="${LEFT - 6}" y="${bottom + 3}" text-anchor="end">0</text><path d="M${LEFT} ${bottom}H${x(last)}" class="grid"/>`;
-  drawn += `<path d="M${LEFT} ${belief(threshold)}H${x(last)}" class="threshold"/><text x="${x(last) - 2}" y="${belief(threshold) - 3}" text-anchor="end" class="small">threshold ${threshold.toFixed(2)}</text>`;
+  drawn += `<path d="M${LEFT} ${belief(threshold)}H${x(last)}" class="threshold"/><text x="${x(0) + 3}" y="${belief(threshold) + 11}" class="small">threshold ${threshold.toFixed(2)}</text>`;
   return drawn;
 }
 
