@@ -143,7 +143,7 @@ wrong = rate_of(outcomes.real != outcomes.imagined)
 cube, probe = (curves[name][-1]["rate"] for name in ("object_cm", "probe_object_cm"))
 early = curves["object_cm"][1]["rate"]  # after the first chunk
 record(over_optimism=optimism.rate, wrong=wrong.rate, precision=own.rate, cube_cm=cube, probe_cm=probe)
-assert wrong.low > 0.05, "imagination is right about nearly every rollout: there is no hallucination to find"
+assert wrong.low > 0.05, "imagination is right about nearly every rollout: there is nothing to hallucinate"
 assert wrong.rate > abs(optimism.rate) + 0.05, "what is believed too often and too seldom does not cancel out"
 assert cube > 2 * early and cube > 2 * probe, "the cube does not get lost with depth"
 assert own.rate < gate["precision"]["rate"], "the gate's pooled verdict is that of the policy that matters"

@@ -157,7 +157,7 @@ def test_a_notebook_stands_by_its_claims_and_goldens(name: str, tmp_path: Path):
     [
         ("01_real_world_and_episodes", "smoke", "noise", "0.8", "too much noise to learn from"),
         ("02_policy", "glance", "listens", "False", "it does not listen"),
-        ("03_world_model", "glance", "channels", "attention", "it does not do what it is told"),
+        ("03_world_model", "glance", "channels", "a still hand", "it does not do what it is told"),
         ("04_anchor_memory_noise", "glance", "anchor", "False", "the anchor makes no difference"),
         ("05_reward", "glance", "threshold", "0.0", "of what it calls a success is one"),
         ("06_hallucination", "glance", "perfect", "True", "there is nothing to hallucinate"),
@@ -169,7 +169,7 @@ def test_a_notebook_stands_by_its_claims_and_goldens(name: str, tmp_path: Path):
             "False",
             "of the quick success's gradient falls on actions that came after it",
         ),
-        ("09_pace", "glance", "refined", "False", "did not bring imagination nearer to reality"),
+        ("09_pace", "glance", "refined", "False", "is believed no more in the world model"),
         pytest.param("10_libero", "smoke", "noise", "0.8", "nothing to learn from", marks=pytest.mark.libero),
         ("11_your_own_task", "smoke", "taught", "red_on_plate", "it was shown nothing that helps"),
         ("12_scaling", "glance", "trains", "False", "nothing is trained"),
