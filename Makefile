@@ -51,7 +51,7 @@ bench: setup  ## measure speed on this machine
 	$(BIN)/python benchmarks/tabletop_speed.py
 	$(BIN)/python benchmarks/imagination_speed.py
 
-faults: setup  ## kill, starve, damage and mistype everything there is, in about twenty minutes, and count what survives
+faults: setup  ## kill, starve, damage and mistype everything there is, in half an hour or so, and count what survives
 	@# the inspector's memory is measured as `make inspect` runs it
 	env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m every_fault tests/faults
 
